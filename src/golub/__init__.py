@@ -1,0 +1,1 @@
+"""Golub: every Avito message, kept and shown."""
