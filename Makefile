@@ -1,0 +1,69 @@
+# Needs Python ≥ 3.11 with pip and venv, and make. Everything else is put into .venv; nothing is compiled.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+UV_VERSION := $(shell sed -n 's/^ *"uv==\([^"]*\)".*/\1/p' pyproject.toml)
+VENDOR := src/golub/web/static/vendor/htmx.min.js
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV PYTHONHOME
+
+.PHONY: help demo serve test check fmt chaos chromium clean force
+
+help: ## this page
+	@echo 'Golub: every Avito message, kept and put before your team.'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.run ## start Golub with a simulated Avito and its buyers; needs no account
+	@$(BIN)/golub demo
+
+serve: .venv/.run ## start Golub itself
+	@$(BIN)/golub serve
+
+test: .venv/.dev chromium ## run the whole suite, on SQLite and on a real PostgreSQL
+	@$(BIN)/python -m pytest
+
+check: .venv/.dev ## lint, types, import directions, house rules
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/test_house_rules.py
+
+fmt: .venv/.dev ## format the code, and mend what the linter can
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+chaos: .venv/.dev chromium ## the crash and load stories at their full counts; long
+	@$(BIN)/python -m pytest --full -m story
+
+clean: ## remove .venv and what the build made; your data stays
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(dir $(VENDOR))
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Golub needs Python 3.11 or newer, and $(PYTHON) is %d.%d: make PYTHON=python3.12" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet 'uv==$(UV_VERSION)'
+
+# --inexact leaves what `make test` has installed; --reinstall-package runs the build hook, which copies htmx.
+.venv/.run: $(UV) pyproject.toml uv.lock hatch_build.py $(if $(wildcard $(VENDOR)),,force)
+	@$(UV) sync --quiet --locked --inexact --reinstall-package golub
+	@touch $@
+
+.venv/.dev: $(UV) pyproject.toml uv.lock hatch_build.py $(if $(wildcard $(VENDOR)),,force)
+	@$(UV) sync --quiet --locked --extra dev --reinstall-package golub
+	@touch $@ .venv/.run
+
+# The browser tests skip, and say so, where there is no Chromium and it may not be installed.
+chromium:
+ifeq ($(CHROMIUM),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo 'Installing Chromium for the browser tests (apt-get install chromium)'; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji >/dev/null \
+	    || echo 'Chromium could not be installed: its tests will be skipped'; \
+	else echo 'No Chromium here, and only root can install it: its tests will be skipped'; fi
+endif
