@@ -1,0 +1,48 @@
+"""Every table, its states and its small rules; a module a noun.
+
+The mapped classes are the domain: there is no second set of objects. A column that ends in `_at` is a time in
+milliseconds UTC (`clock.Millis`); `avito_id` is the name that Avito gave. Nobody but `fold` writes chats and messages.
+"""
+
+from golub.model.accounts import (
+    DEFAULT_EVENT_TYPES,
+    EVENT_TYPES,
+    Account,
+    AccountState,
+    PathToken,
+    SubscriptionState,
+    Webhook,
+)
+from golub.model.chats import Chat, Direction, Message, Source
+from golub.model.deliveries import Cause, Delivery, DeliveryState
+from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
+from golub.model.outgoing import OutgoingMessage, OutgoingState
+from golub.model.table import Table
+from golub.model.upkeep import Alert, Mark
+
+__all__ = [
+    "DEFAULT_EVENT_TYPES",
+    "EVENT_TYPES",
+    "Account",
+    "AccountState",
+    "Alert",
+    "Cause",
+    "Chat",
+    "Delivery",
+    "DeliveryState",
+    "Direction",
+    "Mark",
+    "Message",
+    "OneTimeLink",
+    "Operator",
+    "OutgoingMessage",
+    "OutgoingState",
+    "PathToken",
+    "Role",
+    "Session",
+    "SignInFailure",
+    "Source",
+    "SubscriptionState",
+    "Table",
+    "Webhook",
+]

@@ -1,0 +1,111 @@
+"""Chats and messages. Only `fold` writes them."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from golub.model.accounts import Account
+from golub.model.table import Key, Table, where
+
+
+class Chat(Table):
+    """A chat at Avito, its facts as last told, and what follows from its messages."""
+
+    __tablename__ = "chats"
+    __table_args__ = (
+        UniqueConstraint("account_id", "avito_id"),
+        Index("ix_chats_last_message_at", "last_message_at", "id"),
+        Index("ix_chats_account_id_last_message_at", "account_id", "last_message_at", "id"),
+        Index("ix_chats_waiting_since", "waiting_since", "id", **where("waiting_since IS NOT NULL")),
+        Index("ix_chats_unread", "last_message_at", **where("unread > 0")),
+        Index("ix_chats_fetch_due_at", "fetch_due_at", **where("fetch_due_at IS NOT NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    avito_id: Mapped[str]
+    version: Mapped[int] = mapped_column(default=0)
+
+    # Facts, as one observation: the latest by (facts_at, API over webhook, digest) counts.
+    facts_at: Mapped[int] = mapped_column(default=0)
+    facts_source: Mapped[int] = mapped_column(Integer, default=0)
+    facts_digest: Mapped[bytes] = mapped_column(default=b"")
+    chat_type: Mapped[str] = mapped_column(default="u2i")
+    buyer_id: Mapped[int | None]
+    buyer_name: Mapped[str] = mapped_column(default="")
+    buyer_avatar_url: Mapped[str] = mapped_column(default="")
+    buyer_profile_url: Mapped[str] = mapped_column(default="")
+    item_id: Mapped[int | None]
+    item_title: Mapped[str] = mapped_column(default="")
+    item_price: Mapped[str] = mapped_column(default="")
+    item_url: Mapped[str] = mapped_column(default="")
+    item_image_url: Mapped[str] = mapped_column(default="")
+    item_status: Mapped[int | None]
+    status: Mapped[str] = mapped_column(default="")  # archived, blocked, … in Avito's words, from a chat event
+    created_at: Mapped[int] = mapped_column(default=0)
+    updated_at: Mapped[int] = mapped_column(default=0)
+
+    # Derived from messages after every fold.
+    last_message_id: Mapped[int | None]
+    last_message_at: Mapped[int] = mapped_column(default=0)
+    unread: Mapped[int] = mapped_column(Integer, default=0)
+    waiting_since: Mapped[int | None]  # the first of the buyer's messages that nobody answered
+
+    # Work that is due, for `backfill`.
+    fetch_due_at: Mapped[int | None]
+    fetch_quietly: Mapped[bool] = mapped_column(default=False)
+    fetch_attempts: Mapped[int] = mapped_column(Integer, default=0)
+    fetched_at: Mapped[int] = mapped_column(default=0)
+    verified_to: Mapped[int] = mapped_column(default=0)  # all messages created up to here were read from the API
+    read_sent_at: Mapped[int] = mapped_column(default=0)
+
+    account: Mapped[Account] = relationship(lazy="raise")
+
+
+class Direction(StrEnum):
+    IN = "in"
+    OUT = "out"
+    SYSTEM = "system"  # Avito's own words: author 0, 1 or missing is nobody
+
+
+class Source(StrEnum):
+    WEBHOOK = "webhook"
+    API = "api"
+
+
+class Message(Table):
+    """One message of a chat, as the greatest of its observations (see `fold`)."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("chat_id", "avito_id"),
+        Index("ix_messages_chat_id_created_at", "chat_id", "created_at", "id"),
+        Index("ix_messages_unread", "chat_id", **where("unread")),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    chat_id: Mapped[int] = mapped_column(ForeignKey("chats.id", ondelete="CASCADE"))
+    avito_id: Mapped[str]  # Avito's, or ours with the prefix "~" where Avito gave none
+    # The winning observation.
+    observed_at: Mapped[int]
+    source: Mapped[int] = mapped_column(Integer)  # 0 webhook, 1 API: the greater wins a tie of time
+    digest: Mapped[bytes]
+    author_id: Mapped[int | None]
+    direction: Mapped[str] = mapped_column(String(8))
+    type: Mapped[str]
+    content: Mapped[dict[str, Any]]
+    text: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[int]
+    # What only grows.
+    tombstone_at: Mapped[int | None]  # «Сообщение удалено» was seen under this id
+    deleted_at: Mapped[int | None]
+    edited: Mapped[bool] = mapped_column(default=False)
+    read_by_peer: Mapped[bool] = mapped_column(default=False)  # Avito says that the other side read it
+    quiet: Mapped[bool] = mapped_column(default=False)  # history alone told us: no unread, no notification
+    unread: Mapped[bool] = mapped_column(default=False)  # a buyer's message that no operator has seen
+    confirmed: Mapped[bool] = mapped_column(default=False)  # the API has told us of it too
+    first_source: Mapped[int] = mapped_column(Integer, default=0)  # how it came first: coverage counts it
+    received_at: Mapped[int]  # when we first had it

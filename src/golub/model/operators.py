@@ -1,0 +1,72 @@
+"""Operators, their sessions, and what guards the way in."""
+
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from golub.model.table import Key, Table
+
+
+class Role(StrEnum):
+    MANAGER = "manager"
+    ADMIN = "admin"
+    SUPER_ADMIN = "super_admin"
+
+    def covers(self, needed: "Role") -> bool:
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+class Operator(Table):
+    """A person who signs in."""
+
+    __tablename__ = "operators"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    login: Mapped[str] = mapped_column(unique=True)  # case-folded
+    name: Mapped[str]
+    password_hash: Mapped[str]
+    role: Mapped[str] = mapped_column(String(16))
+    locale: Mapped[str] = mapped_column(String(8), default="ru")
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[int]
+
+
+class Session(Table):
+    """One signed-in browser. The cookie carries a random secret; only its hash is kept."""
+
+    __tablename__ = "sessions"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
+    csrf: Mapped[str]
+    created_at: Mapped[int]
+    seen_at: Mapped[int]
+    expires_at: Mapped[int] = mapped_column(index=True)
+    address: Mapped[str] = mapped_column(default="")
+    user_agent: Mapped[str] = mapped_column(default="")
+
+
+class OneTimeLink(Table):
+    """A link that works once: first set-up, or the demo's sign-in."""
+
+    __tablename__ = "one_time_links"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(16))  # setup, sign_in
+    operator_id: Mapped[int | None] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"))
+    created_at: Mapped[int]
+    expires_at: Mapped[int]
+    used_at: Mapped[int | None]
+
+
+class SignInFailure(Table):
+    """Wrong passwords lately, by login and by address; slows guessing without locking anyone out for good."""
+
+    __tablename__ = "sign_in_failures"
+
+    key: Mapped[str] = mapped_column(primary_key=True)  # "login:anna" or "address:192.0.2.1"
+    count: Mapped[int] = mapped_column(Integer)
+    blocked_until: Mapped[int]
+    last_at: Mapped[int]

@@ -1,0 +1,102 @@
+"""What the person who runs Golub may choose, read once at start from `GOLUB_*` and never again.
+
+Everything has a default that is right for one shop on one machine. The names that the guide's earlier system used
+(`AVITO_WEBHOOK_URL`, `SYNC_INTERVAL`, `SECRET_KEY`, `SESSION_COOKIE_SECURE`) are read as well, after ours.
+"""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+AVITO_URL = "https://api.avito.ru"
+WEBHOOK_PATH = "/webhook/avito"
+
+Network = IPv4Network | IPv6Network
+
+
+class Settings(BaseSettings):
+    """`Settings()` reads the environment; tests pass what they need by name."""
+
+    model_config = SettingsConfigDict(env_prefix="GOLUB_", populate_by_name=True, extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("data"), description="Folder of everything that Golub keeps.")
+    database_url: str = Field("", description="PostgreSQL to use instead of golub.db in the data folder.")
+    host: str = Field("127.0.0.1", description="Address to listen on; a proxy with HTTPS stands before it.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str = Field(
+        "",
+        validation_alias=AliasChoices("GOLUB_PUBLIC_URL", "AVITO_WEBHOOK_URL"),
+        description="Address under which the world reaches Golub, https://golub.example.ru; Avito calls it.",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        description="Networks whose X-Forwarded-For is believed, comma-separated; the rightmost other hop counts.",
+    )
+    secret_key_file: Path | None = Field(None, description="Key that seals secrets; default: secret.key in the folder.")
+    secret_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("GOLUB_SECRET_KEY", "SECRET_KEY"),
+        description="The key itself (32 characters or more) where a file cannot be had; a file is better.",
+    )
+    session_cookie_secure: bool | None = Field(
+        None,
+        validation_alias=AliasChoices("GOLUB_SESSION_COOKIE_SECURE", "SESSION_COOKIE_SECURE"),
+        description="Send the session cookie over HTTPS only; default: yes, unless we serve plain HTTP on loopback.",
+    )
+    sweep_period: float = Field(
+        300,
+        ge=5,
+        validation_alias=AliasChoices("GOLUB_SWEEP_PERIOD", "SYNC_INTERVAL"),
+        description="Seconds between two looks at Avito for messages that no webhook brought.",
+    )
+    bare_path: bool = Field(True, description="Answer on /webhook/avito without a token; such deliveries are hints.")
+    avito_url: str = Field(AVITO_URL, description="Avito's API, or a simulator's address.")
+    allow_loopback_webhook: bool = Field(
+        False, description="Let a webhook point at this machine; for a simulator, refused with Avito's real host."
+    )
+    requests_per_minute: int = Field(500, ge=10, description="Requests a minute to Avito for one account.")
+    alert_url: str = Field("", description="URL that gets a JSON POST when the webhook breaks and when it recovers.")
+    telegram_token: SecretStr | None = Field(None, description="Token of a Telegram bot that sends the same alerts.")
+    telegram_chat: str = Field("", description="Telegram chat that the bot writes to.")
+    spool_quota_mb: int = Field(1024, ge=8, description="Undrained deliveries kept on disk before we answer 503.")
+    log_level: str = Field("info", description="debug, info, warning or error, for the console and logs/app.log.")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            if "*" in value:
+                raise ValueError("name the proxies' networks: '*' would let any stranger forge his address")
+            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        """The guide's system gave the webhook's whole URL here: keep its origin."""
+        if not value:
+            return ""
+        url = urlsplit(value.strip())
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("must be an address such as https://golub.example.ru")
+        return f"{url.scheme}://{url.netloc}"
+
+    @model_validator(mode="after")
+    def _no_loopback_at_avito(self) -> Self:
+        if self.allow_loopback_webhook and (urlsplit(self.avito_url).hostname or "").endswith("avito.ru"):
+            raise ValueError("GOLUB_ALLOW_LOOPBACK_WEBHOOK is for a simulator: Avito could never reach such an address")
+        return self
+
+    @property
+    def effective_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'golub.db'}"
+
+    @property
+    def cookie_secure(self) -> bool:
+        if self.session_cookie_secure is not None:
+            return self.session_cookie_secure
+        return self.public_url.startswith("https://") or self.host not in ("127.0.0.1", "::1", "localhost")

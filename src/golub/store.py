@@ -1,0 +1,191 @@
+"""The main database: SQLite by default, PostgreSQL by choice. The only module that knows which one it is.
+
+Web code reads and writes through asyncio (`read`, `write`); apply owns a thread and writes through `writing`.
+All three wait at most about a second for a lock or a connection and then raise `Unavailable`, so that no page hangs.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, cast
+
+from sqlalchemy import Column, Connection, Engine, create_engine, event, make_url, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from golub.clock import Millis
+from golub.errors import Unavailable
+from golub.model import Table
+
+LOCK_WAIT = 1.0  # seconds a writer waits for another one
+CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
+
+_POSTGRES_OPTIONS = (
+    "-c synchronous_commit=on -c lock_timeout=1000 -c statement_timeout=10000 "
+    "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+)
+
+
+class Store:
+    """Engines on one database. Opening a `Store` connects to nothing; the first statement does."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            plain, through_asyncio = parsed.set(drivername="sqlite"), parsed.set(drivername="sqlite+aiosqlite")
+            self._apply = create_engine(plain, pool_size=1, max_overflow=0, pool_timeout=LOCK_WAIT)
+            self._read = create_async_engine(through_asyncio, pool_size=8, max_overflow=0, pool_timeout=LOCK_WAIT)
+            self._write = create_async_engine(through_asyncio, pool_size=1, max_overflow=0, pool_timeout=LOCK_WAIT)
+            _prepare_sqlite(self._apply, begin="BEGIN IMMEDIATE")
+            _prepare_sqlite(self._read.sync_engine, begin="BEGIN", read_only=True)
+            _prepare_sqlite(self._write.sync_engine, begin="BEGIN IMMEDIATE")
+        else:
+            url_psycopg = parsed.set(drivername="postgresql+psycopg")
+            options: dict[str, Any] = {
+                "connect_args": {"options": _POSTGRES_OPTIONS, "connect_timeout": 2},
+                "pool_pre_ping": True,
+                "pool_timeout": LOCK_WAIT,
+            }
+            self._apply = create_engine(url_psycopg, pool_size=2, max_overflow=0, **options)
+            self._read = create_async_engine(url_psycopg, pool_size=10, max_overflow=5, **options)
+            self._write = self._read
+        self._read_session = async_sessionmaker(self._read, expire_on_commit=False)
+        self._write_session = async_sessionmaker(self._write, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncSession]:
+        """A session that sees one snapshot (SQLite) and may not write."""
+        async with self._session(self._read_session) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[AsyncSession]:
+        """A session in one transaction: committed on leaving, rolled back on an exception. Keep it short, await no
+        network in it: on SQLite it holds the only write lock."""
+        async with self._session(self._write_session) as session:
+            yield session
+            await session.commit()
+
+    @contextmanager
+    def writing(self) -> Generator[Connection]:
+        """The same for a thread: one transaction on a plain connection. For apply, and for commands."""
+        with _outages_told(), self._apply.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _session(self, make: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
+        with _outages_told():
+            async with make() as session:
+                try:
+                    async with asyncio.timeout(CHECKOUT_WAIT):
+                        await session.connection()
+                except TimeoutError as error:
+                    raise Unavailable("The database does not answer. Try again in a moment.") from error
+                yield session
+
+    async def close(self) -> None:
+        await self._read.dispose()
+        if self._write is not self._read:
+            await self._write.dispose()
+        self._apply.dispose()
+
+    def insert(self, table: type[Table]) -> Any:
+        """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, the same words on both."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    async def claim(
+        self,
+        session: AsyncSession,
+        due_at: InstrumentedAttribute[Any],
+        *,
+        now: Millis,
+        lease: Millis,
+        limit: int,
+        only: Sequence[Any] = (),
+    ) -> list[Any]:
+        """Takes up to `limit` rows whose `due_at` has come, puts it off by `lease`, and returns their primary keys.
+
+        Two claimers never get the same row: SQLite has one writer, PostgreSQL skips rows that are locked. A claimer
+        that dies gives its rows back when the lease is over. `only` narrows with further conditions.
+        """
+        mapper = cast(Mapper[Any], due_at.parent)
+        table: type[Any] = mapper.class_
+        key = cast(Column[Any], mapper.primary_key[0])
+        chosen = (
+            select(key)
+            .where(due_at.is_not(None), due_at <= now, *only)
+            .order_by(due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            update(table)
+            .where(key.in_(chosen))
+            .values({due_at.key: now + lease})
+            .returning(key)
+            .execution_options(synchronize_session=False)
+        )
+        return list((await session.execute(statement)).scalars())
+
+    def version(self) -> str:
+        """The database's own name and version, for people."""
+        with self.writing() as connection:
+            if self.is_sqlite:
+                return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
+            return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
+
+    def migrate(self) -> None:
+        """Brings the schema up to this release. Raises `Rejected` where a newer release has been here."""
+        from golub.migrations import upgrade  # Alembic is slow to import, and the first acks need no schema
+
+        with _outages_told():
+            upgrade(self._apply)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database is locked, full, away or undecided, so that the same statement may succeed later.
+
+    Everything else is the statement's own fault (a value it cannot hold, a broken constraint).
+    """
+    if isinstance(error, Unavailable | OperationalError | InterfaceError | InternalError | PoolTimeout | OSError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+@contextmanager
+def _outages_told() -> Generator[None]:
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        if is_outage(error):
+            raise Unavailable("The database does not answer. Try again in a moment.") from error
+        raise
+
+
+def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool = False) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves: the driver would start reading, then fail to write
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={int(LOCK_WAIT * 1000)}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "mmap_size=0",
+            "trusted_schema=OFF",
+            "journal_size_limit=67108864",
+            *(["query_only=ON"] if read_only else []),
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
