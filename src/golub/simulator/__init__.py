@@ -1,0 +1,11 @@
+"""Our runnable Avito: its messenger API, its webhooks, its oddities, and a log that judges the receiver.
+
+It knows Avito's wire format and nothing of Golub: whoever writes other software for Avito's messenger can use it alone.
+"""
+
+from golub.simulator.faults import Fault
+from golub.simulator.oracle import Oracle, read
+from golub.simulator.simulator import Simulator
+from golub.simulator.world import Account, Chat, Item, Message
+
+__all__ = ["Account", "Chat", "Fault", "Item", "Message", "Oracle", "Simulator", "read"]

@@ -1,0 +1,49 @@
+"""How this Avito behaves where the real one is unknown or varies: every switch, with the usual case as default."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(slots=True)
+class Policy:
+    """Settable while running. Unknown facts of the real system are marked as such."""
+
+    retries: Sequence[float] = ()  # seconds before each further attempt; Avito's own spacing is unknown
+    timeout: float = 2.0  # postWebhookV3: "соблюдая timeout 2s"
+    concurrency: int = 32  # deliveries under way at once
+    echo_first: bool = False  # the echo of a send is delivered before the send call returns
+    echo: bool = True  # False: own sends are not echoed at all
+    same_envelope: bool = False  # whether a redelivery keeps its envelope id; reported to differ
+    duplicates: int = 0  # further copies of each event
+    probe: bool = False  # whether registration calls the URL and refuses one that does not answer 200; unknown
+    token_seconds: int = 86_400  # POST /token
+    signature_secret: str | None = None  # None: a digest that nobody can verify, as today
+    rate_limit: int | None = None  # requests a minute for each account without a limit of its own; unpublished
+
+    def change(self, **new: Any) -> None:
+        """Sets several switches by name; raises ValueError for an unknown name or an unfit value."""
+        kinds: dict[str, tuple[type, ...]] = {f.name: _kinds(str(f.type)) for f in fields(self)}
+        for name, value in new.items():
+            if name not in kinds:
+                raise ValueError(f"no such setting: {name}; there are {', '.join(kinds)}")
+            if not isinstance(value, kinds[name]) or (isinstance(value, bool) and bool not in kinds[name]):
+                raise ValueError(f"{name}: {value!r} does not fit {kinds[name]}")
+        for name, value in new.items():
+            setattr(self, name, tuple(value) if name == "retries" else value)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"retries": list(self.retries)}
+
+
+def _kinds(annotation: str) -> tuple[type, ...]:
+    if annotation.startswith("Sequence"):
+        return (list, tuple)
+    by_name: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+        "str": (str,),
+        "None": (type(None),),
+    }
+    return tuple(kind for name in annotation.split(" | ") for kind in by_name[name])
