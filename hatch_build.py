@@ -1,6 +1,6 @@
 """Copies third-party browser code out of PyPI wheels into the package, so that none of it lives in git.
 
-The wheels are pinned in `build-system.requires`; each file's SHA-256 is pinned here, and a file that differs stops the build.
+The wheels are pinned in `build-system.requires`, each file's SHA-256 here, and a file that differs stops the build.
 Runs for every wheel, the editable one of `uv sync` included.
 """
 

