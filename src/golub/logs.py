@@ -1,0 +1,81 @@
+"""Logs: a sentence plus fields, as JSON lines in `logs/app.log` and readable on the console.
+
+Message texts, tokens, secrets of webhook paths and phone numbers are never given to a logger; as a second guard, the
+secret part of a webhook path is masked in whatever is.
+"""
+
+import logging
+import logging.handlers
+import re
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from golub.settings import WEBHOOK_PATH
+
+FILE_BYTES = 10 << 20
+FILES_KEPT = 5
+
+_TOKEN = re.compile(re.escape(WEBHOOK_PATH) + r"/[\w~.-]{8,}")
+
+
+def configure(folder: Path, level: str, *, console: bool = True) -> Path:
+    """Sends every log line of the process to `folder/app.log` (rotated) and to the console. Returns the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "app.log"
+    steps: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.StackInfoRenderer(),
+        _mask,
+    ]
+    file = logging.handlers.RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
+    file.setFormatter(_formatter(steps, structlog.processors.JSONRenderer(ensure_ascii=False), exceptions=True))
+    handlers: list[logging.Handler] = [file]
+    if console:
+        screen = logging.StreamHandler(sys.stderr)
+        screen.addFilter(_not_a_receipt)
+        screen.setFormatter(_formatter(steps, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())))
+        handlers.append(screen)
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    for handler in handlers:
+        root.addHandler(handler)
+    root.setLevel(level.upper())
+    for noisy in ("httpx2", "httpcore2", "alembic", "uvicorn.access", "asyncio", "PIL"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *steps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    return path
+
+
+def _formatter(
+    steps: list[structlog.typing.Processor], last: structlog.typing.Processor, *, exceptions: bool = False
+) -> logging.Formatter:
+    ending: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if exceptions:
+        ending.append(structlog.processors.format_exc_info)
+    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=steps, processors=[*ending, last])
+
+
+def _not_a_receipt(record: logging.LogRecord) -> bool:
+    """One line a webhook belongs in the file; on a console it would drown everything else."""
+    return record.name != "golub.received"
+
+
+def _mask(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in fields.items():
+        if isinstance(value, str) and WEBHOOK_PATH in value:
+            fields[name] = _TOKEN.sub(WEBHOOK_PATH + "/***", value)
+    return fields
