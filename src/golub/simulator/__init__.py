@@ -4,8 +4,10 @@ It knows Avito's wire format and nothing of Golub: whoever writes other software
 """
 
 from golub.simulator.faults import Fault
+from golub.simulator.lively import Lively
 from golub.simulator.oracle import Oracle, read
+from golub.simulator.seed import seed_demo
 from golub.simulator.simulator import Simulator
 from golub.simulator.world import Account, Chat, Item, Message
 
-__all__ = ["Account", "Chat", "Fault", "Item", "Message", "Oracle", "Simulator", "read"]
+__all__ = ["Account", "Chat", "Fault", "Item", "Lively", "Message", "Oracle", "Simulator", "read", "seed_demo"]
