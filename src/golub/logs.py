@@ -40,7 +40,11 @@ def configure(folder: Path, level: str, *, console: bool = True) -> Path:
     if console:
         screen = logging.StreamHandler(sys.stderr)
         screen.addFilter(_not_a_receipt)
-        screen.setFormatter(_formatter(steps, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())))
+        # A plain traceback: the rich one prints local variables, and with them secrets.
+        console_lines = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        screen.setFormatter(_formatter(steps, console_lines))
         handlers.append(screen)
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -65,8 +69,13 @@ def _formatter(
 ) -> logging.Formatter:
     ending: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if exceptions:
-        ending.append(structlog.processors.format_exc_info)
+        ending += [structlog.processors.format_exc_info, _time_first]
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=steps, processors=[*ending, last])
+
+
+def _time_first(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """For the eye that follows the file: when, how bad, what; then the rest."""
+    return {name: fields[name] for name in ("time", "level", "event") if name in fields} | fields
 
 
 def _not_a_receipt(record: logging.LogRecord) -> bool:
