@@ -75,7 +75,7 @@ def _formatter(
 
 def _time_first(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """For the eye that follows the file: when, how bad, what; then the rest."""
-    return {name: fields[name] for name in ("time", "level", "event") if name in fields} | fields
+    return {**{name: fields[name] for name in ("time", "level", "event") if name in fields}, **fields}
 
 
 def _not_a_receipt(record: logging.LogRecord) -> bool:
