@@ -82,6 +82,7 @@ class Message(Table):
     __table_args__ = (
         UniqueConstraint("chat_id", "avito_id"),
         Index("ix_messages_chat_id_created_at", "chat_id", "created_at", "id"),
+        Index("ix_messages_chat_id_version", "chat_id", "version"),
         Index("ix_messages_unread", "chat_id", **where("unread")),
     )
 
@@ -109,3 +110,4 @@ class Message(Table):
     confirmed: Mapped[bool] = mapped_column(default=False)  # the API has told us of it too
     first_source: Mapped[int] = mapped_column(Integer, default=0)  # how it came first: coverage counts it
     received_at: Mapped[int]  # when we first had it
+    version: Mapped[int] = mapped_column(default=0)  # the chat's version at which this row last changed

@@ -290,6 +290,7 @@ def upgrade() -> None:
         sa.Column("confirmed", sa.Boolean(), nullable=False),
         sa.Column("first_source", sa.Integer(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_messages_account_id"), ondelete="CASCADE"
         ),
@@ -299,6 +300,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.create_index("ix_messages_chat_id_created_at", ["chat_id", "created_at", "id"], unique=False)
+        batch_op.create_index("ix_messages_chat_id_version", ["chat_id", "version"], unique=False)
         batch_op.create_index(
             "ix_messages_unread",
             ["chat_id"],
@@ -359,6 +361,7 @@ def downgrade() -> None:
     op.drop_table("outgoing_messages")
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index("ix_messages_unread", sqlite_where=sa.text("unread"), postgresql_where=sa.text("unread"))
+        batch_op.drop_index("ix_messages_chat_id_version")
         batch_op.drop_index("ix_messages_chat_id_created_at")
 
     op.drop_table("messages")
