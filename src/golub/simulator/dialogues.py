@@ -160,4 +160,4 @@ TALKS: tuple[tuple[tuple[str, str], ...], ...] = (
 
 def spoken(title: str) -> str:
     """A title as a person would say it: up to the first comma, not longer than five words."""
-    return " ".join(title.split(",")[0].split()[:5])
+    return " ".join(title.split(",", maxsplit=1)[0].split()[:5])

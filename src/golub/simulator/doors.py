@@ -24,6 +24,7 @@ def application(sim: "Simulator") -> Starlette:
     not_found = sim.gate.public("unknown", unknown_route)
     routes: list[BaseRoute] = [
         *Api(sim).routes(),
+        *sim.control.routes(),
         Route("/img/{size}/{name}.jpg", of(picture)),
         Route("/voice/{voice_id}.wav", of(voice)),
     ]

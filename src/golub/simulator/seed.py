@@ -15,8 +15,12 @@ DAY = 86_400
 
 def seed_demo(sim: Simulator, chats: int = 14) -> list[Account]:
     """Three shops with `chats` chats each. Client ids are `demo-electronics`, `demo-parts`, `demo-furniture`."""
-    rng = Random(f"{sim.seed}:demo")
-    return [seed_shop(sim, plan, chats, rng) for plan in SHOPS]
+    rng, ids = Random(f"{sim.seed}:demo"), sim.world.rng
+    sim.world.rng = Random(f"{sim.seed}:demo-ids")  # also in a simulator that has been running
+    try:
+        return [seed_shop(sim, plan, chats, rng) for plan in SHOPS]
+    finally:
+        sim.world.rng = ids
 
 
 def seed_shop(sim: Simulator, plan: ShopPlan, chats: int, rng: Random) -> Account:

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from golub.simulator import wire
 from golub.simulator.contents import content_for
+from golub.simulator.control import Control
 from golub.simulator.delivery import Deliveries, Event
 from golub.simulator.doors import application
 from golub.simulator.faults import Fault, Faults
@@ -60,13 +61,16 @@ class Simulator:
         self._voice_key = Random(f"{seed}:voice").randbytes(32)
         self.tokens = Tokens(self.world, self.policy, Random(f"{seed}:tokens:{time.time_ns()}"), clock)
         self.gate = Gate(self.tokens, self.faults, self.policy, clock)
-        self.deliveries = Deliveries(self.policy, self.faults, self.log, self._rng, clock, deliver)
+        envelopes = Random(f"{seed}:envelopes:{self.log.position}")
+        self.deliveries = Deliveries(self.policy, self.faults, self.log, envelopes, clock, deliver)
         self.voices: dict[str, Account] = {}
         self.on_reply: list[Callable[[Message], None]] = []  # called for every message that a shop sent
+        self.control = Control(self)
         self.app: Starlette = application(self)
         self.log.write({"kind": "start", "at": round(clock(), 3), "seed": seed})
 
     async def __aenter__(self) -> Self:
+        self.world.rng = self._rng  # what was built before is the seeded world; from here on it lives
         self.deliveries.start()
         return self
 
@@ -74,6 +78,7 @@ class Simulator:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.gate.release()
+        self.control.close()
         await self.deliveries.close()
         self.log.close()
 
@@ -170,7 +175,7 @@ class Simulator:
         return self._say(chat, chat.account.user_id, "text", text, None, "echo", True, at)
 
     def system(
-        self, chat: Chat, text: str, author: int | None = 1, quiet: bool = False, *, at: int | None = None
+        self, chat: Chat, text: str = "", author: int | None = 1, quiet: bool = False, *, at: int | None = None
     ) -> Message:
         """A message of Avito itself. Its author was seen as 1, as 0 and missing (None)."""
         return self._say(chat, author, "system", text, None, "new", quiet, at)
@@ -258,7 +263,7 @@ class Simulator:
         quiet: bool,
         at: int | None,
     ) -> Message:
-        rng = self.world.rng if quiet and change == "new" else self._rng
+        rng = self.world.rng if quiet else self._rng
         if content is None:
             content = content_for(kind, text, rng, self.base_url, chat.item)
         if kind == "call" and "call" in content:
