@@ -10,7 +10,7 @@ export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help demo serve test check fmt chaos chromium clean force
+.PHONY: help demo install serve test check fmt docs chaos chromium clean force
 
 help: ## this page
 	@echo 'Golub: every Avito message, kept and put before your team.'
@@ -19,6 +19,8 @@ help: ## this page
 
 demo: .venv/.run ## start Golub with a simulated Avito and its buyers; needs no account
 	@$(BIN)/golub demo
+
+install: .venv/.run ## put Golub into .venv, for real use
 
 serve: .venv/.run ## start Golub itself
 	@$(BIN)/golub serve
@@ -36,6 +38,9 @@ check: .venv/.dev ## lint, types, import directions, house rules
 fmt: .venv/.dev ## format the code, and mend what the linter can
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+docs: .venv/.dev ## write the pages that are made from the code
+	@$(BIN)/python -m docs.generate
 
 chaos: .venv/.dev chromium ## the crash and load stories at their full counts; long
 	@$(BIN)/python -m pytest --full -m story
