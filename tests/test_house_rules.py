@@ -98,13 +98,14 @@ def test_every_word_is_in_the_glossary() -> None:
     rows = [line.strip("| ").split("|") for line in glossary.splitlines() if line.startswith("| ")]
     explained = {row[0].strip() for row in rows}
     refused = {word.strip() for row in rows if len(row) == 4 for word in row[3].split(",")}
-    words = {stage if stage in explained else stage.removesuffix("s") for stage in _stages()}
+    parts = {part if part in explained else part.removesuffix("s") for part in _parts()}
+    words: set[str] = set()
     for _, thing in inspect.getmembers(model, inspect.isclass):
         if issubclass(thing, model.Table) and thing is not model.Table:
             words.add(" ".join(_words(thing.__name__)).replace("one time", "one-time").replace("sign in", "sign-in"))
         elif issubclass(thing, enum.StrEnum) and thing.__name__.endswith("State"):
             words |= {state.value.replace("_", " ") for state in thing}
-    assert sorted(words - explained) == []
+    assert sorted((parts | words) - explained) == []
     assert sorted(words & refused) == []
 
 
@@ -141,7 +142,7 @@ def _tracked() -> list[Path]:
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
 
 
-def _stages() -> set[str]:
+def _parts() -> set[str]:
     return {path.stem for path in PACKAGE.iterdir() if path.stem[0] != "_" and path.suffix in {".py", ""}}
 
 
