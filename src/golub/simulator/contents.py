@@ -26,7 +26,7 @@ def content_for(kind: str, text: str, rng: Random, url: str, item: Item | None) 
     if kind == "system":
         return {"text": text or "[Системное сообщение]", "flow_id": "seller_audience_discount"}
     if kind == "image":
-        image_id = f"photo.{rng.randrange(10**9, 10**10)}"
+        image_id = f"{item.picture if item else 'photo'}.{rng.randrange(10**9, 10**10)}"
         image: dict[str, Any] = {"image": {"sizes": wire.image_sizes(image_id, url)}}
         return image | {"text": text} if text else image
     if kind == "voice":

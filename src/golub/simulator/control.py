@@ -87,7 +87,7 @@ class Control:
         only(body, "user_id", "name", "client_id", "client_secret")
         if not isinstance(body.get("user_id"), int):
             raise TypeError("user_id must be an integer")
-        return 201, shown.account_json(self._sim.add_account(**{"name": f"Магазин {body['user_id']}"} | body))
+        return 201, shown.account_json(self._sim.add_account(**body))
 
     async def change_account(self, request: Request, body: dict[str, Any]) -> Any:
         """{name?, paid?, revoked?, rate_limit?, client_secret?, subscription?}: changes a shop; unpaid answers 402."""

@@ -58,6 +58,9 @@ class Scene:
     def ring(self, x: int, y: int, radius: int, colour: Colour, width: int) -> None:
         self._pen.ellipse((x - radius, y - radius, x + radius, y + radius), None, colour, width)
 
+    def arch(self, x: int, y: int, radius: int, colour: Colour, width: int) -> None:
+        self._pen.arc((x - radius, y - radius, x + radius, y + radius), 180, 360, colour, width)
+
     def room(self) -> None:
         self.box(0, 340, WIDTH, 140, self.tone(0.22, 0.78, 0.05), 0)
         self.shape((380, 0), (560, 0), (300, 340), (60, 340), colour=self.tone(0.08, 0.97))
@@ -76,7 +79,8 @@ def draw(name: str, box: tuple[int, int]) -> Image.Image:
         THINGS.get(thing, things[scene.rng.randrange(len(things))])(scene)
     width, height = box
     scale = max(width / WIDTH, height / HEIGHT)
-    full = scene.image.resize((max(width, round(WIDTH * scale)), max(height, round(HEIGHT * scale))))
+    size = (max(width, round(WIDTH * scale)), max(height, round(HEIGHT * scale)))
+    full = scene.image.resize(size)  # pyright: ignore[reportUnknownMemberType] # Pillow's own hint is partial
     left, top = (full.width - width) // 2, (full.height - height) // 2
     return full.crop((left, top, left + width, top + height))
 
@@ -100,10 +104,9 @@ def _laptop(s: Scene) -> None:
 
 
 def _headphones(s: Scene) -> None:
-    s.ring(320, 250, 140, s.dark, 22)
+    s.arch(320, 250, 140, s.dark, 22)
     s.box(150, 250, 70, 140, s.main, 30)
     s.box(420, 250, 70, 140, s.main, 30)
-    s.box(215, 330, 210, 80, s.tone(0.22, 0.78, 0.05), 0)
 
 
 def _screen(s: Scene) -> None:

@@ -37,8 +37,7 @@ async def serving(sim: Simulator, bound: socket.socket) -> AsyncGenerator[None]:
     async with sim:
         serve = asyncio.create_task(server.serve(sockets=[bound]), name="simulator http")
         try:
-            while not server.started and not serve.done():  # uvicorn has no signal for this; it takes one turn
-                await asyncio.sleep(0)
+            await server.ready.wait()
             yield
         finally:
             server.should_exit = True
@@ -91,6 +90,14 @@ async def _until_stopped(sim: Simulator, bound: socket.socket, url: str, pace: f
 
 class _Server(uvicorn.Server):
     """uvicorn re-raises the signals it catches, which would end us before we have closed: we catch our own."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

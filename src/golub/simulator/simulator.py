@@ -106,7 +106,7 @@ class Simulator:
         """Until every queued delivery reached its final answer. Hangs when the simulator was not entered."""
         await self.deliveries.idle()
 
-    def add_account(self, user_id: int, name: str, client_id: str = "", client_secret: str = "") -> Account:
+    def add_account(self, user_id: int, name: str = "Магазин", client_id: str = "", client_secret: str = "") -> Account:
         """A shop with one key pair. Raises ValueError for a user_id or client_id that exists."""
         client_id = client_id or f"client-{user_id}"
         if user_id in self.world.accounts or any(a.client_id == client_id for a in self.world.accounts.values()):
