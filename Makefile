@@ -8,6 +8,9 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
+# uv brings its own certificates; behind a company's proxy only the machine's are right, as for pip.
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),1,0)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
 .PHONY: help demo install serve test check fmt docs chaos chromium clean force
