@@ -1,0 +1,117 @@
+"""Access tokens: one request at a time for an account, kept sealed in its row, and no hammering with wrong keys.
+
+Avito's `client_credentials` gives a token for a day and no refresh token. Every process reads the same row, so a token
+that one has fetched serves all. The client relies on it for every call.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import select, update
+
+from golub.avito.errors import Down
+from golub.clock import MINUTE, SECOND, Clock, Millis
+from golub.errors import NotFound, WrongKeys
+from golub.model import Account
+from golub.store import Store
+from golub.vault import Vault
+
+EARLY = MINUTE  # a token this near to its end is renewed
+LIFETIME = 86_400  # seconds, where Avito does not say
+WRONG_KEYS_PAUSE = MINUTE  # between two attempts with keys that Avito does not know
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")  # what can stand in a header
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a call needs of its account, read afresh for each: keys may change, and accounts go."""
+
+    user_id: int
+    token: str
+    state: str
+    state_detail: str
+
+
+class Tokens:
+    """`ask(client_id, client_secret)` is POST /token: the parsed answer, or an error of ours."""
+
+    def __init__(self, store: Store, vault: Vault, clock: Clock, ask: Callable[[str, str], Awaitable[Any]]) -> None:
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._ask = ask
+        self._renewals: dict[int, asyncio.Task[Access]] = {}
+        self._refused: dict[int, tuple[bytes, Millis]] = {}  # account: digest of its wrong keys, when
+
+    async def access(self, account_id: int, *, stale: str = "") -> Access:
+        """A token that is not `stale` and not about to expire. Raises `WrongKeys`, `Unavailable`, `NotFound`."""
+        account = await self._read(account_id)
+        if (found := self._kept(account, stale)) is not None:
+            return found
+        renewal = self._renewals.get(account_id)
+        if renewal is None:
+            renewal = asyncio.create_task(self._renew(account_id, stale), name=f"token of account {account_id}")
+            self._renewals[account_id] = renewal
+            renewal.add_done_callback(lambda task: self._ended(account_id, task))
+        return await asyncio.shield(renewal)
+
+    async def close(self) -> None:
+        for renewal in list(self._renewals.values()):
+            renewal.cancel()
+        await asyncio.gather(*self._renewals.values(), return_exceptions=True)
+
+    async def _renew(self, account_id: int, stale: str) -> Access:
+        account = await self._read(account_id)
+        if (found := self._kept(account, stale)) is not None:
+            return found  # another process, or the renewal that ended just before this one
+        secret = self._vault.open(account.client_secret)
+        keys = hashlib.sha256(f"{account.client_id}\0{secret}".encode()).digest()
+        now = self._clock()
+        refused, at = self._refused.get(account_id, (b"", 0))
+        if refused == keys and 0 <= now - at < WRONG_KEYS_PAUSE:
+            raise WrongKeys("Avito does not know this client id and secret.")
+        try:
+            token, seconds = read_token(await self._ask(account.client_id, secret))
+        except WrongKeys:
+            self._refused[account_id] = keys, now
+            raise
+        self._refused.pop(account_id, None)
+        async with self._store.write() as session:
+            await session.execute(
+                update(Account)
+                .where(Account.id == account_id)
+                .values(access_token=self._vault.seal(token), token_expires_at=now + seconds * SECOND)
+            )
+        return Access(account.user_id, token, account.state, account.state_detail)
+
+    def _kept(self, account: Account, stale: str) -> Access | None:
+        if account.access_token is None or account.token_expires_at <= self._clock() + EARLY:
+            return None
+        token = self._vault.open(account.access_token)
+        return None if token == stale else Access(account.user_id, token, account.state, account.state_detail)
+
+    async def _read(self, account_id: int) -> Account:
+        async with self._store.read() as session:
+            account = await session.scalar(select(Account).where(Account.id == account_id))
+        if account is None:
+            raise NotFound("This account is no longer connected.")
+        return account
+
+    def _ended(self, account_id: int, task: asyncio.Task[Access]) -> None:
+        self._renewals.pop(account_id, None)
+        if not task.cancelled():
+            task.exception()  # seen, also where everybody who waited has gone
+
+
+def read_token(answer: Any) -> tuple[str, int]:
+    """Token and seconds from the answer of /token."""
+    fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+    token, seconds = fields.get("access_token"), fields.get("expires_in")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise Down("Avito's answer cannot be read.")
+    return token, min(max(seconds, 120), 30 * LIFETIME) if isinstance(seconds, int) else LIFETIME
