@@ -28,10 +28,12 @@ class Chat(Table):
     avito_id: Mapped[str]
     version: Mapped[int] = mapped_column(default=0)
 
-    # Facts, as one observation: the latest by (facts_at, API over webhook, digest) counts.
-    facts_at: Mapped[int] = mapped_column(default=0)
-    facts_source: Mapped[int] = mapped_column(Integer, default=0)
-    facts_digest: Mapped[bytes] = mapped_column(default=b"")
+    # Facts. Avito may leave out any part, so each part is the greatest of its own observations; a rank is
+    # "time, API over webhook, digest" as text that sorts.
+    facts_at: Mapped[int] = mapped_column(default=0)  # when the API last told of this chat; 0: never
+    buyer_rank: Mapped[str] = mapped_column(default="")
+    item_rank: Mapped[str] = mapped_column(default="")
+    status_rank: Mapped[str] = mapped_column(default="")
     chat_type: Mapped[str] = mapped_column(default="u2i")
     buyer_id: Mapped[int | None]
     buyer_name: Mapped[str] = mapped_column(default="")
@@ -105,6 +107,7 @@ class Message(Table):
     deleted_at: Mapped[int | None]
     edited: Mapped[bool] = mapped_column(default=False)
     read_by_peer: Mapped[bool] = mapped_column(default=False)  # Avito says that the other side read it
+    seen: Mapped[bool] = mapped_column(default=False)  # an operator saw it here, or we read it at Avito
     quiet: Mapped[bool] = mapped_column(default=False)  # history alone told us: no unread, no notification
     unread: Mapped[bool] = mapped_column(default=False)  # a buyer's message that no operator has seen
     confirmed: Mapped[bool] = mapped_column(default=False)  # the API has told us of it too
