@@ -1,0 +1,136 @@
+"""The doors: `golub serve`, `demo`, `simulate`, `operator …`. Each only reads its arguments and opens."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+
+from golub import __version__
+from golub.errors import GolubError
+from golub.model import Role
+from golub.settings import Settings
+
+T = TypeVar("T")
+
+cli = typer.Typer(
+    help="Golub takes every message that Avito sends to a seller, keeps it safely, and shows it to the team.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+operator = typer.Typer(help="The people who sign in.", no_args_is_help=True)
+cli.add_typer(operator, name="operator")
+
+say = Console(highlight=False, soft_wrap=True).print
+complain = Console(stderr=True, highlight=False, soft_wrap=True, style="red").print
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+Folder = Annotated[Path | None, typer.Option("--data-dir", help="Folder of everything that Golub keeps.")]
+
+
+@cli.command()
+def serve(host: Host = None, port: Port = None, data_dir: Folder = None) -> None:
+    """Receive webhooks, keep chats in step with Avito, serve the inbox."""
+    from golub.app import Golub
+
+    settings = _settings(host=host, port=port, data_dir=data_dir)
+    _run(Golub(settings).run(_tell_where))
+
+
+@cli.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of Golub.")] = 8080,
+    simulator_port: Annotated[int, typer.Option(help="Port of the simulator.")] = 8090,
+    pace: Annotated[float, typer.Option(help="Seconds between two things that buyers do.")] = 6.0,
+    seed: Annotated[int, typer.Option(help="Another number makes another world.")] = 1,
+    data_dir: Folder = None,
+) -> None:
+    """Simulator and server together, with three shops, lively buyers, and a link that signs you in."""
+    from golub.demo import run
+
+    _run(run(port=port, simulator_port=simulator_port, pace=pace, seed=seed, folder=data_dir, say=say))
+
+
+@cli.command()
+def simulate(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
+    log: Annotated[Path, typer.Option(help="File that every sent event and every answer is written to.")] = Path(
+        "simulator.jsonl"
+    ),
+    seed: Annotated[int, typer.Option(help="Another number makes another world.")] = 1,
+    lively: Annotated[bool, typer.Option(help="Start with three shops whose buyers keep writing.")] = False,
+) -> None:
+    """An Avito of your own: its messenger API, its webhooks and its oddities. Needs nothing of Golub."""
+    from golub.simulator.serve import run
+
+    run(host, port, log_path=log, seed=seed, demo=lively)
+
+
+@cli.command()
+def version() -> None:
+    """The version of Golub."""
+    say(__version__)
+
+
+@operator.command("add")
+def add_operator(
+    login: Annotated[str, typer.Argument(help="What the operator signs in with.")],
+    name: Annotated[str, typer.Option(help="Name shown to colleagues.")] = "",
+    role: Annotated[Role, typer.Option(help="What the operator may do.")] = Role.SUPER_ADMIN,
+    password: Annotated[
+        str,
+        typer.Option(prompt=True, confirmation_prompt=True, hide_input=True, envvar="GOLUB_OPERATOR_PASSWORD"),
+    ] = "",
+    data_dir: Folder = None,
+) -> None:
+    """Add an operator. Works while the server runs, and before its first start."""
+    from golub.app import create_operator
+
+    made = _run(create_operator(_settings(data_dir=data_dir), login, name or login, role, password))
+    say(f"{made.login}: {made.role}")
+
+
+@operator.command("list")
+def list_operators(data_dir: Folder = None) -> None:
+    """Everybody who may sign in."""
+    from golub.app import list_operators as everybody
+
+    for one in _run(everybody(_settings(data_dir=data_dir))):
+        say(f"{one.login}\t{one.role}\t{one.name}{'' if one.active else chr(9) + 'switched off'}")
+
+
+def main() -> None:
+    """Entry of the `golub` script. An expected error is one line and exit code 1, without a traceback."""
+    try:
+        cli()
+    except GolubError as error:
+        complain(str(error))
+        raise SystemExit(1) from None
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        for problem in error.errors():
+            where = ".".join(str(part) for part in problem["loc"]) or "settings"
+            complain(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+        raise SystemExit(2) from None
+
+
+def _tell_where(url: str, setup_link: str | None) -> None:
+    say(f"Golub: {url}")
+    if setup_link:
+        say(f"Nobody can sign in yet. Create the first super_admin here (once, within 24 hours): {setup_link}")
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
