@@ -5,6 +5,7 @@ the same on every node; its id tells which key sealed a value, so that keys can 
 """
 
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -27,6 +28,7 @@ class Vault:
             raise ValueError(f"the secret key must have {KEY_BYTES} bytes, not {len(key)}")
         digest = hashlib.sha256(b"golub vault\0" + key).digest()
         self._cipher = AESGCM(key)
+        self._signing = hashlib.sha256(b"golub sign\0" + key).digest()
         self.key_id = digest[:_ID_BYTES]
         self.check = digest.hex()
 
@@ -56,6 +58,10 @@ class Vault:
             finally:
                 draft.unlink()
             return cls(bytes.fromhex(path.read_text().strip()))
+
+    def sign(self, text: str) -> str:
+        """A tag in hex that nobody without the key can make. The same text has the same tag, on every node."""
+        return hmac.new(self._signing, text.encode(), hashlib.sha256).hexdigest()[:32]
 
     def seal(self, text: str) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
