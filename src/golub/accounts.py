@@ -1,0 +1,142 @@
+"""Accounts: shops at Avito that Golub serves, connected by their keys.
+
+Keys are asked of Avito before they are kept, and kept sealed. `connect` is also how keys are renewed: the account is
+known by its `user_id`, so a second pair for the same shop replaces the first and nothing of its chats changes.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import selectinload
+
+from golub.avito.client import Avito
+from golub.clock import Clock
+from golub.errors import GolubError, Invalid, NotFound
+from golub.model import Account, AccountState, Chat, Message, OutgoingMessage, OutgoingState
+from golub.store import Store
+from golub.vault import Vault
+
+COLOURS = ("#7c5cff", "#0a84ff", "#00a3a3", "#2f9e44", "#f08c00", "#e8590c", "#e64980", "#868e96")
+NAME_LIMIT = 80
+KEY_LIMIT = 200  # characters; Avito's own have 20 and 40
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """`renewed`: the account was here before, and got new keys."""
+
+    account: Account
+    renewed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What Golub keeps of an account: shown while history comes in, and before the account is removed."""
+
+    chats: int
+    messages: int
+    waiting: int  # outgoing messages that are not finished
+
+
+class Accounts:
+    def __init__(self, store: Store, avito: Avito, vault: Vault, clock: Clock) -> None:
+        self._store = store
+        self._avito = avito
+        self._vault = vault
+        self._clock = clock
+
+    async def connect(self, client_id: str, client_secret: str) -> Connected:
+        """Raises `Invalid`, and what `Avito.check_keys` raises: `WrongKeys`, `NoAccess`, `Unavailable`."""
+        client_id, client_secret = _key(client_id, "client_id"), _key(client_secret, "client_secret")
+        profile = await self._avito.check_keys(client_id, client_secret)
+        now, sealed = self._clock(), self._vault.seal(client_secret)
+        async with self._store.write() as session:
+            account = await session.scalar(select(Account).where(Account.user_id == profile.user_id))
+            renewed = account is not None
+            if account is None:
+                count = await session.scalar(select(func.count()).select_from(Account)) or 0
+                account = Account(
+                    user_id=profile.user_id,
+                    name=profile.name[:NAME_LIMIT] or f"Avito {profile.user_id}",
+                    colour=COLOURS[count % len(COLOURS)],
+                    created_at=now,
+                )
+                session.add(account)
+            account.profile_url = profile.profile_url
+            account.client_id, account.client_secret = client_id, sealed
+            account.access_token, account.token_expires_at = None, 0
+            account.state, account.state_detail, account.state_at = AccountState.WORKING, "", now
+            account.sweep_due_at = 0
+            await session.flush()
+        with suppress(
+            GolubError
+        ):  # keys are free; only the messenger tells if it is paid for
+            await self._avito.subscriptions(account.id)
+        return Connected(await self.get(account.id), renewed)
+
+    async def list(self) -> Sequence[Account]:
+        """All of them, each with its webhook, in the order in which they were connected."""
+        async with self._store.read() as session:
+            found = await session.scalars(select(Account).options(selectinload(Account.webhook)).order_by(Account.id))
+            return found.all()
+
+    async def get(self, account_id: int) -> Account:
+        """With its webhook. Raises `NotFound`."""
+        async with self._store.read() as session:
+            account = await session.scalar(
+                select(Account).options(selectinload(Account.webhook)).where(Account.id == account_id)
+            )
+        if account is None:
+            raise NotFound("This account is no longer connected.")
+        return account
+
+    async def holdings(self, account_id: int) -> Holdings:
+        open_states = (OutgoingState.QUEUED, OutgoingState.SENDING)
+        async with self._store.read() as session:
+            chats = await session.scalar(select(func.count()).where(Chat.account_id == account_id))
+            messages = await session.scalar(select(func.count()).where(Message.account_id == account_id))
+            waiting = await session.scalar(
+                select(func.count()).where(
+                    OutgoingMessage.account_id == account_id, OutgoingMessage.state.in_(open_states)
+                )
+            )
+        return Holdings(chats or 0, messages or 0, waiting or 0)
+
+    async def rename(self, account_id: int, name: str, colour: str) -> None:
+        """Only for the eyes of this team; Avito's own name stays. Raises `Invalid`, `NotFound`."""
+        name = " ".join(name.split())
+        if not name:
+            raise Invalid("Give the account a name.", field="name")
+        if len(name) > NAME_LIMIT:
+            raise Invalid("The name is too long: {limit} characters at most.", field="name", limit=NAME_LIMIT)
+        if colour not in COLOURS:
+            raise Invalid("Choose one of the colours.", field="colour")
+        async with self._store.write() as session:
+            changed = await session.scalar(
+                update(Account)
+                .where(Account.id == account_id)
+                .values(name=name, colour=colour)
+                .returning(Account.id)
+                .execution_options(synchronize_session=False)
+            )
+            if changed is None:
+                raise NotFound("This account is no longer connected.")
+
+    async def remove(self, account_id: int) -> None:
+        """With its chats, messages and keys; the journal keeps what was received. At Avito nothing is deleted.
+
+        `Subscriptions.forget` comes first: it unsubscribes, and makes the spool refuse the account's URLs.
+        """
+        async with self._store.write() as session:
+            await session.execute(delete(Account).where(Account.id == account_id))
+
+
+def _key(given: str, field: str) -> str:
+    key = given.strip()
+    if not key:
+        raise Invalid("Enter the client id." if field == "client_id" else "Enter the client secret.", field=field)
+    if len(key) > KEY_LIMIT or not key.isascii() or not key.isprintable() or " " in key:
+        raise Invalid("This does not look like a key of Avito: copy it once more, without spaces.", field=field)
+    return key

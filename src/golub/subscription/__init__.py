@@ -1,0 +1,36 @@
+"""Subscriptions: the URL that Avito calls for each account.
+
+`url` says which URLs we take and whose one is, `register` keeps Avito, our rows and the spool in step, `walk` proves
+that what Avito would send arrives.
+"""
+
+from golub.subscription.register import (
+    CHECK_EVERY,
+    RETIRED_FOR,
+    ForeignSubscription,
+    Listed,
+    ProbeFailed,
+    Subscriptions,
+    check_types,
+)
+from golub.subscription.url import host_of, is_answered, token_of
+from golub.subscription.walk import NONCE_HEADER, Traffic, Walk, find_first_since, read_traffic, walk
+
+__all__ = [
+    "CHECK_EVERY",
+    "NONCE_HEADER",
+    "RETIRED_FOR",
+    "ForeignSubscription",
+    "Listed",
+    "ProbeFailed",
+    "Subscriptions",
+    "Traffic",
+    "Walk",
+    "check_types",
+    "find_first_since",
+    "host_of",
+    "is_answered",
+    "read_traffic",
+    "token_of",
+    "walk",
+]
