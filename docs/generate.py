@@ -7,10 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from fastapi.routing import APIRoute
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from golub.settings import Settings
+from golub import metrics
+from golub.model import Role
+from golub.settings import WEBHOOK_PATH, Settings
+from golub.web.access import ACCESS, ANYONE
+from golub.web.routes import ROUTERS
 
 MADE = "<!-- Made by `make docs`; change the descriptions in the code. -->"
 
@@ -33,7 +38,54 @@ def settings_page() -> str:
     )
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page}
+def routes_page() -> str:
+    rows = [
+        f"| {', '.join(sorted(route.methods or ()))} | `{route.path}` | {_who(route)} | {_what(route)} |"
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    ]
+    return "\n".join(
+        [
+            MADE,
+            "# Routes",
+            "",
+            f"Avito's own door is `{WEBHOOK_PATH}` and `{WEBHOOK_PATH}/<token>`: see the [guide](guide/en.md).",
+            "It stands before everything below. A route that is not here answers 404 to everybody.",
+            "",
+            "| Methods | Path | Who may | What it does |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def metrics_page() -> str:
+    rows = [
+        f"| `{metric.name}{'_total' if metric.type == 'counter' else ''}` | {metric.type} | {metric.documentation} |"
+        for metric in metrics.REGISTRY.collect()
+    ]
+    return "\n".join(
+        [
+            MADE,
+            "# Metrics",
+            "",
+            "`/metrics` serves them in Prometheus' format.",
+            "",
+            "| Metric | Kind | What it counts |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "routes.md": routes_page,
+    "metrics.md": metrics_page,
+}
 
 
 def _setting(name: str, field: FieldInfo) -> str:
@@ -57,6 +109,17 @@ def _shown(default: Any) -> str:
             return f"`{','.join(str(part) for part in cast(tuple[object, ...], default))}`"
         case _:
             return f"`{default}`"
+
+
+def _who(route: APIRoute) -> str:
+    who = ACCESS[route.path]
+    return "anyone" if who is ANYONE else f"{who} and above" if who is not Role.SUPER_ADMIN else str(who)
+
+
+def _what(route: APIRoute) -> str:
+    """The first line of its docstring; else its name, which says enough."""
+    lines = (route.endpoint.__doc__ or "").strip().splitlines()
+    return lines[0] if lines else route.name.replace("_", " ").capitalize()
 
 
 if __name__ == "__main__":

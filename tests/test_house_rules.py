@@ -26,9 +26,10 @@ LONGEST = 400  # lines of a module
 SAYS_NOTHING = {"helper", "helpers", "util", "utils", "common", "base", "service", "services", "data", "info"}
 UNMAINTAINED = {"httpx", "requests"}
 REPLACES_OUR_CODE = {"mock", "unittest.mock", "pytest_mock"}
-REACHED = {"avito.ru", "api.telegram.org"}  # the only hosts that Golub may ever call by itself
+REACHED = {"avito.ru", "api.telegram.org"}  # the only hosts that Golub calls by itself
+LINKED = {"yandex.ru", "ru.wikipedia.org"}  # a person may click there
 TEXTS = {".css", ".html", ".js", ".py", ".svg", ".txt"}
-NAMED = {"127.0.0.1", "localhost", "example.com", "example.ru", "www.w3.org", "ru.wikipedia.org"}
+NAMED = {"127.0.0.1", "localhost", "example.com", "example.ru", "www.w3.org"}
 
 
 def test_imports_point_down() -> None:
@@ -39,7 +40,7 @@ def test_imports_point_down() -> None:
         capture_output=True,
         text=True,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.returncode == 0, run.stdout.partition("Contracts:")[2] + run.stderr
 
 
 def test_no_module_is_too_long() -> None:
@@ -110,7 +111,7 @@ def test_every_word_is_in_the_glossary() -> None:
 
 
 def test_pages_load_nothing_from_other_hosts_and_no_code_calls_one() -> None:
-    known = tuple(f".{host}" for host in REACHED | NAMED)
+    known = tuple(f".{host}" for host in REACHED | LINKED | NAMED)
     files = [path for path in PACKAGE.rglob("*") if path.suffix in TEXTS and "vendor" not in path.parts]
     foreign = {
         f"{path.relative_to(ROOT)}: {host}"
