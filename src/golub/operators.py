@@ -1,0 +1,319 @@
+"""Operators: who they are, how they sign in, and the sessions that follow.
+
+Secrets (session cookies, one-time links) are 32 random bytes; only their SHA-256 is kept. Guessing is slowed by login
+and by address, and a stranger can never lock an operator out of a place where he has signed in before.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub.clock import DAY, HOUR, Clock
+from golub.errors import Conflict, Forbidden, Invalid, NotFound, Rejected, Unavailable
+from golub.model import OneTimeLink, Operator, Role, Session
+from golub.passwords import Passwords
+from golub.store import Store
+from golub.throttle import Throttle
+
+IDLE_LIFE = 14 * DAY
+ABSOLUTE_LIFE = 90 * DAY
+_TOUCH_EVERY = HOUR  # how exact `seen_at` is
+
+LINK_LIFE = {"setup": DAY, "sign_in": DAY, "password": HOUR}
+LOGIN_LONGEST = 64
+
+
+class Operators:
+    """Made once in `app.py`. `on_closed` is told the hashes of sessions that ended here, so that streams end too."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._throttle = Throttle(store, clock)
+        self.passwords = Passwords()
+        self.on_closed: list[Callable[[Sequence[bytes]], None]] = []
+
+    def close(self) -> None:
+        self.passwords.close()
+
+    async def create(
+        self, login: str, password: str, *, name: str = "", role: Role = Role.MANAGER, locale: str = "ru"
+    ) -> Operator:
+        """Raises `Invalid` for a bad login or password, `Conflict` when the login is taken."""
+        login = tidy_login(login)
+        hashed = await self.passwords.hash(password, login=login)
+        async with self._store.write() as session:
+            return await self._insert(session, login, name, role, locale, hashed)
+
+    async def invite(self, login: str, *, name: str, role: Role, locale: str, by: Operator) -> tuple[Operator, str]:
+        """A new operator who chooses the password by the one-time link whose secret is returned."""
+        _may(by, role)
+        async with self._store.write() as session:
+            operator = await self._insert(session, tidy_login(login), name, role, locale, "")
+            return operator, self._add_link(session, "password", operator.id)
+
+    async def set_up(self, secret: str, *, login: str, name: str, password: str, locale: str) -> Operator:
+        """Makes the first super_admin; the link is used up by it, and by nothing that failed."""
+        await self.find_link("setup", secret)
+        login = tidy_login(login)
+        hashed = await self.passwords.hash(password, login=login)
+        async with self._store.write() as session:
+            await self._take_link(session, "setup", secret)
+            if await session.scalar(select(func.count()).select_from(Operator)):
+                raise Conflict("Golub has been set up already. Sign in.")
+            return await self._insert(session, login, name, Role.SUPER_ADMIN, locale, hashed)
+
+    async def needs_setup(self) -> bool:
+        async with self._store.read() as session:
+            return not await session.scalar(select(Operator.id).limit(1))
+
+    async def list_all(self) -> list[Operator]:
+        async with self._store.read() as session:
+            return list(await session.scalars(select(Operator).order_by(Operator.active.desc(), Operator.name)))
+
+    async def get(self, operator_id: int) -> Operator:
+        async with self._store.read() as session:
+            return await _get(session, operator_id)
+
+    async def find(self, login: str) -> Operator | None:
+        async with self._store.read() as session:
+            return await session.scalar(select(Operator).where(Operator.login == login.strip().casefold()))
+
+    async def change(
+        self,
+        operator_id: int,
+        *,
+        by: Operator,
+        name: str | None = None,
+        role: Role | None = None,
+        active: bool | None = None,
+    ) -> Operator:
+        """Raises `Forbidden` above one's own role, `Conflict` where no super_admin would remain. A changed role or a
+        deactivation ends the operator's sessions."""
+        async with self._store.write() as session:
+            await _lock_super_admins(session)
+            by = await _get(session, by.id)
+            operator = await _get(session, operator_id, lock=True)
+            _may(by, Role(operator.role))
+            ended: list[bytes] = []
+            if name is not None:
+                operator.name = name.strip()[:100] or operator.login
+            if role is not None and role != operator.role:
+                _may(by, role)
+                operator.role = role
+                ended = await _end_sessions(session, operator.id)
+            if active is not None and active != operator.active:
+                operator.active = active
+                ended = await _end_sessions(session, operator.id)
+            await session.flush()
+            if not await _lock_super_admins(session):
+                raise Conflict("Golub needs at least one active super administrator.")
+        self._tell(ended)
+        return operator
+
+    async def set_locale(self, operator_id: int, locale: str) -> None:
+        async with self._store.write() as session:
+            await session.execute(update(Operator).where(Operator.id == operator_id).values(locale=locale))
+
+    async def set_password(self, secret: str, password: str) -> Operator:
+        """Uses a `password` link: a new password, and every session of the operator ends."""
+        link = await self.find_link("password", secret)
+        operator = await self.get(link.operator_id or 0)
+        hashed = await self.passwords.hash(password, login=operator.login)
+        async with self._store.write() as session:
+            await self._take_link(session, "password", secret)
+            operator = await _get(session, operator.id, lock=True)
+            operator.password_hash = hashed
+            ended = await _end_sessions(session, operator.id)
+        self._tell(ended)
+        return operator
+
+    async def authenticate(self, login: str, password: str, address: str) -> Operator:
+        """The operator who may sign in. Raises `Rejected` with code `wrong_password` whatever is wrong, and `Paced`
+        while this login or this address must wait."""
+        login = login.strip().casefold()[:LOGIN_LONGEST]
+        operator = await self.find(login)
+        attempt = await self._throttle.admit(login, address, operator.id if operator else None)
+        usable = operator is not None and operator.active and operator.password_hash != ""
+        kept = operator.password_hash if operator and usable else None
+        if not await self.passwords.verify(password, kept) or operator is None:
+            raise Rejected("Wrong login or password.", code="wrong_password")
+        await self._throttle.forget(attempt)
+        return operator
+
+    async def open_session(self, operator: Operator, *, address: str = "", user_agent: str = "") -> tuple[str, Session]:
+        """A new session and the secret for its cookie."""
+        secret, now = secrets.token_urlsafe(32), self._clock()
+        opened = Session(
+            hash=hashed(secret),
+            operator_id=operator.id,
+            csrf=secrets.token_urlsafe(32),
+            created_at=now,
+            seen_at=now,
+            expires_at=now + IDLE_LIFE,
+            address=address,
+            user_agent=user_agent[:300],
+        )
+        async with self._store.write() as session:
+            session.add(opened)
+        return secret, opened
+
+    async def find_session(self, secret: str) -> tuple[Session, Operator] | None:
+        """The open session behind a cookie, and whose it is. Being asked keeps it from expiring."""
+        return await self._find_session(hashed(secret))
+
+    async def is_open(self, session_hash: bytes) -> bool:
+        """For streams, which ask every few seconds whether they may go on."""
+        return await self._find_session(session_hash, touch=False) is not None
+
+    async def _find_session(self, session_hash: bytes, *, touch: bool = True) -> tuple[Session, Operator] | None:
+        now = self._clock()
+        query = (
+            select(Session, Operator)
+            .join(Operator, Operator.id == Session.operator_id)
+            .where(Session.hash == session_hash, Session.expires_at > now, Operator.active)
+        )
+        async with self._store.read() as session:
+            found = (await session.execute(query)).tuples().first()
+        if found and touch and found[0].seen_at < now - _TOUCH_EVERY:
+            await self._touch(found[0])
+        return found
+
+    async def _touch(self, opened: Session) -> None:
+        now = self._clock()
+        expires_at = min(now + IDLE_LIFE, opened.created_at + ABSOLUTE_LIFE)
+        values = {"seen_at": now, "expires_at": expires_at}
+        try:
+            async with self._store.write() as session:
+                await session.execute(update(Session).where(Session.hash == opened.hash).values(values))
+        except Unavailable:
+            return  # the page can be shown all the same; the next one touches the session
+
+    async def close_session(self, session_hash: bytes) -> None:
+        async with self._store.write() as session:
+            await session.execute(delete(Session).where(Session.hash == session_hash))
+        self._tell([session_hash])
+
+    async def remove_expired(self) -> int:
+        """Housekeeping: sessions and links whose time has passed."""
+        now = self._clock()
+        async with self._store.write() as session:
+            gone = await session.execute(delete(Session).where(Session.expires_at <= now))
+            await session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at <= now - DAY))
+            await self._throttle.remove_old(session)
+        return cast(CursorResult[Any], gone).rowcount
+
+    async def make_link(self, purpose: str, operator_id: int | None = None) -> str:
+        """The secret of a link that works once: `setup`, `sign_in` or `password` (the last two of an operator).
+        A new set-up link replaces the earlier ones."""
+        async with self._store.write() as session:
+            if purpose == "setup":
+                await session.execute(delete(OneTimeLink).where(OneTimeLink.purpose == "setup"))
+            return self._add_link(session, purpose, operator_id)
+
+    async def reset(self, operator_id: int, *, by: Operator) -> str:
+        """A link by which the operator chooses a new password; nobody else does it for him."""
+        async with self._store.write() as session:
+            operator = await _get(session, operator_id)
+            _may(by, Role(operator.role))
+            return self._add_link(session, "password", operator.id)
+
+    async def find_link(self, purpose: str, secret: str) -> OneTimeLink:
+        """Raises `NotFound` when the link never was, was used, or is too old."""
+        async with self._store.read() as session:
+            if link := await session.scalar(select(OneTimeLink).where(*self._usable(purpose, secret))):
+                return link
+        raise NotFound("This link does not work any more. Ask for a new one.", code="link")
+
+    async def use_link(self, purpose: str, secret: str) -> OneTimeLink:
+        """Uses it up: of two who try at the same moment one gets `NotFound`."""
+        async with self._store.write() as session:
+            return await self._take_link(session, purpose, secret)
+
+    async def _take_link(self, session: AsyncSession, purpose: str, secret: str) -> OneTimeLink:
+        statement = update(OneTimeLink).where(*self._usable(purpose, secret)).values(used_at=self._clock())
+        if link := await session.scalar(statement.returning(OneTimeLink)):
+            return link
+        raise NotFound("This link does not work any more. Ask for a new one.", code="link")
+
+    def _usable(self, purpose: str, secret: str) -> list[Any]:
+        return [
+            OneTimeLink.hash == hashed(secret),
+            OneTimeLink.purpose == purpose,
+            OneTimeLink.used_at.is_(None),
+            OneTimeLink.expires_at > self._clock(),
+        ]
+
+    def _add_link(self, session: AsyncSession, purpose: str, operator_id: int | None) -> str:
+        secret, now = secrets.token_urlsafe(32), self._clock()
+        life = LINK_LIFE[purpose]
+        session.add(
+            OneTimeLink(
+                hash=hashed(secret), purpose=purpose, operator_id=operator_id, created_at=now, expires_at=now + life
+            )
+        )
+        return secret
+
+    async def _insert(
+        self, session: AsyncSession, login: str, name: str, role: Role, locale: str, password_hash: str
+    ) -> Operator:
+        statement = (
+            self._store.insert(Operator)
+            .values(
+                login=login,
+                name=name.strip()[:100] or login,
+                password_hash=password_hash,
+                role=role,
+                locale=locale,
+                active=True,
+                created_at=self._clock(),
+            )
+            .on_conflict_do_nothing()
+            .returning(Operator)
+        )
+        if made := await session.scalar(statement):
+            return cast(Operator, made)
+        raise Conflict("There is an operator with the login {login} already.", login=login)
+
+    def _tell(self, ended: Sequence[bytes]) -> None:
+        for told in self.on_closed:
+            told(ended)
+
+
+def hashed(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def tidy_login(login: str) -> str:
+    """As it is kept: without spaces around, in small letters. An e-mail address is a fine login."""
+    login = login.strip().casefold()
+    if not login or len(login) > LOGIN_LONGEST or not login.isprintable() or " " in login:
+        raise Invalid("A login has 1 to {longest} characters and no spaces.", field="login", longest=LOGIN_LONGEST)
+    return login
+
+
+def _may(by: Operator, role: Role) -> None:
+    if not Role(by.role).covers(role):
+        raise Forbidden("You cannot give or change a role above your own.")
+
+
+async def _get(session: AsyncSession, operator_id: int, *, lock: bool = False) -> Operator:
+    query = select(Operator).where(Operator.id == operator_id)
+    if operator := await session.scalar(query.with_for_update() if lock else query):
+        return operator
+    raise NotFound("There is no such operator.")
+
+
+async def _lock_super_admins(session: AsyncSession) -> list[int]:
+    """Locks them in one order, so that of two who demote each other at the same moment the second one waits."""
+    query = select(Operator.id).where(Operator.role == Role.SUPER_ADMIN, Operator.active)
+    return list(await session.scalars(query.order_by(Operator.id).with_for_update()))
+
+
+async def _end_sessions(session: AsyncSession, operator_id: int) -> list[bytes]:
+    ended = delete(Session).where(Session.operator_id == operator_id).returning(Session.hash)
+    return list(await session.scalars(ended))

@@ -1,0 +1,84 @@
+"""Passwords: which are good enough, and hashing that cannot be used to bury the process.
+
+One argon2id hash takes about 0.2 s and 64 MiB: two run at once on threads of their own, a few wait, the rest is told to
+come back. The webhook shares nothing with them.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from golub.errors import Invalid, Paced
+
+SHORTEST = 8  # characters
+LONGEST = 1024  # bytes
+AT_ONCE = 2
+WAITING = 8
+
+_Result = TypeVar("_Result")
+
+
+class Passwords:
+    """Made once a process; `close` lets a hash that is running end."""
+
+    def __init__(self) -> None:
+        self._hasher = Argon2Hasher()
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
+        self._asked = 0
+        self._nobody = ""
+
+    async def hash(self, password: str, *, login: str = "") -> str:
+        """Raises `Invalid` for a password that is too short, too long or easily guessed."""
+        check_strength(password, login=login)
+        return await self._run(lambda: self._hasher.hash(_bytes(password)))
+
+    async def verify(self, password: str, kept: str | None) -> bool:
+        """Whether it is the password. `None`, for a login that is not there, takes as long and is never right."""
+        if len(_bytes(password)) > LONGEST:
+            return False
+        if kept is None and not self._nobody:
+            self._nobody = await self._run(lambda: self._hasher.hash("nobody's"))
+        hashed = kept or self._nobody
+        right = await self._run(lambda: self._hasher.verify(_bytes(password), hashed))
+        return right and kept is not None
+
+    async def warm(self) -> None:
+        """Makes the hash that unknown logins are checked against, so that the first of them takes no longer."""
+        await self.verify("", None)
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        if self._asked >= AT_ONCE + WAITING:
+            raise Paced("Too many people are signing in at this moment. Try again in a few seconds.", retry_after=3)
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._asked -= 1
+
+
+def check_strength(password: str, *, login: str = "") -> None:
+    """Length is what counts; no rules about digits and signs, which make passwords worse."""
+    if len(password) < SHORTEST:
+        raise Invalid("The password must have at least {shortest} characters.", field="password", shortest=SHORTEST)
+    if len(_bytes(password)) > LONGEST:
+        raise Invalid("The password must have at most {longest} bytes.", field="password", longest=LONGEST)
+    folded = password.casefold()
+    if folded in _weak() or folded == login or len(set(folded)) < 3:
+        raise Invalid("This password is among the first that are guessed. Choose another one.", field="password")
+
+
+@cache
+def _weak() -> frozenset[str]:
+    return frozenset((Path(__file__).parent / "weak_passwords.txt").read_text(encoding="utf-8").split())
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode(errors="surrogatepass")

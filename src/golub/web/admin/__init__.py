@@ -1,0 +1,1 @@
+"""Pages for those who run the team's Golub: webhooks, accounts, operators."""

@@ -1,0 +1,1 @@
+"""JSON for programs, under /api/: always JSON, never a redirect."""

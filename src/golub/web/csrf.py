@@ -1,0 +1,75 @@
+"""No other site may make a browser act here in a signed-in person's name.
+
+Pages: an unsafe request must come from our own origin *and* carry the session's token, as form field `csrf` or header
+`X-CSRF-Token`; before sign-in the token is a cookie's own value (double submit). `/api/`: a request with neither Origin
+nor Sec-Fetch-Site comes from no browser and passes; with either it must be same-origin; bodies are JSON only, which no
+foreign form can send.
+"""
+
+import hmac
+import secrets
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response
+
+from golub.errors import Forbidden, Invalid
+from golub.settings import Settings
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+COOKIE = "visitor"
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def check_api(request: Request, settings: Settings) -> None:
+    """Raises `Forbidden` for another site's request, `Invalid` for a body that is not JSON."""
+    if request.method in SAFE_METHODS:
+        return
+    if ("origin" in request.headers or "sec-fetch-site" in request.headers) and not _same_origin(request, settings):
+        raise Forbidden("This request came from another site.", code="cross_site")
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    if has_body and _media_type(request) != "application/json":
+        raise Invalid("Send JSON, with the header Content-Type: application/json.", code="not_json")
+
+
+async def check_page(request: Request, settings: Settings, token: str) -> None:
+    """Raises `Forbidden` unless the request comes from our own page. `token` is what the page was given."""
+    if request.method in SAFE_METHODS:
+        return
+    if not _same_origin(request, settings):
+        raise Forbidden("This request came from another site.", code="cross_site")
+    sent = request.headers.get("x-csrf-token", "")
+    if not sent and _media_type(request) in _FORMS:
+        field = (await request.form()).get("csrf", "")
+        sent = field if isinstance(field, str) else ""
+    if not token or not hmac.compare_digest(sent.encode(), token.encode()):
+        raise Forbidden("This page is out of date. Reload it and try again.", code="stale_page")
+
+
+def visitor_token(request: Request) -> str:
+    """The token of a browser that has not signed in; `keep_visitor` puts it into the answer."""
+    kept = request.cookies.get(COOKIE, "")
+    if len(kept) < 32:
+        kept = getattr(request.state, "visitor", "") or secrets.token_urlsafe(32)
+        request.state.visitor = kept
+    return kept
+
+
+def keep_visitor(request: Request, response: Response, settings: Settings) -> None:
+    """Sets the cookie when this answer made a new token."""
+    if made := getattr(request.state, "visitor", ""):
+        response.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=settings.cookie_secure, path="/")
+
+
+def _same_origin(request: Request, settings: Settings) -> bool:
+    """Browsers say where a request comes from. A request that says nothing is not taken for one of ours."""
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return False
+    if origin is None:
+        return site is not None
+    # The Host header has passed the allow-list, so an origin with the same host and port is ours.
+    return origin == settings.public_url or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,92 @@
+"""Errors as answers: a page in the reader's language, a toast for htmx, always JSON under `/api/`.
+
+The one place where `GolubError` meets HTTP. What nobody foresaw says nothing of its inside, only an id to look up in
+the log.
+"""
+
+import secrets
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+
+from golub.errors import Forbidden, GolubError, Invalid, NotFound, Rejected, Unavailable
+from golub.web.language import reader_of
+from golub.web.page import render
+from golub.web.session import NotSignedIn, is_api, sign_in_url
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Registers the handlers."""
+    app.add_exception_handler(GolubError, _golub)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _golub(request: Request, error: Exception) -> Response:
+    if not isinstance(error, GolubError):
+        raise error
+    return _answer(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:
+        return _answer(request, NotFound("There is no such page."))
+    if error.status_code == 405:
+        answer = _answer(request, Rejected("This address does not take such a request.", code="method"), 405)
+        answer.headers.update(error.headers or {})
+        return answer
+    return _answer(request, Rejected(str(error.detail)), error.status_code)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    field = ""
+    if isinstance(error, RequestValidationError) and (found := error.errors()):
+        field = str(found[0]["loc"][-1])
+    return _answer(request, Invalid("Something in the request is missing or of the wrong kind.", field=field), 422)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    """`Envelope` writes the log line, with this id."""
+    request.state.request_id = request_id = secrets.token_hex(6)
+    if is_api(request):
+        return JSONResponse({"error": "Internal error", "request_id": request_id}, 500)
+    return _page(request, 500, "", "", request_id=request_id)
+
+
+def _answer(request: Request, error: GolubError, status: int | None = None) -> Response:
+    status = status or error.status
+    words = reader_of(request).words
+    message = words(error.message, **error.fields)
+    if is_api(request):
+        answer: Response = JSONResponse({"error": str(error), "message": message, "code": error.code}, status)
+    elif isinstance(error, NotSignedIn):
+        return _to_sign_in(request, message)
+    else:
+        answer = _page(request, status, error.code, message)
+    if isinstance(error, Unavailable):
+        answer.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return answer
+
+
+def _to_sign_in(request: Request, message: str) -> Response:
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+    is_page = request.headers.get("sec-fetch-dest", "document") == "document"
+    if is_page and "text/event-stream" not in request.headers.get("accept", ""):
+        return RedirectResponse(sign_in_url(request), 303)
+    return Response(message, 401, media_type="text/plain")  # a stream, a picture, a script's fetch
+
+
+def _page(request: Request, status: int, code: str, message: str, request_id: str = "") -> Response:
+    if "hx-request" in request.headers:
+        answer = render(request, "toast.html", status=status, kind="bad", message=message, request_id=request_id)
+        answer.headers.update({"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"})
+        return answer
+    return render(
+        request, "error.html", status=status, code=code, status_code=status, message=message, request_id=request_id
+    )

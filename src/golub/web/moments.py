@@ -1,0 +1,65 @@
+"""Times and numbers as people write them, in the reader's language and zone. Each is a filter in templates."""
+
+from datetime import datetime, timedelta
+
+from babel.dates import format_date, format_skeleton, format_timedelta
+from babel.numbers import format_decimal
+
+from golub.clock import MINUTE, Millis
+from golub.web.language import Reader
+
+
+def ago(reader: Reader, at: Millis) -> str:
+    """«5 минут назад». A time ahead of ours, from a clock that is wrong somewhere, is now."""
+    passed = reader.now - at
+    if passed < MINUTE:
+        return reader.words("just now")
+    return format_timedelta(timedelta(milliseconds=-passed), add_direction=True, locale=reader.locale)
+
+
+def clock_time(reader: Reader, at: Millis) -> str:
+    return _local(reader, at).strftime("%H:%M")
+
+
+def day(reader: Reader, at: Millis) -> str:
+    """«сегодня», «вчера», «3 ноября», and with its year when that is another one."""
+    moment, today = _local(reader, at).date(), _local(reader, reader.now).date()
+    if moment == today:
+        return reader.words("today")
+    if moment == today - timedelta(days=1):
+        return reader.words("yesterday")
+    skeleton = "MMMMd" if moment.year == today.year else "yMMMMd"
+    return format_skeleton(skeleton, datetime(moment.year, moment.month, moment.day), locale=reader.locale)  # noqa: DTZ001 - a date has no zone
+
+
+def moment(reader: Reader, at: Millis) -> str:
+    """«3 ноября, 14:05»."""
+    return f"{day(reader, at)}, {clock_time(reader, at)}"
+
+
+def stamp(reader: Reader, at: Millis) -> str:
+    """As short as a chat list wants it: «14:05», «вчера», «пн», «3 нояб.», «03.11.25»."""
+    then, today = _local(reader, at).date(), _local(reader, reader.now).date()
+    if then >= today:
+        return clock_time(reader, at)
+    if then == today - timedelta(days=1):
+        return reader.words("yesterday")
+    if then > today - timedelta(days=7):
+        return format_date(then, "EEE", locale=reader.locale)
+    return format_date(then, "d MMM" if then.year == today.year else "dd.MM.yy", locale=reader.locale)
+
+
+def iso(reader: Reader, at: Millis) -> str:
+    """For `<time datetime=…>`."""
+    return _local(reader, at).isoformat(timespec="seconds")
+
+
+def number(reader: Reader, value: float) -> str:
+    """«12 500», with spaces that do not break."""
+    return format_decimal(value, locale=reader.locale)
+
+
+def _local(reader: Reader, at: Millis) -> datetime:
+    """Times come from far away and may be absurd; the nearest one that a calendar holds is shown."""
+    seconds = min(max(at / 1000, 0), 253_370_764_800)  # 1970 to 9999
+    return datetime.fromtimestamp(seconds, reader.zone)

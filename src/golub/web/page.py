@@ -1,0 +1,132 @@
+"""Pages out of templates. `render` gives a whole answer, `fragment` the text alone (for the live stream).
+
+Templates have: `operator`, `csrf`, `reader`, `theme`, `request`; `_`, `ngettext`, `icon(name)`, `asset(path)`,
+`initials(name)`; and the filters of `moments`. They work in imported macros as well: the reader is a context variable.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import lucide
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from golub.web import moments
+from golub.web.csrf import keep_visitor
+from golub.web.language import LOCALES, Reader, reader_of
+from golub.web.parts import parts_of
+from golub.web.session import csrf_token, signing_of
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+THEMES = ("auto", "light", "dark")
+
+_reader: ContextVar[Reader] = ContextVar("reader")
+
+
+def render(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page, or the part of one that htmx asked for."""
+    parts, signing, theme = parts_of(request), signing_of(request), request.cookies.get("theme", "auto")
+    page = fragment(
+        reader_of(request),
+        template,
+        request=request,
+        operator=signing.operator if signing else None,
+        csrf=csrf_token(request),
+        theme=theme if theme in THEMES else "auto",
+        **context,
+    )
+    response = HTMLResponse(page, status)
+    keep_visitor(request, response, parts.settings)
+    return response
+
+
+def fragment(reader: Reader, template: str, **context: Any) -> str:
+    """The text of a template for this reader."""
+    token = _reader.set(reader)
+    try:
+        return _environment().get_template(template).render(reader=reader, **context)
+    finally:
+        _reader.reset(token)
+
+
+def icon(name: str, size: int = 20, css_class: str = "") -> Markup:
+    """A Lucide icon, inline, in the colour of the text around it; decoration only, so hidden from screen readers."""
+    return _drawn(name, size, f"icon {css_class}".strip())
+
+
+@cache
+def _drawn(name: str, size: int, css_class: str) -> Markup:
+    drawing: str = lucide._render_icon(  # noqa: SLF001  # pyright: ignore
+        name, size, **{"class": css_class, "aria-hidden": "true", "focusable": "false"}
+    )
+    return Markup(drawing)  # noqa: S704 - drawn from the package's own file
+
+
+@cache
+def asset(path: str) -> str:
+    """The URL of a static file, with its content's hash: browsers keep it for ever, and see a change at once."""
+    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()
+    return f"/static/{path}?v={digest[:12]}"
+
+
+def initials(name: str) -> str:
+    """One or two letters for an avatar."""
+    letters = [word[0] for word in name.split() if word[0].isalnum()]
+    return "".join(letters[:1] + letters[1:][-1:]).upper() or "?"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
+    )
+    environment.globals.update(
+        _=lambda message, **fields: _reader.get().words(message, **fields),
+        ngettext=lambda one, many, n, **fields: _reader.get().words.ngettext(one, many, n, **fields),
+        icon=icon,
+        asset=asset,
+        initials=initials,
+        locales=LOCALES,
+    )
+    for write in (
+        moments.ago,
+        moments.clock_time,
+        moments.day,
+        moments.moment,
+        moments.stamp,
+        moments.iso,
+        moments.number,
+    ):
+        environment.filters[write.__name__] = partial(_for_reader, write)
+    return environment
+
+
+def _for_reader(write: Callable[[Reader, Any], str], value: Any) -> str:
+    return write(_reader.get(), value)
+
+
+class Static(StaticFiles):
+    """Our stylesheets, scripts and pictures. With its content's hash in the URL a file may be kept for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        versioned = b"v=" in scope["query_string"]
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
+        return response

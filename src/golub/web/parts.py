@@ -1,0 +1,54 @@
+"""What the pages are given to work with: the parts that `app` built, kept on `app.state.parts`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Request
+
+from golub.clock import Clock
+from golub.settings import Settings
+from golub.store import Store
+from golub.vault import Vault
+
+if TYPE_CHECKING:  # the pages only hold them: importing a page must not import every stage
+    from golub.accounts import Accounts
+    from golub.alerts import Alerts
+    from golub.apply import Applier
+    from golub.avito.client import Avito
+    from golub.backfill import Backfill
+    from golub.ingest import Ingest
+    from golub.live import Live
+    from golub.operators import Operators
+    from golub.outbox import Outbox
+    from golub.spool import Spool
+    from golub.subscription import Subscriptions
+    from golub.web.media import Media
+
+
+@dataclass
+class Parts:
+    """Made once in `app.py`; tests build it the same way."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    vault: Vault
+    spool: "Spool"
+    ingest: "Ingest"
+    applier: "Applier"
+    live: "Live"
+    avito: "Avito"
+    outbox: "Outbox"
+    backfill: "Backfill"
+    operators: "Operators"
+    accounts: "Accounts"
+    subscriptions: "Subscriptions"
+    alerts: "Alerts"
+    media: "Media"
+
+
+def parts_of(request: Request) -> Parts:
+    return cast(Parts, request.app.state.parts)
+
+
+Given = Annotated[Parts, Depends(parts_of)]

@@ -1,0 +1,42 @@
+"""Every URL on one page. `access.ACCESS` says who may use each; a route that is not there answers 404 to everybody.
+
+The webhook is not here: it is a plain endpoint that stands before all this (`webhook.py`).
+"""
+
+from fastapi import Depends, FastAPI
+from starlette.types import ASGIApp
+
+from golub.web import health, preferences, sign_in
+from golub.web.admin import operators
+from golub.web.errors import answer_errors
+from golub.web.headers import Envelope
+from golub.web.page import Static
+from golub.web.parts import Parts
+from golub.web.session import guard
+
+LARGEST_BODY = 1 << 20  # bytes; the webhook has its own limit
+
+ROUTERS = (
+    health.router,  # /healthz/live, /healthz/ready, /metrics
+    preferences.router,  # /preferences, /manifest.webmanifest
+    sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
+    operators.router,  # /admin/operators
+)
+
+
+class Site(FastAPI):
+    """FastAPI inside our envelope, so that even its own last-resort errors carry our headers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Envelope(super().build_middleware_stack(), self.state.parts.settings)
+
+
+def build(parts: Parts) -> FastAPI:
+    """The pages and the API. Touches no database: it may be built, and answers 503, while that is away."""
+    site = Site(dependencies=[Depends(guard)], openapi_url=None, redirect_slashes=False, max_body_size=LARGEST_BODY)
+    site.state.parts = parts
+    answer_errors(site)
+    for router in ROUTERS:
+        site.include_router(router)
+    site.mount("/static", Static())
+    return site

@@ -1,0 +1,110 @@
+"""Who is asking. Every route passes `guard` before anything else happens; handlers name what they need.
+
+    async def inbox(request: Request, operator: Signed) -> HTMLResponse: ...
+
+`Signed`, `Admin` and `SuperAdmin` are the operator, with at least that role.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+from urllib.parse import quote
+
+from fastapi import Depends, Request, Response
+
+from golub.errors import Forbidden, GolubError, NotFound
+from golub.model import Operator, Role, Session
+from golub.operators import ABSOLUTE_LIFE
+from golub.settings import Settings
+from golub.web import csrf
+from golub.web.access import ACCESS, ANYONE
+from golub.web.parts import parts_of
+
+COOKIE = "session"
+
+
+class NotSignedIn(GolubError):
+    """Pages lead to the sign-in page, programs get 401."""
+
+    status = 401
+    code = "not_signed_in"
+
+
+@dataclass(frozen=True)
+class Signing:
+    """A signed-in browser: its session, and whose it is."""
+
+    session: Session
+    operator: Operator
+
+
+def is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+async def guard(request: Request) -> None:
+    """Refuses what `ACCESS` does not allow, and what another site sent. Runs before every handler."""
+    needed = ACCESS.get(request.scope["route"].path)
+    if needed is None:
+        raise NotFound("There is no such page.")
+    parts = parts_of(request)
+    secret = request.cookies.get(COOKIE, "")
+    found = await parts.operators.find_session(secret) if secret else None
+    request.state.signing = signing = Signing(*found) if found else None
+    if needed is not ANYONE and signing is None:
+        raise NotSignedIn("Not authenticated")
+    if is_api(request):
+        csrf.check_api(request, parts.settings)
+    else:
+        await csrf.check_page(request, parts.settings, csrf_token(request))
+    if isinstance(needed, Role) and signing and not Role(signing.operator.role).covers(needed):
+        raise Forbidden("Access denied")
+
+
+def signing_of(request: Request) -> Signing | None:
+    """What `guard` found; None before it ran, on error pages."""
+    return cast(Signing | None, getattr(request.state, "signing", None))
+
+
+def csrf_token(request: Request) -> str:
+    """The token that the next unsafe request of this browser must carry."""
+    signing = signing_of(request)
+    return signing.session.csrf if signing else csrf.visitor_token(request)
+
+
+def _at_least(role: Role) -> object:
+    def operator(request: Request) -> Operator:
+        signing = signing_of(request)
+        if signing is None:
+            raise NotSignedIn("Not authenticated")
+        if not Role(signing.operator.role).covers(role):
+            raise Forbidden("Access denied")
+        return signing.operator
+
+    return Depends(operator)
+
+
+Signed = Annotated[Operator, _at_least(Role.MANAGER)]
+Admin = Annotated[Operator, _at_least(Role.ADMIN)]
+SuperAdmin = Annotated[Operator, _at_least(Role.SUPER_ADMIN)]
+
+
+def set_cookie(response: Response, secret: str, settings: Settings) -> None:
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=ABSOLUTE_LIFE // 1000,
+        httponly=True,
+        samesite="lax",
+        secure=settings.cookie_secure,
+        path="/",
+    )
+
+
+def drop_cookie(response: Response, settings: Settings) -> None:
+    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=settings.cookie_secure, path="/")
+
+
+def sign_in_url(request: Request) -> str:
+    """Where to sign in, and to come back from there when it was a page that was asked for."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/sign-in?next={quote(wanted)}" if request.method == "GET" and wanted != "/" else "/sign-in"

@@ -1,0 +1,142 @@
+"""The way in and out: sign-in, sign-out, first set-up, and links that work once."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from golub.errors import GolubError, Invalid, Paced, Rejected
+from golub.model import Operator
+from golub.web.address import address_of
+from golub.web.language import reader_of
+from golub.web.next_page import safe_next
+from golub.web.page import render
+from golub.web.parts import Given, Parts
+from golub.web.session import drop_cookie, set_cookie, signing_of
+
+router = APIRouter()
+
+HOME = "/inbox"
+
+Text = Annotated[str, Form()]
+
+
+@router.get("/")
+async def home(request: Request) -> Response:
+    return RedirectResponse(HOME if signing_of(request) else "/sign-in", 303)
+
+
+@router.get("/sign-in")
+async def show_sign_in(request: Request, parts: Given, next: str = "/") -> Response:  # noqa: A002
+    if signing_of(request):
+        return RedirectResponse(safe_next(next, HOME), 303)
+    return await _sign_in_page(request, parts, next)
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, parts: Given, login: Text = "", password: Text = "", next: Text = "/") -> Response:  # noqa: A002
+    try:
+        operator = await parts.operators.authenticate(login, password, address_of(request))
+    except (Rejected, Paced) as error:
+        return await _sign_in_page(request, parts, next, login=login, error=error)
+    wanted = safe_next(next, HOME)
+    return await _enter(request, parts, operator, HOME if wanted == "/" else wanted)
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, parts: Given) -> Response:
+    if signing := signing_of(request):
+        await parts.operators.close_session(signing.session.hash)
+    answer = RedirectResponse("/sign-in", 303)
+    answer.headers["Clear-Site-Data"] = '"cache"'
+    drop_cookie(answer, parts.settings)
+    return answer
+
+
+@router.get("/setup/{secret}")
+async def show_setup(request: Request, parts: Given, secret: str) -> Response:
+    await parts.operators.find_link("setup", secret)
+    return render(request, "setup.html", login="", name="", error=None)
+
+
+@router.post("/setup/{secret}")
+async def set_up(
+    request: Request,
+    parts: Given,
+    secret: str,
+    login: Text = "",
+    name: Text = "",
+    password: Text = "",
+    again: Text = "",
+) -> Response:
+    try:
+        _check_alike(password, again)
+        locale = reader_of(request).locale
+        operator = await parts.operators.set_up(secret, login=login, name=name, password=password, locale=locale)
+    except Invalid as error:
+        return render(request, "setup.html", status=422, login=login, name=name, error=error)
+    return await _enter(request, parts, operator, "/admin/accounts")
+
+
+@router.get("/enter/{secret}")
+async def show_enter(request: Request, parts: Given, secret: str) -> Response:
+    await parts.operators.find_link("sign_in", secret)
+    return render(request, "enter.html")
+
+
+@router.post("/enter/{secret}")
+async def enter(request: Request, parts: Given, secret: str) -> Response:
+    link = await parts.operators.use_link("sign_in", secret)
+    return await _enter(request, parts, await parts.operators.get(link.operator_id or 0), HOME)
+
+
+@router.get("/password/{secret}")
+async def show_password(request: Request, parts: Given, secret: str) -> Response:
+    await parts.operators.find_link("password", secret)
+    return render(request, "password.html", error=None)
+
+
+@router.post("/password/{secret}")
+async def set_password(request: Request, parts: Given, secret: str, password: Text = "", again: Text = "") -> Response:
+    try:
+        _check_alike(password, again)
+        operator = await parts.operators.set_password(secret, password)
+    except Invalid as error:
+        return render(request, "password.html", status=422, error=error)
+    return await _enter(request, parts, operator, HOME)
+
+
+async def _sign_in_page(
+    request: Request, parts: Parts, wanted: str, *, login: str = "", error: GolubError | None = None
+) -> Response:
+    page = render(
+        request,
+        "sign_in.html",
+        status=error.status if error else 200,
+        next=safe_next(wanted),
+        login=login[:64],
+        error=error,
+        needs_setup=await parts.operators.needs_setup(),
+    )
+    if isinstance(error, Paced):
+        page.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return page
+
+
+async def _enter(request: Request, parts: Parts, operator: Operator, target: str) -> Response:
+    """Always a new session, whatever cookie the browser brought; the one it had ends."""
+    if not operator.active:
+        raise Rejected("This operator has been deactivated.")
+    if signing := signing_of(request):
+        await parts.operators.close_session(signing.session.hash)
+    secret, _ = await parts.operators.open_session(
+        operator, address=address_of(request), user_agent=request.headers.get("user-agent", "")
+    )
+    answer = RedirectResponse(target, 303)
+    set_cookie(answer, secret, parts.settings)
+    return answer
+
+
+def _check_alike(password: str, again: str) -> None:
+    if password != again:
+        raise Invalid("The two passwords differ.", field="again")
