@@ -57,7 +57,7 @@ class Profile:
 
 
 class Avito:
-    """`transport` is the network, or a simulator's; `call_seconds` is shorter in tests alone."""
+    """`transport` is the network, or a simulator's; `pace` and `call_seconds` are other ones in tests alone."""
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Avito:
         clock: Clock,
         transport: httpx2.AsyncBaseTransport | None = None,
         *,
+        pace: Pace | None = None,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
@@ -82,7 +83,7 @@ class Avito:
         self._store = store
         self._clock = clock
         self._tokens = Tokens(store, vault, clock, self._ask_token)
-        self._pace = Pace(settings.requests_per_minute)
+        self._pace = pace or Pace(settings.requests_per_minute)
 
     async def close(self) -> None:
         await self._tokens.close()

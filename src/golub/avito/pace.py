@@ -61,10 +61,11 @@ class _Account:
 
 
 class Pace:
-    """`window` is shorter in tests alone."""
+    """`window` and `failure_gap` are shorter in tests alone."""
 
-    def __init__(self, per_minute: int, *, window: float = WINDOW) -> None:
+    def __init__(self, per_minute: int, *, window: float = WINDOW, failure_gap: float = FAILURE_GAP) -> None:
         self._window = window
+        self._gap = failure_gap
         self._accounts: defaultdict[int, _Account] = defaultdict(lambda: _Account(per_minute))
         self._per_minute = per_minute
         self._tickets = itertools.count()
@@ -110,7 +111,7 @@ class Pace:
         if limit and limit.isascii() and limit.isdigit() and int(limit[:9]) >= LEAST_LIMIT:
             account.limit = min(self._per_minute, int(limit[:9]))
         if remaining and remaining.isascii() and remaining.isdigit() and int(remaining[:9]) <= AT_ONCE:
-            account.background_at = max(account.background_at, _now() + FAILURE_GAP)
+            account.background_at = max(account.background_at, _now() + self._gap)
 
     async def _admit(self, account: _Account, lane: Lane) -> None:
         ticket = (lane, next(self._tickets))
@@ -120,7 +121,7 @@ class Pace:
             while (wait := self._wait(account, ticket)) > 0:
                 left = latest - _now()
                 if left <= 0 or left < wait < math.inf:
-                    pause = wait if wait < math.inf else FAILURE_GAP
+                    pause = wait if wait < math.inf else self._gap
                     raise Paced("Too much is under way at Avito for this account.", retry_after=pause)
                 try:
                     async with asyncio.timeout(min(wait, left)):
@@ -141,7 +142,7 @@ class Pace:
         if lane is not Lane.OPERATOR:
             earliest = max(earliest, account.background_at)
         if account.failures:
-            earliest = max(earliest, account.started_at + FAILURE_GAP)
+            earliest = max(earliest, account.started_at + self._gap)
         if earliest > now:
             return earliest - now
         if account.under_way >= (2 * AT_ONCE if lane is Lane.OPERATOR else AT_ONCE):
@@ -162,8 +163,8 @@ class Pace:
             return
         account.failures += 1
         account.failed_at = _now()
-        backoff = min(LONGEST_BACKOFF, FAILURE_GAP * 2 ** min(account.failures - 1, 16))
-        account.background_at = account.failed_at + max(FAILURE_GAP, backoff * random.uniform(0.7, 1.3))  # noqa: S311
+        backoff = min(LONGEST_BACKOFF, self._gap * 2 ** min(account.failures - 1, 16))
+        account.background_at = account.failed_at + max(self._gap, backoff * random.uniform(0.7, 1.3))  # noqa: S311
 
 
 def _now() -> float:

@@ -1,0 +1,75 @@
+"""A shop at the simulated Avito, and the same shop as an account of ours: what tests of the API's users begin with."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from golub import simulator
+from golub.avito.client import Avito
+from golub.avito.pace import Pace
+from golub.clock import Clock
+from golub.model import Account
+from golub.settings import Settings
+from golub.simulator import Simulator
+from golub.store import Store
+from golub.vault import Vault
+
+USER_ID = 94_235_311
+VAULT = Vault(bytes(32))
+SETTINGS = Settings.model_validate({"avito_url": "http://avito.test"})
+
+
+async def connect(store: Store, shop: simulator.Account, clock: Clock) -> int:
+    """The row that connecting the shop's keys makes. Returns its id."""
+    account = Account(
+        user_id=shop.user_id,
+        name=shop.name,
+        client_id=shop.client_id,
+        client_secret=VAULT.seal(shop.client_secret),
+        created_at=clock(),
+    )
+    async with store.write() as session:
+        session.add(account)
+    return account.id
+
+
+async def account(store: Store, account_id: int) -> Account:
+    async with store.read() as session:
+        return await session.get_one(Account, account_id)
+
+
+@asynccontextmanager
+async def avito(
+    store: Store,
+    clock: Clock,
+    transport: httpx2.AsyncBaseTransport | Simulator,
+    *,
+    settings: Settings = SETTINGS,
+    failure_gap: float = 0.05,
+    call_seconds: float = 30.0,
+) -> AsyncGenerator[Avito]:
+    if isinstance(transport, Simulator):
+        transport = httpx2.ASGITransport(transport.app)
+    pace = Pace(settings.requests_per_minute, failure_gap=failure_gap)
+    client = Avito(settings, store, VAULT, clock, transport, pace=pace, call_seconds=call_seconds)
+    yield client
+    await client.close()
+
+
+class Scripted(httpx2.AsyncBaseTransport):
+    """Answers below HTTP that no simulator can give: connections that never come, or break half-way."""
+
+    def __init__(self, *calls: httpx2.Response | Exception) -> None:
+        self.calls = list(calls)
+        self.seen: list[httpx2.Request] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.seen.append(request)
+        if request.url.path == "/token":
+            return httpx2.Response(200, content=json.dumps({"access_token": "t", "expires_in": 86400}).encode())
+        answer = self.calls.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
