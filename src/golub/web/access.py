@@ -26,6 +26,7 @@ ACCESS: dict[str, Role | Anyone] = {
     "/setup/{secret}": ANYONE,
     "/enter/{secret}": ANYONE,
     "/password/{secret}": ANYONE,
+    "/guide": Role.MANAGER,
     "/admin/operators": Role.ADMIN,
     "/admin/operators/{operator_id}": Role.ADMIN,
     "/admin/operators/{operator_id}/link": Role.ADMIN,

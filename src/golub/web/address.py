@@ -1,30 +1,36 @@
-"""From where a request comes: the peer itself, or what a proxy that we trust says of it."""
+"""Where a request came from, as far as that can be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from fastapi import Request
+from starlette.types import Scope
 
 from golub.settings import Network
-from golub.web.parts import parts_of
 
 
-def address_of(request: Request) -> str:
-    peer = request.client.host if request.client else ""
-    return caller(peer, request.headers.getlist("x-forwarded-for"), parts_of(request).settings.trusted_proxies)
+def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
+    """The peer itself, unless it is a trusted proxy: then the rightmost hop of X-Forwarded-For that is not one.
 
-
-def caller(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The rightmost hop that is no proxy of ours. What stands left of it anyone could have written."""
-    address = peer
-    for hop in reversed([hop.strip() for value in forwarded for hop in value.split(",")]):
-        if not _is_trusted(address, trusted):
-            break
+    Whatever stands to the left of that hop was written by a stranger. A hop that is no address ends the search.
+    """
+    peer = scope.get("client")
+    address: str = peer[0] if peer else ""
+    if not _is_trusted(address, trusted):
+        return address
+    for hop in reversed(list(_hops(scope["headers"]))):
         try:
             address = str(ip_address(hop))
         except ValueError:
-            break
+            return address
+        if not _is_trusted(address, trusted):
+            return address
     return address
+
+
+def _hops(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[str]:
+    for name, value in headers:
+        if name == b"x-forwarded-for":
+            yield from (hop.strip() for hop in value.decode("latin-1").split(","))
 
 
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
@@ -32,4 +38,5 @@ def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
         parsed = ip_address(address)
     except ValueError:
         return False
-    return any(parsed in network for network in trusted)
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed  # a dual-stack socket shows 127.0.0.1 as ::ffff:127.0.0.1
+    return any(mapped in network for network in trusted)

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from golub.errors import Forbidden, GolubError, Invalid, NotFound, Rejected, Unavailable
+from golub.errors import GolubError, Invalid, NotFound, Rejected, Unavailable
 from golub.web.language import reader_of
 from golub.web.page import render
 from golub.web.session import NotSignedIn, is_api, sign_in_url
@@ -50,7 +50,7 @@ async def _validation(request: Request, error: Exception) -> Response:
     return _answer(request, Invalid("Something in the request is missing or of the wrong kind.", field=field), 422)
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
+async def _unforeseen(request: Request, _: Exception) -> Response:
     """`Envelope` writes the log line, with this id."""
     request.state.request_id = request_id = secrets.token_hex(6)
     if is_api(request):

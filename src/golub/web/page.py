@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import lucide
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from lucide.jinja import lucide
 from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -65,9 +65,7 @@ def icon(name: str, size: int = 20, css_class: str = "") -> Markup:
 
 @cache
 def _drawn(name: str, size: int, css_class: str) -> Markup:
-    drawing: str = lucide._render_icon(  # noqa: SLF001  # pyright: ignore
-        name, size, **{"class": css_class, "aria-hidden": "true", "focusable": "false"}
-    )
+    drawing = lucide(name, size=size, **{"class": css_class, "aria-hidden": "true", "focusable": "false"})
     return Markup(drawing)  # noqa: S704 - drawn from the package's own file
 
 
@@ -92,27 +90,28 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=["jinja2.ext.do"],
     )
-    environment.globals.update(
-        _=lambda message, **fields: _reader.get().words(message, **fields),
-        ngettext=lambda one, many, n, **fields: _reader.get().words.ngettext(one, many, n, **fields),
-        icon=icon,
-        asset=asset,
-        initials=initials,
-        locales=LOCALES,
-    )
+    words: dict[str, Any] = {"_": _say, "ngettext": _count, "icon": icon, "asset": asset, "initials": initials}
+    cast(dict[str, Any], environment.globals).update(words, locales=LOCALES)
     for write in (
         moments.ago,
         moments.clock_time,
         moments.day,
-        moments.moment,
-        moments.stamp,
         moments.iso,
+        moments.moment,
         moments.number,
+        moments.stamp,
     ):
         environment.filters[write.__name__] = partial(_for_reader, write)
     return environment
+
+
+def _say(message: str, **fields: Any) -> str:
+    return _reader.get().words(message, **fields)
+
+
+def _count(singular: str, plural: str, n: int, **fields: Any) -> str:
+    return _reader.get().words.ngettext(singular, plural, n, **fields)
 
 
 def _for_reader(write: Callable[[Reader, Any], str], value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a reader may choose on every page, signed in or not: the language. Also the manifest for phones' home screens."""
+"""What a reader may choose on every page, signed in or not: the language. Also the manifest for home screens."""
 
 from typing import Annotated
 

@@ -6,7 +6,7 @@ The webhook is not here: it is a plain endpoint that stands before all this (`we
 from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
-from golub.web import health, preferences, sign_in
+from golub.web import guide, health, preferences, sign_in
 from golub.web.admin import operators
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
@@ -20,6 +20,7 @@ ROUTERS = (
     health.router,  # /healthz/live, /healthz/ready, /metrics
     preferences.router,  # /preferences, /manifest.webmanifest
     sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
+    guide.router,  # /guide
     operators.router,  # /admin/operators
 )
 

@@ -17,6 +17,7 @@ from golub.operators import ABSOLUTE_LIFE
 from golub.settings import Settings
 from golub.web import csrf
 from golub.web.access import ACCESS, ANYONE
+from golub.web.address import client_address
 from golub.web.parts import parts_of
 
 COOKIE = "session"
@@ -35,6 +36,10 @@ class Signing:
 
     session: Session
     operator: Operator
+
+
+def address_of(request: Request) -> str:
+    return client_address(request.scope, parts_of(request).settings.trusted_proxies)
 
 
 def is_api(request: Request) -> bool:

@@ -7,12 +7,11 @@ from fastapi.responses import RedirectResponse
 
 from golub.errors import GolubError, Invalid, Paced, Rejected
 from golub.model import Operator
-from golub.web.address import address_of
 from golub.web.language import reader_of
 from golub.web.next_page import safe_next
 from golub.web.page import render
 from golub.web.parts import Given, Parts
-from golub.web.session import drop_cookie, set_cookie, signing_of
+from golub.web.session import address_of, drop_cookie, set_cookie, signing_of
 
 router = APIRouter()
 
