@@ -1,0 +1,176 @@
+"""Ingest: lets a webhook's POST in and has it put on stable storage. It reads nothing of it.
+
+Who may come in: whoever knows a path token (known to this node, or else looked up once in the main database), and
+anybody on the bare path, within a budget. It calls nobody but the spool and, for a token it does not know, the main
+database; and it writes no log, since the applier writes one line for every delivery.
+"""
+
+import asyncio
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from hashlib import sha256
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from golub import metrics
+from golub.clock import Clock, now
+from golub.errors import NotFound, Paced, Unavailable
+from golub.model import PathToken
+from golub.settings import Settings
+from golub.spool import Received, Spool, TokenEntry
+from golub.store import Store
+
+BODY_LIMIT = 256 << 10  # bytes; the longest text that Avito takes has 1000 characters
+BARE_RATE = 20.0  # deliveries a second without a token …
+BARE_BURST = 40
+BARE_BYTES = 64 << 20  # … and bytes of them that wait to be applied
+LOOKUP_WAIT = 1.0  # seconds that a token unknown here may take to be looked up
+LOOKUP_RATE = 5.0  # of them a second, whatever strangers try
+LOOKUP_BURST = 20
+STRANGERS_KEPT = 10_000  # tokens remembered as unknown …
+STRANGERS_FOR = 30.0  # … for so many seconds
+HEADERS_KEPT = 100
+HEADERS_BYTES = 16 << 10
+HEADER_VALUE = 4096
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+_TOKEN = re.compile(r"[\w-]{22,128}", re.ASCII)  # ours have 43 characters
+_SECRET_HEADERS = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
+
+
+class Ingest:
+    """Belongs to one event loop, as the spool's `put` does."""
+
+    def __init__(self, spool: Spool, store: Store, settings: Settings, clock: Clock = now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._spool = spool
+        self._store = store
+        self._bare_budget = Budget(BARE_RATE, BARE_BURST)
+        self._lookup_budget = Budget(LOOKUP_RATE, LOOKUP_BURST)
+        self._lookups: dict[bytes, asyncio.Task[TokenEntry | None]] = {}
+        self._strangers: dict[bytes, float] = {}
+
+    async def recognise(self, token: str) -> TokenEntry:
+        """Whose token it is. Raises `NotFound`, or `Unavailable` where that could not be found out.
+
+        The hash is what is compared, so the time it takes tells nothing about the token.
+        """
+        digest = sha256(token.encode(errors="replace")).digest()
+        entry = self._spool.find_token(digest)
+        if entry is None and _TOKEN.fullmatch(token):
+            entry = await self._look_up(digest)
+        if entry is None or (entry.retired_at is not None and entry.retired_at <= self.clock()):
+            raise NotFound("Not found")
+        return entry
+
+    def greet(self) -> None:
+        """The bare path: raises `NotFound` where it is switched off."""
+        if not self.settings.bare_path:
+            raise NotFound("Not found")
+
+    def spend(self) -> None:
+        """One delivery on the bare path: raises `Paced` when there were too many."""
+        if self._spool.bare_bytes_pending >= BARE_BYTES:
+            raise Paced("Too many deliveries without a token are waiting.", retry_after=10)
+        if not self._bare_budget.take():
+            raise Paced("Too many deliveries without a token.", retry_after=1)
+
+    async def take(self, entry: TokenEntry | None, token: str, address: str, headers: Headers, body: bytes) -> None:
+        """Returns once the delivery is on stable storage; `entry` is None on the bare path. Raises `Unavailable`."""
+        await self._spool.put(
+            Received(
+                id=secrets.token_bytes(16),
+                received_at=self.clock(),
+                account_id=entry.account_id if entry else None,
+                token_id=entry.token_id if entry else None,
+                address=address,
+                headers=kept_headers(headers, token),
+                body=body,
+            )
+        )
+
+    async def _look_up(self, digest: bytes) -> TokenEntry | None:
+        """Asks the main database, which may know a token that another node registered. Once for each at a time."""
+        moment = time.monotonic()
+        if (until := self._strangers.get(digest)) is not None:
+            if moment < until:
+                return None
+            del self._strangers[digest]
+        lookup = self._lookups.get(digest)
+        if lookup is None:
+            if not self._lookup_budget.take():
+                metrics.token_lookups.labels("over_budget").inc()
+                raise Unavailable("Too many unknown tokens are being looked up.")
+            lookup = self._lookups[digest] = asyncio.create_task(self._ask_store(digest))
+            lookup.add_done_callback(lambda ended: self._looked_up(digest, ended))
+        # Not cancelled when it takes too long: it ends by itself, and others may be waiting for it.
+        await asyncio.wait([lookup], timeout=LOOKUP_WAIT)
+        if not lookup.done():
+            metrics.token_lookups.labels("away").inc()
+            raise Unavailable("The token could not be looked up in time.")
+        return lookup.result()
+
+    def _looked_up(self, digest: bytes, lookup: asyncio.Task[TokenEntry | None]) -> None:
+        del self._lookups[digest]
+        if not lookup.cancelled():
+            lookup.exception()  # seen, also when nobody waited so long
+
+    async def _ask_store(self, digest: bytes) -> TokenEntry | None:
+        try:
+            async with self._store.read() as session:
+                columns = select(PathToken.id, PathToken.account_id, PathToken.retired_at)
+                found = (await session.execute(columns.where(PathToken.hash == digest))).one_or_none()
+        except (Unavailable, SQLAlchemyError, OSError) as error:  # also: not migrated yet
+            metrics.token_lookups.labels("away").inc()
+            raise Unavailable("The token could not be looked up.") from error
+        metrics.token_lookups.labels("found" if found else "unknown").inc()
+        if found is None:
+            while len(self._strangers) >= STRANGERS_KEPT:
+                del self._strangers[next(iter(self._strangers))]
+            self._strangers[digest] = time.monotonic() + STRANGERS_FOR
+            return None
+        entry = TokenEntry(digest, *found)
+        await asyncio.to_thread(self._spool.put_token, entry)
+        return entry
+
+
+class Budget:
+    """A token bucket: `rate` a second, and `burst` at once."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = float(burst)
+        self._left = float(burst)
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        moment = time.monotonic()
+        self._left = min(self._burst, self._left + (moment - self._at) * self._rate)
+        self._at = moment
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def kept_headers(headers: Headers, token: str) -> bytes:
+    """A JSON array of [name, value]: in order, without credentials, the token blotted out, and bounded in size."""
+    kept: list[tuple[str, str]] = []
+    size = 0
+    for name, value in headers:
+        size += len(name) + min(len(value), HEADER_VALUE)
+        if len(kept) >= HEADERS_KEPT or size > HEADERS_BYTES:
+            break
+        if name in _SECRET_HEADERS:
+            continue
+        kept.append((name.decode("latin-1"), value[:HEADER_VALUE].decode("latin-1")))
+    written = json.dumps(kept, separators=(",", ":"))
+    if token:
+        written = written.replace(token, "***")
+    return written.encode()

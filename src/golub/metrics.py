@@ -1,0 +1,44 @@
+"""Every number that Golub shows to a monitoring system, on one page. The part that counts increments it by name.
+
+One registry a process, and not the library's default one: `/metrics` shows what is ours and nothing else.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+
+_QUICK = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0)
+
+webhook_answers = Counter(
+    "golub_webhook_answers",
+    "Answers of the webhook endpoint, by path (token, bare or unknown) and HTTP status.",
+    ["path", "status"],
+    registry=REGISTRY,
+)
+webhook_seconds = Histogram(
+    "golub_webhook_seconds",
+    "From the request's headers to a 200, which means: on stable storage. Avito allows 2 s.",
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
+token_lookups = Counter(
+    "golub_token_lookups",
+    "Webhook tokens unknown to this node, by what the main database said (found, unknown, away, over_budget).",
+    ["outcome"],
+    registry=REGISTRY,
+)
+spool_commits = Counter("golub_spool_commits", "Commits of the spool, all with FULL.", registry=REGISTRY)
+spool_commit_seconds = Histogram(
+    "golub_spool_commit_seconds", "One commit of the spool, fsync included.", buckets=_QUICK, registry=REGISTRY
+)
+spool_failures = Counter(
+    "golub_spool_failures",
+    "Commits of the spool that failed, by kind (locked, full, storage); nothing in them was acked.",
+    ["kind"],
+    registry=REGISTRY,
+)
+spool_pending = Gauge("golub_spool_pending", "Deliveries acked and not yet applied.", registry=REGISTRY)
+spool_pending_bytes = Gauge("golub_spool_pending_bytes", "Their size.", registry=REGISTRY)
+spool_oldest_seconds = Gauge(
+    "golub_spool_oldest_seconds", "Age of the oldest of them: what a lost disk would cost.", registry=REGISTRY
+)
