@@ -94,10 +94,19 @@ def clock() -> SteppedClock:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Generator[postgres.Postgres]:
-    """For tests that stop it or look inside; the others take `database_url`."""
+    """The server that all tests share; a test that only needs a database takes `database_url`."""
     if reason := postgres.missing():
         pytest.skip(reason)
     with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Generator[postgres.OwnPostgres]:
+    """A server of this test's own, to `stop` and `start`; `create()` gives an empty database in it."""
+    if reason := postgres.missing_own():
+        pytest.skip(reason)
+    with postgres.own() as server:
         yield server
 
 

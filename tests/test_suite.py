@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
 from golub.store import Store
+from tests.postgres import OwnPostgres
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,3 +48,16 @@ async def test_every_test_has_an_empty_migrated_database_of_its_own(store: Store
     async with store.write() as session:
         await session.execute(text("CREATE TABLE seen (turn INTEGER)"))
         assert await session.scalar(text("SELECT count(*) FROM operators")) == 0
+
+
+@pytest.mark.postgres
+def test_a_postgres_can_be_stopped_and_keeps_what_it_committed(own_postgres: OwnPostgres) -> None:
+    url = own_postgres.create()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE kept (n INTEGER)")
+    own_postgres.stop()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
+    own_postgres.start()
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT n FROM kept")
