@@ -1,0 +1,159 @@
+"""Folds observations into chats and messages. The only writer of both; apply calls it, inside its transactions.
+
+Promises: any shuffle of the same observations, with duplicates and in any partition into calls, ends in the same rows
+(our own row ids, versions and times of arrival aside; ties of one second are ordered by arrival). A pure duplicate
+writes nothing and rings nothing. Messages are merged by `merge`, what follows from them is derived anew for every chat
+that was touched.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
+from golub.clock import Millis
+from golub.fold import rows
+from golub.fold.merge import (
+    UNSEEN_BY_ALL,
+    Row,
+    merge_chat,
+    merge_chat_of_message,
+    merge_message,
+    merge_status,
+    new_message,
+)
+from golub.fold.observations import FetchDue, Fetched, FetchFailed, MarkRead, Observation, ReadSent
+from golub.live import Ring
+from golub.store import Store
+
+__all__ = ["FetchDue", "FetchFailed", "Fetched", "MarkRead", "Observation", "ReadSent", "fold"]
+
+
+def fold(
+    connection: Connection, store: Store, account_id: int, observations: Iterable[Observation], now: Millis
+) -> list[Ring]:
+    """Writes what the observations change, and says which chats ring once that is committed."""
+    told = list(observations)
+    users = [one for one in told if isinstance(one, UserSeen)]
+    buyers = rows.chats_of_buyers(connection, account_id, {one.user_id for one in users}) if users else {}
+    names = {name for one in told if (name := getattr(one, "chat_avito_id", ""))} | buyers.keys()
+    ids = {one.chat_id for one in told if isinstance(one, MarkRead | ReadSent)}
+    locked, new = rows.lock_chats(connection, store, account_id, names, ids)
+    chats = {name: _Touched(row, dict(row), name in new) for name, row in locked.items()}
+
+    _fold_messages(connection, account_id, chats, [one for one in told if isinstance(one, MessageSeen)], now)
+    by_id = {touched.row["id"]: touched for touched in chats.values()}
+    for one in told:
+        if isinstance(one, UserSeen):
+            _fold_user(one, [chats[name] for name, buyer in buyers.items() if buyer == one.user_id], chats, now)
+        elif isinstance(one, MarkRead):
+            if (touched := by_id.get(one.chat_id)) and rows.mark_seen(connection, one.chat_id, one.up_to):
+                touched.derive = True
+        elif isinstance(one, ReadSent):
+            if touched := by_id.get(one.chat_id):
+                touched.row["read_sent_at"] = max(touched.row["read_sent_at"], one.at)
+        elif not isinstance(one, MessageSeen):
+            _fold_fact(one, chats[one.chat_avito_id].row, now)
+    return _settle(connection, account_id, list(chats.values()), now)
+
+
+@dataclass(slots=True)
+class _Touched:
+    row: Row
+    before: Row
+    new: bool
+    derive: bool = False
+    visible: bool = False
+    new_unread: bool = False
+    messages: list[Row] = field(default_factory=list[Row])
+
+
+def _fold_messages(
+    connection: Connection, account_id: int, chats: dict[str, _Touched], told: Sequence[MessageSeen], now: Millis
+) -> None:
+    keys = {(chats[one.chat_avito_id].row["id"], one.avito_id) for one in told}
+    known = rows.find_messages(connection, keys)
+    before = {key: dict(row) for key, row in known.items()}
+    owners = {touched.row["id"]: touched for touched in chats.values()}
+    for one in told:
+        chat = chats[one.chat_avito_id].row
+        merge_chat_of_message(chat, one)
+        key = (chat["id"], one.avito_id)
+        if key in known:
+            merge_message(known[key], one)
+        else:
+            known[key] = new_message(one, account_id, chat["id"], now)
+    added: list[Row] = []
+    changed: list[Row] = []
+    for key, row in known.items():
+        earlier = before.get(key)
+        if earlier == row:
+            continue
+        owner = owners[key[0]]
+        owner.derive = True
+        if earlier is None or _differs(earlier, row):
+            owner.visible = True
+            owner.new_unread |= row["unread"] and not (earlier and earlier["unread"])
+            row["version"] = owner.row["version"] + 1
+        (added if earlier is None else changed).append(row)
+    added.sort(key=lambda row: row["created_at"])  # stable: within a second the order of arrival stays
+    rows.write_messages(connection, added, changed)
+
+
+def _fold_user(seen: UserSeen, theirs: Sequence[_Touched], chats: dict[str, _Touched], now: Millis) -> None:
+    """A person is blocked or was renamed: say so where we know their chats, and let the API tell the rest."""
+    named = [chats[seen.chat_avito_id]] if seen.chat_avito_id else []
+    for touched in [*theirs, *named]:
+        if seen.status is not None:
+            merge_status(touched.row, seen.status, seen.observed_at, WEBHOOK)
+        _make_due(touched.row, now, quietly=False)
+
+
+def _fold_fact(one: ChatSeen | FetchDue | Fetched | FetchFailed, row: Row, now: Millis) -> None:
+    if isinstance(one, ChatSeen):
+        merge_chat(row, one)
+        if one.source == WEBHOOK:
+            _make_due(row, now, quietly=False)
+    elif isinstance(one, FetchDue):
+        _make_due(row, one.at, quietly=one.quietly)
+    elif isinstance(one, Fetched):
+        row["fetched_at"] = max(row["fetched_at"], one.at)
+        row["verified_to"] = max(row["verified_to"], one.verified_to)
+        row["fetch_attempts"] = 0
+        if one.lease is None or row["fetch_due_at"] == one.lease:
+            row["fetch_due_at"] = None
+    else:
+        row["fetch_due_at"] = one.retry_at
+        row["fetch_attempts"] += 1
+
+
+def _make_due(row: Row, at: Millis, *, quietly: bool) -> None:
+    due = row["fetch_due_at"]
+    row["fetch_quietly"] = quietly and (due is None or row["fetch_quietly"])
+    row["fetch_due_at"] = at if due is None else min(at, due)
+
+
+def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], now: Millis) -> list[Ring]:
+    """Derives what follows from the messages, writes the chats that changed, and gives them their next version."""
+    by_id = {touched.row["id"]: touched for touched in chats}
+    for found in rows.derived(connection, [key for key, touched in by_id.items() if touched.derive]):
+        by_id[found.pop("id")].row |= found
+    changed: list[Row] = []
+    rings: list[Ring] = []
+    for touched in chats:
+        row = touched.row
+        if touched.new and row["facts_at"] == 0 and row["fetched_at"] == 0:
+            _make_due(row, now, quietly=False)
+        if touched.visible or touched.new or _differs(touched.before, row):
+            row["version"] += 1
+            new_message = touched.new_unread and row["unread"] > 0
+            rings.append(Ring(account_id, row["id"], row["version"], new_message))
+        if row != touched.before:
+            changed.append(row)
+    rows.write_chats(connection, changed)
+    return rings
+
+
+def _differs(before: Row, after: Row) -> bool:
+    return any(before[name] != after[name] for name in after.keys() - UNSEEN_BY_ALL)

@@ -1,0 +1,182 @@
+"""The statements of `fold`: few, set-based, and with the same words on both databases."""
+
+from collections.abc import Collection, Generator, Sequence
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Table, and_, bindparam, func, insert, literal, or_, select, tuple_, update
+
+from golub.fold.merge import Row
+from golub.model import Chat, Direction, Message
+from golub.store import Store
+
+CHUNK = 400  # keys in one statement; SQLite takes 32 766 parameters, and plans of few shapes stay cached
+
+_chats = cast(Table, Chat.__table__)
+_messages = cast(Table, Message.__table__)
+_FIXED = ("id", "account_id", "avito_id", "chat_id", "first_source", "received_at")
+_CHAT_COLUMNS = tuple(column.name for column in _chats.columns if column.name not in _FIXED)
+_MESSAGE_COLUMNS = tuple(column.name for column in _messages.columns if column.name not in _FIXED)
+_NEW_CHAT: Row = {column.name: cast(Any, column.default).arg for column in _chats.columns if column.default is not None}
+_write_chat = update(_chats).where(_chats.c.id == bindparam("row_id")).values({n: bindparam(n) for n in _CHAT_COLUMNS})
+_write_message = (
+    update(_messages).where(_messages.c.id == bindparam("row_id")).values({n: bindparam(n) for n in _MESSAGE_COLUMNS})
+)
+
+T = TypeVar("T")
+
+
+def lock_chats(
+    connection: Connection, store: Store, account_id: int, names: Collection[str], ids: Collection[int]
+) -> tuple[dict[str, Row], set[str]]:
+    """The chats of those names (made where they are unknown) and row ids, locked in the order of their keys, by name;
+    and the names of the new ones. An id that is not of this account is left out."""
+    found = _locked(connection, account_id, names, ids)
+    missing = sorted(set(names) - found.keys())
+    if missing:
+        new = [_NEW_CHAT | {"account_id": account_id, "avito_id": name, "chat_type": ""} for name in missing]
+        connection.execute(store.insert(Chat).on_conflict_do_nothing(), new)
+        found |= _locked(connection, account_id, missing, ())
+    return found, set(missing)
+
+
+def _locked(connection: Connection, account_id: int, names: Collection[str], ids: Collection[int]) -> dict[str, Row]:
+    wanted = [_chats.c.avito_id.in_(chunk) for chunk in _chunks(sorted(names))]
+    wanted += [_chats.c.id.in_(chunk) for chunk in _chunks(sorted(ids))]
+    found: dict[str, Row] = {}
+    for condition in wanted:
+        rows = connection.execute(
+            select(_chats)
+            .where(_chats.c.account_id == account_id, condition)
+            .order_by(_chats.c.avito_id)
+            .with_for_update()
+        )
+        found |= {row["avito_id"]: dict(row) for row in rows.mappings()}
+    return found
+
+
+def chats_of_buyers(connection: Connection, account_id: int, buyers: Collection[int]) -> dict[str, int]:
+    """Names of the account's chats with these buyers, each with its buyer."""
+    found: dict[str, int] = {}
+    for chunk in _chunks(sorted(buyers)):
+        rows = connection.execute(
+            select(_chats.c.avito_id, _chats.c.buyer_id).where(
+                _chats.c.account_id == account_id, _chats.c.buyer_id.in_(chunk)
+            )
+        )
+        found |= {name: buyer for name, buyer in rows.tuples() if buyer is not None}
+    return found
+
+
+def find_messages(connection: Connection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], Row]:
+    """Rows by (chat's row id, Avito's id). The chats are locked, so nobody adds one meanwhile."""
+    found: dict[tuple[int, str], Row] = {}
+    key = tuple_(_messages.c.chat_id, _messages.c.avito_id)
+    for chunk in _chunks(sorted(keys)):
+        for row in connection.execute(select(_messages).where(key.in_(chunk))).mappings():
+            found[row["chat_id"], row["avito_id"]] = dict(row)
+    return found
+
+
+def write_messages(connection: Connection, new: Sequence[Row], changed: Sequence[Row]) -> None:
+    if new:
+        connection.execute(insert(_messages), [*new])
+    if changed:
+        connection.execute(_write_message, [_without_key(row, _MESSAGE_COLUMNS) for row in changed])
+
+
+def write_chats(connection: Connection, changed: Sequence[Row]) -> None:
+    if changed:
+        connection.execute(_write_chat, [_without_key(row, _CHAT_COLUMNS) for row in changed])
+
+
+def mark_seen(connection: Connection, chat_id: int, up_to: int) -> bool:
+    """Whether there was anything unseen."""
+    done = connection.execute(
+        update(_messages)
+        .where(
+            _messages.c.chat_id == chat_id,
+            _messages.c.id <= up_to,
+            _messages.c.direction == Direction.IN.value,
+            _messages.c.seen.is_(False),
+        )
+        .values(seen=True, unread=False)
+    )
+    return done.rowcount > 0
+
+
+def derived(connection: Connection, chat_ids: Collection[int]) -> Generator[Row]:
+    """What follows from the messages of these chats: `id, last_message_id, last_message_at, unread, waiting_since`.
+
+    Avito's times have seconds, and ties are normal: among them the order of arrival counts, as it does in the thread.
+    """
+    for chunk in _chunks(sorted(chat_ids)):
+        for row in connection.execute(_DERIVED, {"chat_ids": chunk}).mappings():
+            yield dict(row)
+
+
+def _derived_statement() -> Any:
+    chat, message = _chats.alias("c"), _messages.alias("m")
+    newest_first = (message.c.created_at.desc(), message.c.id.desc())
+
+    def newest(column: Any, *conditions: Any) -> Any:
+        return (
+            select(column)
+            .where(message.c.chat_id == chat.c.id, *conditions)
+            .order_by(*newest_first)
+            .limit(1)
+            .correlate(chat)
+            .scalar_subquery()
+        )
+
+    ours = (message.c.direction == Direction.OUT.value, message.c.deleted_at.is_(None))
+    # Materialised: otherwise SQLite looks for our last answer again at every message of the chat.
+    top = (
+        select(
+            chat.c.id,
+            newest(message.c.id).label("last_message_id"),
+            func.coalesce(newest(message.c.created_at), 0).label("last_message_at"),
+            func.coalesce(newest(message.c.created_at, *ours), literal(-1)).label("answered_at"),
+            func.coalesce(newest(message.c.id, *ours), literal(0)).label("answer_id"),
+        )
+        .where(chat.c.id.in_(bindparam("chat_ids", expanding=True)))
+        .cte("top")
+        .prefix_with("MATERIALIZED")
+    )
+    theirs = and_(
+        message.c.chat_id == top.c.id,
+        or_(
+            message.c.created_at > top.c.answered_at,
+            and_(message.c.created_at == top.c.answered_at, message.c.id > top.c.answer_id),
+        ),
+    )
+    unread = select(func.count()).select_from(message).where(theirs, message.c.unread).scalar_subquery()
+    waiting_since = (
+        select(func.min(message.c.created_at))
+        .where(
+            theirs,
+            message.c.created_at >= top.c.answered_at,
+            message.c.direction == Direction.IN.value,
+            message.c.quiet.is_(False),
+            message.c.deleted_at.is_(None),
+        )
+        .scalar_subquery()
+    )
+    return select(
+        top.c.id,
+        top.c.last_message_id,
+        top.c.last_message_at,
+        unread.label("unread"),
+        waiting_since.label("waiting_since"),
+    )
+
+
+def _chunks(keys: Sequence[T]) -> Generator[Sequence[T]]:
+    for start in range(0, len(keys), CHUNK):
+        yield keys[start : start + CHUNK]
+
+
+def _without_key(row: Row, columns: tuple[str, ...]) -> Row:
+    return {"row_id": row["id"]} | {name: row[name] for name in columns}
+
+
+_DERIVED = _derived_statement()
