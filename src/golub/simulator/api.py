@@ -54,8 +54,8 @@ class Api:
         return [*routes, Route("/token", token, methods=["POST"]), Route("/token/", token, methods=["POST"])]
 
     async def token(self, request: Request) -> Answer:
-        form = await request.form()
-        return self._sim.tokens.answer({key: value for key, value in form.items() if isinstance(value, str)})
+        async with request.form() as form:
+            return self._sim.tokens.answer({key: value for key, value in form.items() if isinstance(value, str)})
 
     async def whoami(self, _request: Request, account: Account) -> Answer:
         phone = f"7900{account.user_id % 10_000_000:07d}"
@@ -115,11 +115,11 @@ class Api:
         return 200, wire.sent_json(await self._sim.shop_says(chat, "", kind="image", content=content))
 
     async def upload(self, request: Request, _account: Account) -> Answer:
-        form = await request.form()
-        files = [file for file in form.getlist("uploadfile[]") if isinstance(file, UploadFile)]
-        if len(files) != 1:
-            _bad("uploadfile[]", "exactly one file is expected")
-        raw = await files[0].read()
+        async with request.form() as form:
+            files = [file for file in form.getlist("uploadfile[]") if isinstance(file, UploadFile)]
+            if len(files) != 1:
+                _bad("uploadfile[]", "exactly one file is expected")
+            raw = await files[0].read()
         if len(raw) > wire.UPLOAD_BYTES:
             raise Refused(413, wire.error(413, "file is larger than 24 MB"))
         if problem := media.refusal(raw, wire.UPLOAD_PIXELS):

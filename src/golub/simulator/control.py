@@ -28,7 +28,7 @@ class Control:
         self._sim = sim
         self._load: Load | None = None
         shop, chat, message = "/_sim/accounts/{user_id:int}", "/_sim/chats/{chat_id}", "/_sim/messages/{message_id}"
-        self._table: tuple[tuple[str, str, Handler], ...] = (
+        self.table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", "/_sim/", self.index),
             ("GET", "/_sim/accounts", self.accounts),
             ("POST", "/_sim/accounts", self.add_account),
@@ -62,7 +62,12 @@ class Control:
         )
 
     def routes(self) -> list[Route]:
-        return [Route(path, endpoint(run), methods=[method]) for method, path, run in self._table]
+        return [Route(path, endpoint(run), methods=[method]) for method, path, run in self.table]
+
+    async def loaded(self) -> None:
+        """Until the load that runs is over."""
+        if self._load and self._load.task:
+            await self._load.task
 
     def close(self) -> None:
         if self._load:
@@ -74,7 +79,7 @@ class Control:
             "simulator": "golub",
             "routes": [
                 {"method": method, "path": path.replace(":int", ""), "does": (run.__doc__ or "").strip()}
-                for method, path, run in self._table
+                for method, path, run in self.table
             ],
         }
 

@@ -59,6 +59,13 @@ class Gate:
         self._clock = clock
         self._recent: dict[int, deque[float]] = {}
         self._released = asyncio.Event()
+        self._expected: list[tuple[str, asyncio.Future[Call]]] = []
+
+    async def arrived(self, operation: str) -> Call:
+        """Waits for the next call of that operation; it may hang, and need not have been answered yet."""
+        call: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        self._expected.append((operation, call))
+        return await call
 
     def operation(self, name: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint behind the token check. The path's `user_id`, where it has one, must be the token's."""
@@ -98,6 +105,10 @@ class Gate:
         if len(self.calls) > KEPT_CALLS:
             del self.calls[: KEPT_CALLS // 2]
         call.body = await _body(request)
+        for expected in [pair for pair in self._expected if pair[0] == name]:
+            self._expected.remove(expected)
+            if not expected[1].done():
+                expected[1].set_result(call)
         fault = self._faults.take(name, call.account)
         response = await self._suffer(fault, request) if fault and not fault.after else None
         if response is None:

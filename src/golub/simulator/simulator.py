@@ -106,6 +106,14 @@ class Simulator:
         """Until every queued delivery reached its final answer. Hangs when the simulator was not entered."""
         await self.deliveries.idle()
 
+    async def arrived(self, operation: str) -> Call:
+        """The next API call of that operation, as soon as it is here. Start waiting before it can come."""
+        return await self.gate.arrived(operation)
+
+    def release(self) -> None:
+        """Lets go every API call that hangs or is delayed by a fault."""
+        self.gate.release()
+
     def add_account(self, user_id: int, name: str = "Магазин", client_id: str = "", client_secret: str = "") -> Account:
         """A shop with one key pair. Raises ValueError for a user_id or client_id that exists."""
         client_id = client_id or f"client-{user_id}"
