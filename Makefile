@@ -46,14 +46,14 @@ docs: .venv/.dev ## write the pages that are made from the code
 	@$(BIN)/python -m docs.generate
 
 chaos: .venv/.dev chromium ## the crash and load stories at their full counts; long
-	@$(BIN)/python -m pytest --full -m story
+	@$(BIN)/python -m pytest --full -m story -o faulthandler_timeout=0
 
 clean: ## remove .venv and what the build made; your data stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(dir $(VENDOR))
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Golub needs Python 3.11 or newer, and $(PYTHON) is %d.%d: make PYTHON=python3.12" % sys.version_info[:2])'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet 'uv==$(UV_VERSION)'
 
 # --inexact leaves what `make test` has installed; --reinstall-package runs the build hook, which copies htmx.
