@@ -45,8 +45,8 @@ def serve(host: Host = None, port: Port = None, data_dir: Folder = None) -> None
 
 @cli.command()
 def demo(
-    port: Annotated[int, typer.Option(help="Port of Golub.")] = 8080,
-    simulator_port: Annotated[int, typer.Option(help="Port of the simulator.")] = 8090,
+    port: Annotated[int, typer.Option(help="Port of Golub.", envvar="GOLUB_PORT")] = 8080,
+    simulator_port: Annotated[int, typer.Option(help="Port of the simulator.", envvar="GOLUB_SIMULATOR_PORT")] = 8090,
     pace: Annotated[float, typer.Option(help="Seconds between two things that buyers do.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Another number makes another world.")] = 1,
     data_dir: Folder = None,
@@ -65,12 +65,14 @@ def simulate(
         "simulator.jsonl"
     ),
     seed: Annotated[int, typer.Option(help="Another number makes another world.")] = 1,
-    lively: Annotated[bool, typer.Option(help="Start with three shops whose buyers keep writing.")] = False,
+    demo: Annotated[bool, typer.Option(help="Start with three shops and their history.")] = True,
+    pace: Annotated[float | None, typer.Option(help="Let buyers write, a message each so many seconds.")] = None,
+    retry: Annotated[list[float] | None, typer.Option(help="Repeat a failed delivery after so many seconds.")] = None,
 ) -> None:
     """An Avito of your own: its messenger API, its webhooks and its oddities. Needs nothing of Golub."""
     from golub.simulator.serve import run
 
-    run(host, port, log_path=log, seed=seed, demo=lively)
+    run(host, port, log_path=log, seed=seed, demo=demo, pace=pace, retries=retry or ())
 
 
 @cli.command()

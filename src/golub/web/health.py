@@ -30,6 +30,8 @@ async def _reasons(parts: Parts) -> list[str]:
             await session.execute(text("SELECT 1 FROM operators LIMIT 1"))
     except Unavailable:
         reasons.append("database: does not answer")
+    if parts.halted:
+        reasons.append(parts.halted)
     oldest_at = parts.spool.oldest_at
     if oldest_at is not None and parts.clock() - oldest_at > OLDEST_WAITING:
         reasons.append(f"apply: the oldest delivery has waited {(parts.clock() - oldest_at) // 1000} s")

@@ -44,6 +44,7 @@ class Parts:
     accounts: "Accounts"
     subscriptions: "Subscriptions"
     alerts: "Alerts"
+    halted: str = ""  # why we only receive; an English text of the catalogue
     media: "Media"
 
 

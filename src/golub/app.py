@@ -1,0 +1,252 @@
+"""The composition root: every part is made here, once, and runs under one TaskGroup.
+
+The order of starting is a promise: the spool first and the webhook with it, so that deliveries are acked while the main
+database is still away, locked or migrating; then the schema; then everything that needs it.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx2
+import structlog
+
+from golub import __version__, logs
+from golub.accounts import Accounts
+from golub.alerts import Alerts
+from golub.apply import Applier
+from golub.avito.client import Avito
+from golub.backfill import Backfill
+from golub.clock import Clock, now
+from golub.errors import Rejected, Unavailable
+from golub.ingest import Ingest
+from golub.live import Live
+from golub.model import Mark, Operator, Role
+from golub.operators import Operators
+from golub.outbox import Outbox
+from golub.server import Server
+from golub.settings import Settings
+from golub.spool import Received, Spool
+from golub.store import Store
+from golub.subscription import Subscriptions
+from golub.vault import Vault
+from golub.web.parts import Parts
+from golub.web.routes import build
+from golub.web.webhook import Webhook
+
+DATABASE_AGAIN = 1.0  # seconds between two tries to reach the main database at start
+LOOP_AGAIN = 5.0  # seconds until a part that failed starts again
+
+WRONG_KEY = (
+    "This database's secrets were sealed with another key: restore its secret.key into the data folder. "
+    "Webhooks are still received and kept meanwhile."
+)
+
+Started = Callable[[str, str | None], None]  # told our address, and the set-up link while nobody can sign in
+
+log = structlog.get_logger("golub")
+received_log = structlog.get_logger("golub.received")
+
+
+class Golub:
+    """One server. `transport` leads to a simulator in tests, to the network otherwise.
+
+    `opened` makes a server without a socket, for tests and commands; `run` is the whole thing.
+    """
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock = now, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.settings = settings
+        vault = open_vault(settings)
+        spool = Spool(settings.data_dir, quota=settings.spool_quota_mb << 20, clock=clock)
+        store = Store(settings.effective_database_url)
+        live = Live()
+        applier = Applier(spool, store, live, clock)
+        applier.on_received = _log_received
+        avito = Avito(settings, store, vault, clock, transport)
+        self.parts = Parts(
+            settings=settings,
+            clock=clock,
+            store=store,
+            vault=vault,
+            spool=spool,
+            ingest=Ingest(spool, store, settings, clock),
+            applier=applier,
+            live=live,
+            avito=avito,
+            outbox=Outbox(store, avito, applier, live, clock),
+            backfill=Backfill(store, avito, applier, settings, clock),
+            operators=Operators(store, clock),
+            accounts=Accounts(store, avito, vault, clock),
+            subscriptions=Subscriptions(store, avito, spool, vault, settings, clock),
+            alerts=Alerts(store, settings, clock, spool),
+        )
+        self.asgi = Webhook(self.parts.ingest, build(self.parts))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[Parts]:
+        """The spool takes deliveries; nothing is applied or sent yet. Closes everything on leaving."""
+        parts = self.parts
+        parts.spool.start()
+        try:
+            yield parts
+        finally:
+            parts.live.close()
+            await asyncio.to_thread(parts.applier.stop)
+            await asyncio.to_thread(parts.spool.close)
+            await parts.avito.close()
+            parts.operators.close()
+            await parts.store.close()
+
+    async def migrate(self) -> None:
+        """Waits for the main database as long as it takes, and brings its schema up to this release."""
+        told = False
+        while True:
+            try:
+                await asyncio.to_thread(self.parts.store.migrate)
+                if not await is_our_key(self.parts.store, self.parts.vault):
+                    self.parts.halted = WRONG_KEY
+                return
+            except Unavailable as error:
+                if not told:
+                    log.warning("the main database is away; webhooks are taken meanwhile", reason=str(error))
+                    told = True
+                await asyncio.sleep(DATABASE_AGAIN)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[Parts]:
+        """Migrated, applying what comes, and in step with Avito, until the block ends."""
+        async with self.opened() as parts:
+            await self.migrate()
+            async with asyncio.TaskGroup() as loops:
+                with self._work(loops):
+                    yield parts
+
+    async def run(self, started: Started) -> None:
+        """Serves until SIGTERM or SIGINT. Raises `Conflict` where the folder or the port is taken."""
+        settings, parts = self.settings, self.parts
+        logs.configure(settings.data_dir / "logs", settings.log_level)
+        server = Server(self.asgi, settings.host, settings.port)
+        server.on_stop.append(parts.live.close)
+        url = f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{server.port}"  # noqa: S104
+        loop = asyncio.get_running_loop()
+        fatal: list[str] = []
+
+        def give_up(reason: str) -> None:
+            fatal.append(reason)
+            loop.call_soon_threadsafe(server.stop)
+
+        parts.spool.on_fatal = give_up
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, server.stop)
+        async with self.opened(), asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(server.run(), name="server")
+            log.info("golub is receiving", url=url, version=__version__, folder=str(settings.data_dir.absolute()))
+            preparing = tasks.create_task(self._prepare(settings.public_url or url), name="prepare")
+            await asyncio.wait({serving, preparing}, return_when=asyncio.FIRST_COMPLETED)
+            if preparing.done() and not preparing.exception():
+                started(url, preparing.result())
+                with self._work(tasks):
+                    await serving
+            else:
+                preparing.cancel()
+                server.stop()
+        log.info("golub has stopped")
+        if fatal:
+            raise Rejected("Golub stopped: the spool cannot be written. {reason}", reason=fatal[0])
+
+    async def _prepare(self, url: str) -> str | None:
+        await self.migrate()
+        if not await self.parts.operators.needs_setup():
+            return None
+        return f"{url}/setup/{await self.parts.operators.make_link('setup')}"
+
+    @contextmanager
+    def _work(self, tasks: asyncio.TaskGroup) -> Generator[None]:
+        parts = self.parts
+        if parts.halted:
+            log.error("only receiving", reason=parts.halted)
+            yield
+            return
+        parts.applier.start()
+        loops = [
+            tasks.create_task(_keep(type(part).__name__, part.run))
+            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.alerts)
+        ]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Raises `Rejected` for a key that cannot be one."""
+    try:
+        if settings.secret_key:
+            return Vault.from_phrase(settings.secret_key.get_secret_value())
+        return Vault.from_file(settings.secret_key_file or settings.data_dir / "secret.key")
+    except ValueError as error:
+        raise Rejected("The secret key cannot be used: {reason}.", reason=str(error)) from error
+
+
+async def is_our_key(store: Store, vault: Vault) -> bool:
+    """Whether our key sealed what this database holds; the first key ever seen counts.
+
+    With another one we could open no secret, and would seal new ones that the right key cannot open.
+    """
+    async with store.write() as session:
+        await session.execute(store.insert(Mark).values(name="key_check", value=vault.check).on_conflict_do_nothing())
+        return (await session.get_one(Mark, "key_check")).value == vault.check
+
+
+async def _keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a part for ever. A fault in one must not end the others, least of all the webhook."""
+    while True:
+        try:
+            return await run()
+        except Exception:
+            log.exception("a part failed and will start again", part=name)
+            await asyncio.sleep(LOOP_AGAIN)
+
+
+async def create_operator(settings: Settings, login: str, name: str, role: Role, password: str) -> Operator:
+    """For the command line: works beside a running server, and before its first start."""
+    async with _operators(settings) as operators:
+        return await operators.create(login, password, name=name, role=role)
+
+
+async def list_operators(settings: Settings) -> Sequence[Operator]:
+    async with _operators(settings) as operators:
+        return await operators.list_all()
+
+
+@asynccontextmanager
+async def _operators(settings: Settings) -> AsyncGenerator[Operators]:
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = Store(settings.effective_database_url)
+    operators = Operators(store, now)
+    try:
+        await asyncio.to_thread(store.migrate)
+        yield operators
+    finally:
+        operators.close()
+        await store.close()
+
+
+def _log_received(deliveries: Sequence[Received]) -> None:
+    """One line for each delivery, told by the drain, so that the ack path writes none."""
+    for delivery in deliveries:
+        received_log.info(
+            "webhook received",
+            delivery=delivery.id.hex(),
+            account=delivery.account_id,
+            path="bare" if delivery.token_id is None else "token",
+            address=delivery.address,
+            bytes=len(delivery.body),
+            received_at=delivery.received_at,
+        )
