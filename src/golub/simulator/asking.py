@@ -13,7 +13,7 @@ Handler = Callable[[Request, dict[str, Any]], Awaitable[Any]]
 
 
 def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Wraps a handler, which returns JSON or (status, JSON)."""
+    """Wraps a handler, which returns JSON, (status, JSON) or a response of its own."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -22,6 +22,8 @@ def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return JSONResponse(refused.body, refused.status)
         except (ValueError, TypeError, KeyError) as problem:
             return JSONResponse({"error": f"{type(problem).__name__}: {problem}"}, 400)
+        if isinstance(found, Response):
+            return found
         status, body = cast("tuple[int, Any]", found) if isinstance(found, tuple) else (200, found)
         return JSONResponse(body, status)
 

@@ -11,10 +11,12 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from golub.simulator import shown
+from golub.simulator import media, shown, wire
 from golub.simulator.asking import Handler, endpoint, missing, number, only
+from golub.simulator.catalogue import SHOPS
 from golub.simulator.faults import Fault
 from golub.simulator.load import Load
 from golub.simulator.world import Account, Chat, Item, Message
@@ -39,6 +41,7 @@ class Control:
             ("POST", f"{shop}/emit", self.emit),
             ("GET", f"{shop}/chats", self.chats),
             ("POST", f"{shop}/chats", self.add_chat),
+            ("GET", f"{shop}/items", self.items),
             ("PATCH", chat, self.change_chat),
             ("GET", f"{chat}/messages", self.messages),
             ("POST", f"{chat}/messages", self.say),
@@ -46,6 +49,7 @@ class Control:
             ("POST", f"{chat}/call", self.call),
             ("PATCH", message, self.edit),
             ("DELETE", message, self.delete),
+            ("GET", "/_sim/voices/{voice_id}.wav", self.voice),
             ("GET", "/_sim/faults", self.faults),
             ("POST", "/_sim/faults", self.add_fault),
             ("DELETE", "/_sim/faults", self.clear_faults),
@@ -138,6 +142,13 @@ class Control:
         found = self._account(request).newest_first()[offset : offset + limit]
         return {"chats": [shown.chat_json(chat, self._sim.base_url) for chat in found]}
 
+    async def items(self, request: Request, _body: dict[str, Any]) -> Any:
+        """What a shop sells, as far as its chats and the seeded catalogue tell."""
+        account = self._account(request)
+        known = {chat.item.id: chat.item for chat in account.newest_first() if chat.item}
+        known |= {item.id: item for plan in SHOPS if plan.user_id == account.user_id for item in plan.items()}
+        return {"items": [asdict(item) | {"price_string": wire.price_string(item.price)} for item in known.values()]}
+
     async def add_chat(self, request: Request, body: dict[str, Any]) -> Any:
         """{buyer, item?: {title, price?, id?, picture?}, chat_type?, omits?, text?}: a new chat; text opens it."""
         only(body, "buyer", "buyer_id", "item", "chat_type", "omits", "text")
@@ -189,6 +200,10 @@ class Control:
     async def delete(self, request: Request, _body: dict[str, Any]) -> Any:
         """Deletes a message: it comes again as the text «Сообщение удалено»."""
         return shown.message_json(self._sim.delete(self._message(request)))
+
+    async def voice(self, request: Request, _body: dict[str, Any]) -> Any:
+        """The sound of a voice message, without the hour's limit."""
+        return Response(media.speech(request.path_params["voice_id"]), media_type="audio/wav")
 
     async def faults(self, _request: Request, _body: dict[str, Any]) -> Any:
         """The armed faults."""

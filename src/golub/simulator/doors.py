@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from golub.simulator import page
 from golub.simulator.api import Api, picture, unknown_route, voice
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def application(sim: "Simulator") -> Starlette:
     routes: list[BaseRoute] = [
         *Api(sim).routes(),
         *sim.control.routes(),
+        *page.ROUTES,
         Route("/img/{size}/{name}.jpg", of(picture)),
         Route("/voice/{voice_id}.wav", of(voice)),
     ]

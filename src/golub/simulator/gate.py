@@ -40,7 +40,7 @@ class Call:
     query: str = ""
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure
+class Refused(Exception):
     """A handler's way out with an error answer."""
 
     def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:

@@ -1,0 +1,31 @@
+// Every word of the page, in both languages.
+const WORDS = {
+  ru: {
+    title: "Авито понарошку", subtitle: "Здесь вы покупатель. Пишите магазину: вебхук уйдёт сразу.",
+    shops: "Магазины", chats: "Чаты", newChat: "Новый чат", thread: "Переписка", back: "К списку чатов",
+    send: "Отправить", cancel: "Отмена", choose: "Выберите чат или начните новый", journal: "Журнал Авито",
+    buyerName: "Имя покупателя", about: "Объявление", firstWords: "Первое сообщение", profile: "Без объявления (профиль)",
+    write: "Сообщение от покупателя", sent: "событий", acked: "принято", lost: "потеряно", edit: "изменить", remove: "удалить",
+    subscribed: "вебхук есть", unsubscribed: "вебхука нет", stolen: "вебхук занят чужим",
+    image: "Фото", voice: "Голос", location: "Место", appCall: "Звонок", call: "Пропущенный", video: "Видео", file: "Файл",
+    link: "Ссылка", item: "Объявление", system: "От Авито", deleted: "Удалено", edited: "изменено", read: "прочитано покупателем",
+    pending: "вебхук в пути…", ok: "принято", failed: "не принято", dropped: "не отправлено", ms: "мс", attempt: "попытка",
+    "no subscription": "нет подписки", "stolen subscription": "подписка у другого сервиса", fault: "потеряно нарочно",
+    timeout: "нет ответа за 2 с", ConnectError: "нет связи", change: "Новый текст сообщения", hello: "Здравствуйте! Ещё продаёте?",
+    guest: "Гость", hook: "вебхук", unreadable: "Содержимое через API не видно",
+  },
+  en: {
+    title: "Make-believe Avito", subtitle: "You are the buyer here. Write to a shop: its webhook fires at once.",
+    shops: "Shops", chats: "Chats", newChat: "New chat", thread: "Messages", back: "Back to the chats",
+    send: "Send", cancel: "Cancel", choose: "Choose a chat or start a new one", journal: "Avito's journal",
+    buyerName: "Buyer's name", about: "Item", firstWords: "First message", profile: "No item (profile)",
+    write: "Message from the buyer", sent: "events", acked: "acked", lost: "lost", edit: "edit", remove: "delete",
+    subscribed: "webhook on", unsubscribed: "no webhook", stolen: "webhook taken by another",
+    image: "Photo", voice: "Voice", location: "Place", appCall: "Call", call: "Missed call", video: "Video", file: "File",
+    link: "Link", item: "Item", system: "From Avito", deleted: "Deleted", edited: "edited", read: "read by the buyer",
+    pending: "webhook on its way…", ok: "acked", failed: "not acked", dropped: "not sent", ms: "ms", attempt: "attempt",
+    "no subscription": "no subscription", "stolen subscription": "another service has it", fault: "lost on purpose",
+    timeout: "no answer within 2 s", ConnectError: "no connection", change: "New text of the message", hello: "Здравствуйте! Ещё продаёте?",
+    guest: "Guest", hook: "webhook", unreadable: "Its content is not visible through the API",
+  },
+};
