@@ -32,6 +32,7 @@ from golub.spool import Received, Spool
 from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
+from golub.web.media import Media
 from golub.web.parts import Parts
 from golub.web.routes import build
 from golub.web.webhook import Webhook
@@ -84,6 +85,7 @@ class Golub:
             accounts=Accounts(store, avito, vault, clock),
             subscriptions=Subscriptions(store, avito, spool, vault, settings, clock),
             alerts=Alerts(store, settings, clock, spool),
+            media=Media(settings, clock, transport),
         )
         self.asgi = Webhook(self.parts.ingest, build(self.parts))
 
@@ -98,6 +100,7 @@ class Golub:
             parts.live.close()
             await asyncio.to_thread(parts.applier.stop)
             await asyncio.to_thread(parts.spool.close)
+            await parts.media.close()
             await parts.avito.close()
             parts.operators.close()
             await parts.store.close()

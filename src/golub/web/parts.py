@@ -44,8 +44,8 @@ class Parts:
     accounts: "Accounts"
     subscriptions: "Subscriptions"
     alerts: "Alerts"
-    halted: str = ""  # why we only receive; an English text of the catalogue
     media: "Media"
+    halted: str = ""  # why we only receive; an English text of the catalogue
 
 
 def parts_of(request: Request) -> Parts:

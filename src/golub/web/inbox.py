@@ -1,0 +1,335 @@
+"""The inbox: chat list, thread, replies. Whole pages for an address that is opened, fragments for one that is open.
+
+A fragment is what `static/inbox.js` or htmx puts into the page; nothing in a page is true for longer than until the
+stream rings, and then the same functions here tell the truth again.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated, Any
+
+from babel.dates import format_timedelta
+from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub import inbox, outbox
+from golub.avito.client import TEXT_LIMIT
+from golub.clock import MINUTE, Millis
+from golub.errors import Invalid
+from golub.inbox import LARGEST_ID, Place, View
+from golub.model import Account, Chat, Message
+from golub.web.content import Shown, avito_chat_url, preview, show
+from golub.web.language import reader_of
+from golub.web.links import read_link, visible
+from golub.web.page import render
+from golub.web.parts import Given, Parts
+from golub.web.pictures import Addresses
+from golub.web.session import Signed
+
+router = APIRouter()
+
+ROWS_AT_ONCE = 100
+
+ChatId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+OptionalId = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which list is shown: every link within the inbox carries it on."""
+
+    view: View
+    account: int | None
+
+    @property
+    def query(self) -> str:
+        """`?view=unread&account=2`, or nothing for the list that everybody sees first."""
+        parts = [f"view={self.view}"] if self.view is not View.ALL else []
+        parts += [f"account={self.account}"] if self.account else []
+        return "?" + "&".join(parts) if parts else ""
+
+    def joined(self, more: str) -> str:
+        return f"{self.query}&{more}" if self.query else f"?{more}"
+
+    def other(self, **changed: Any) -> "Choice":
+        return replace(self, **changed)
+
+
+@router.get("/inbox")
+async def page(
+    request: Request, parts: Given, operator: Signed, view: View = View.ALL, account: OptionalId = None
+) -> HTMLResponse:
+    """The list alone; on a wide screen with room for a thread beside it."""
+    async with parts.store.read() as session:
+        context = await _list(session, parts, Choice(view, account))
+    return _render(request, parts, "inbox/page.html", **context, thread=None)
+
+
+@router.get("/inbox/list")
+async def more(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    view: View = View.ALL,
+    account: OptionalId = None,
+    before: str = "",
+) -> HTMLResponse:
+    """A page of the list."""
+    place = Place.parse(before) if before else None
+    async with parts.store.read() as session:
+        context = await _list(session, parts, Choice(view, account), place)
+    return _render(request, parts, "inbox/more.html", **context, open_id=None)
+
+
+@router.get("/inbox/rows")
+async def rows(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    ids: str = "",
+    view: View = View.ALL,
+    account: OptionalId = None,
+    opened: OptionalId = None,
+) -> HTMLResponse:
+    """The rows of some chats as they are now, and the counts. A chat that is not in the answer has left the view;
+    the one that is `opened` stays in it."""
+    wanted = _ids(ids)
+    async with parts.store.read() as session:
+        lines = await inbox.find_lines(session, wanted, view, account_id=account)
+        if opened in wanted and opened not in {line.chat.id for line in lines}:
+            lines += await inbox.find_lines(session, [opened], View.ALL)
+        counts = await inbox.count_chats(session, account_id=account)
+        everywhere = counts if account is None else await inbox.count_chats(session)
+        accounts = await inbox.list_accounts(session)
+    return _render(
+        request,
+        parts,
+        "inbox/changed_rows.html",
+        lines=lines,
+        counts=counts,
+        everywhere=everywhere,
+        accounts={one.id: one for one in accounts},
+        several=len(accounts) > 1,
+        choice=Choice(view, account),
+        open_id=opened,
+    )
+
+
+@router.get("/inbox/{chat_id}")
+async def chat_page(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    chat_id: ChatId,
+    view: View = View.ALL,
+    account: OptionalId = None,
+) -> HTMLResponse:
+    """The list with a chat opened."""
+    choice = Choice(view, account)
+    async with parts.store.read() as session:
+        context = await _list(session, parts, choice)
+        context["thread"] = await _thread(session, parts, choice, chat_id)
+    return _render(request, parts, "inbox/page.html", **context)
+
+
+@router.get("/inbox/{chat_id}/thread")
+async def thread(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    chat_id: ChatId,
+    view: View = View.ALL,
+    account: OptionalId = None,
+) -> HTMLResponse:
+    """The thread alone, for the page that is already open."""
+    async with parts.store.read() as session:
+        opened = await _thread(session, parts, Choice(view, account), chat_id)
+    return _render(request, parts, "inbox/thread.html", thread=opened)
+
+
+@router.get("/inbox/{chat_id}/messages")
+async def messages(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    chat_id: ChatId,
+    after: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
+    before: str = "",
+    view: View = View.ALL,
+    account: OptionalId = None,
+) -> Response:
+    """What came or changed since version `after`, with the head, the replies and the version that it is then; or a
+    page of messages before a place. 205 when too much has changed: open the chat anew."""
+    choice = Choice(view, account)
+    async with parts.store.read() as session:
+        chat = await inbox.get_chat(session, chat_id)
+        if after is None:
+            found = await inbox.list_messages(session, chat_id, before=Place.parse(before) if before else None)
+            shown = await _shown(session, chat_id, found.messages)
+            return _render(request, parts, "inbox/older.html", chat=chat, messages=shown, older=found.older)
+        changed = await inbox.find_changed(session, chat_id, after=after)
+        if changed is None:
+            return Response(status_code=205)
+        context = await _opened(session, parts, choice, chat)
+        shown = await _shown(session, chat_id, changed)
+    return _render(request, parts, "inbox/changes.html", thread=context | {"messages": shown})
+
+
+@router.post("/inbox/{chat_id}/reply")
+async def reply(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    chat_id: ChatId,
+    text: Annotated[str, Form()] = "",
+    client_key: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Queues a reply, once for one `client_key`, and returns what is on its way."""
+    text = text.replace("\r\n", "\n").strip()
+    if not text:
+        raise Invalid("Write something first.", field="text")
+    async with parts.store.write() as session:
+        chat = await inbox.get_chat(session, chat_id)
+        await outbox.queue(
+            session,
+            chat=chat,
+            operator_id=operator.id,
+            text=text,
+            client_key=client_key or secrets.token_hex(16),
+            now=parts.clock(),
+        )
+    parts.outbox.nudge()
+    return await _after_reply(request, parts, chat_id)
+
+
+@router.post("/inbox/{chat_id}/read")
+async def read(
+    parts: Given, operator: Signed, chat_id: ChatId, up_to: Annotated[int, Form(ge=1, le=LARGEST_ID)]
+) -> Response:
+    """The operator has the messages up to that row before his eyes."""
+    async with parts.store.read() as session:
+        chat = await inbox.get_chat(session, chat_id)
+    if chat.unread:
+        await inbox.mark_read(parts.applier, chat, up_to)
+    return Response(status_code=204)
+
+
+@router.post("/inbox/outgoing/{outgoing_id}/retry")
+async def retry(request: Request, parts: Given, operator: Signed, outgoing_id: ChatId) -> Response:
+    """Sends once more what was rejected or stayed unconfirmed: a person has decided it."""
+    async with parts.store.read() as session:
+        outgoing = await inbox.get_outgoing(session, outgoing_id)
+    await parts.outbox.retry(outgoing.id, operator)
+    return await _after_reply(request, parts, outgoing.chat_id)
+
+
+@router.post("/inbox/outgoing/{outgoing_id}/discard")
+async def discard(request: Request, parts: Given, operator: Signed, outgoing_id: ChatId) -> Response:
+    """Takes a reply that went wrong out of the thread: it arrived after all, or is not wanted any more."""
+    async with parts.store.read() as session:
+        outgoing = await inbox.get_outgoing(session, outgoing_id)
+    await parts.outbox.discard(outgoing.id)
+    return await _after_reply(request, parts, outgoing.chat_id)
+
+
+async def _after_reply(request: Request, parts: Parts, chat_id: int) -> Response:
+    if "hx-request" not in request.headers:
+        return RedirectResponse(f"/inbox/{chat_id}", 303)
+    async with parts.store.read() as session:
+        chat = await inbox.get_chat(session, chat_id)
+        outgoing = await inbox.list_outgoing(session, chat_id, now=parts.clock())
+    return _render(request, parts, "inbox/outgoing.html", thread={"chat": chat, "outgoing": outgoing})
+
+
+async def _list(session: AsyncSession, parts: Parts, choice: Choice, before: Place | None = None) -> dict[str, Any]:
+    found = await inbox.list_chats(session, choice.view, account_id=choice.account, before=before)
+    counts = await inbox.count_chats(session, account_id=choice.account)
+    everywhere = counts if choice.account is None else await inbox.count_chats(session)
+    accounts = await inbox.list_accounts(session)
+    return {
+        "lines": found.lines,
+        "next": found.next,
+        "counts": counts,
+        "everywhere": everywhere,
+        "accounts": {account.id: account for account in accounts},
+        "several": len(accounts) > 1,
+        "choice": choice,
+    }
+
+
+async def _thread(session: AsyncSession, parts: Parts, choice: Choice, chat_id: int) -> dict[str, Any]:
+    chat = await inbox.get_chat(session, chat_id)
+    opened = await _opened(session, parts, choice, chat)
+    found = await inbox.list_messages(session, chat_id)
+    return opened | {
+        "messages": await _shown(session, chat_id, found.messages),
+        "older": found.older,
+        "client_key": secrets.token_hex(16),
+    }
+
+
+async def _opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat) -> dict[str, Any]:
+    return {
+        "chat": chat,
+        "account": await session.get(Account, chat.account_id),
+        "outgoing": await inbox.list_outgoing(session, chat.id, now=parts.clock()),
+        "choice": choice,
+        "avito_url": avito_chat_url(chat.avito_id),
+        "item_link": read_link(chat.item_url),
+        "profile_link": read_link(chat.buyer_profile_url),
+    }
+
+
+async def _shown(session: AsyncSession, chat_id: int, found: list[Message]) -> list[Shown]:
+    writers = await inbox.find_writers(session, chat_id, found)
+    return [show(message, writers.get(message.avito_id, "")) for message in found]
+
+
+def _render(request: Request, parts: Parts, template: str, **context: Any) -> HTMLResponse:
+    reader = reader_of(request)
+
+    def in_words(message: Message) -> str:
+        return preview(message, reader.words)
+
+    def waited(since: Millis) -> str:
+        return format_timedelta(
+            timedelta(milliseconds=max(reader.now - since, MINUTE)), locale=reader.locale, format="short"
+        )
+
+    return render(
+        request,
+        template,
+        media=Addresses(parts),
+        preview=in_words,
+        waited=waited,
+        many=many,
+        dot=dot,
+        visible=visible,
+        avito_chat_url=avito_chat_url,
+        text_limit=TEXT_LIMIT,
+        **context,
+    )
+
+
+def many(count: int) -> str:
+    """A count as far as it was counted."""
+    return f"{inbox.COUNT_LIMIT - 1}+" if count >= inbox.COUNT_LIMIT else str(count)
+
+
+def dot(colour: str) -> Markup:
+    """An account's colour. Drawn, because our policy forbids style attributes."""
+    shown = colour if re.fullmatch(r"#[0-9a-fA-F]{6}", colour) else "#888888"
+    svg = '<svg class="account-dot" width="10" height="10" aria-hidden="true"><circle cx="5" cy="5" r="5" fill="{}"/></svg>'
+    return Markup(svg).format(shown)  # noqa: S704 - format escapes, and the pattern has been checked
+
+
+def _ids(text: str) -> list[int]:
+    """From "17,4,23"."""
+    ids = [int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 19]
+    if len(ids) > ROWS_AT_ONCE:
+        raise Invalid("Ask for fewer chats at once.", field="ids")
+    return ids

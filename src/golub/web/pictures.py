@@ -1,0 +1,114 @@
+"""`/media/…`: pictures and voices of our chats, to signed-in people alone.
+
+A URL names a row, never an address, and carries a signature over what that row says now: nobody can make us fetch
+anything else, and a changed photo has a new URL, so browsers may keep the old one.
+"""
+
+import hmac
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from fastapi.responses import FileResponse, Response
+
+from golub.errors import GolubError, NotFound
+from golub.inbox import LARGEST_ID
+from golub.model import Chat, Message
+from golub.web.content import picture_source, voice_id
+from golub.web.media import Size
+from golub.web.parts import Given, Parts
+from golub.web.session import Signed
+
+router = APIRouter()
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, max-age=604800, immutable",
+    "Content-Disposition": "inline",
+}
+
+RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+
+
+class Kind(StrEnum):
+    ITEM = "item"  # the photo of a chat's item
+    BUYER = "buyer"  # the avatar of a chat's buyer
+    MESSAGE = "message"
+
+
+class Addresses:
+    """URLs of pictures for one page. Templates call it `media`; each method gives "" where there is nothing to show."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def item(self, chat: Chat, size: int = Size.SMALL) -> str:
+        return self._picture(Kind.ITEM, chat.id, chat.item_image_url, size)
+
+    def buyer(self, chat: Chat, size: int = Size.SMALL) -> str:
+        return self._picture(Kind.BUYER, chat.id, chat.buyer_avatar_url, size)
+
+    def message(self, message: Message, size: int = Size.MEDIUM) -> str:
+        return self._picture(Kind.MESSAGE, message.id, picture_source(message, size), size)
+
+    def voice(self, message: Message) -> str:
+        voice = voice_id(message)
+        return f"/media/{_sign(self._parts, 'voice', message.id, 0, voice)}/voice/{message.id}" if voice else ""
+
+    def _picture(self, kind: Kind, row: int, source: str, size: int) -> str:
+        if not self._parts.media.allows(source):
+            return ""
+        return f"/media/{_sign(self._parts, kind, row, size, source)}/{kind}/{row}/{size}"
+
+
+@router.get("/media/{signature}/voice/{message_id}")
+async def voice(parts: Given, operator: Signed, signature: str, message_id: RowId) -> Response:
+    async with parts.store.read() as session:
+        message = await session.get(Message, message_id)
+    wanted = voice_id(message) if message else ""
+    if message is None or not wanted:
+        raise NotFound("There is no such file.")
+    _check(parts, signature, "voice", message_id, 0, wanted)
+
+    async def find_url() -> str:
+        urls = await parts.avito.voice_files(message.account_id, [wanted])
+        if wanted not in urls:
+            raise NotFound("There is no such file.")
+        return urls[wanted]
+
+    path, media_type = await parts.media.voice(f"{message.account_id}/{wanted}", find_url)
+    return FileResponse(path, media_type=media_type, headers=_HEADERS)
+
+
+@router.get("/media/{signature}/{kind}/{row}/{size}")
+async def picture(parts: Given, operator: Signed, signature: str, kind: Kind, row: RowId, size: int) -> Response:
+    if size not in list(Size):
+        raise NotFound("There is no such file.")
+    source = await _source(parts, kind, row, size)
+    _check(parts, signature, kind, row, size, source)
+    try:
+        drawn = await parts.media.picture(source, Size(size))
+    except GolubError as error:
+        # To the browser it is a picture that is not there; it must not keep that answer.
+        return Response(str(error), error.status, media_type="text/plain")
+    return Response(drawn, media_type="image/webp", headers=_HEADERS)
+
+
+async def _source(parts: Parts, kind: Kind, row: int, size: int) -> str:
+    async with parts.store.read() as session:
+        if kind is Kind.MESSAGE:
+            message = await session.get(Message, row)
+            return picture_source(message, size) if message else ""
+        chat = await session.get(Chat, row)
+    if chat is None:
+        return ""
+    return chat.item_image_url if kind is Kind.ITEM else chat.buyer_avatar_url
+
+
+def _check(parts: Parts, signature: str, kind: str, row: int, size: int, source: str) -> None:
+    if not source or not hmac.compare_digest(signature.encode(), _sign(parts, kind, row, size, source).encode()):
+        raise NotFound("There is no such file.")
+
+
+def _sign(parts: Parts, kind: str, row: int, size: int, source: str) -> str:
+    return parts.vault.sign(f"media\0{kind}\0{row}\0{size}\0{source}")
