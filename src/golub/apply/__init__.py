@@ -1,0 +1,267 @@
+"""Applies deliveries: from this process's spool into the main database, for as long as the process lives.
+
+Promises, which ingest and every page rely on:
+- One transaction stores deliveries in the journal and folds them into chats and messages; only then the spool may let
+  go of them. Live rings after the commit.
+- A row of its own fault is quarantined alone, with its cause and raw bytes; it never stops the next one. An outage
+  (locked, disconnected, full, unmigrated) quarantines nothing: apply waits, and tries again.
+- Each received delivery is told to `on_received` within a second, also while the main database is away.
+- Batches are bounded, and whatever a person waits for (`submit`) goes in between two of them.
+
+Two threads: one follows the spool and tells, the other has the database. On one node they are the only writers of
+chats and messages.
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from golub.apply import journal
+from golub.apply.batches import Batch
+from golub.apply.identity import Identity
+from golub.clock import Clock, now
+from golub.errors import Unavailable
+from golub.fold import Observation, fold
+from golub.live import Live, Ring
+from golub.model import Cause, DeliveryState
+from golub.spool import Received, Spool
+from golub.store import Store, is_outage
+
+__all__ = ["Applier", "Failure"]
+
+BATCH_ROWS = 256
+BATCH_BYTES = 1 << 20
+PAUSE = 0.002  # seconds between two batches: acks and pages go first
+BACKOFF = (0.05, 2.0)  # seconds, first and longest, before an outage is looked at again
+TELL_WITHIN = 0.5
+CRASHES_SUSPECT = 2  # a delivery that was being applied at so many crashes is applied alone …
+CRASHES_PROVEN = 3  # … and if that was the next one, quarantined
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("apply")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Applying failed: of one delivery, which is quarantined now, or (`delivery_id` None) of all, for now."""
+
+    delivery_id: bytes | None
+    account_id: int | None
+    cause: Cause
+    reason: str = ""  # of an outage
+
+
+class Applier:
+    """`on_received` and `on_failed` are called from its threads; set them before `start`."""
+
+    def __init__(self, spool: Spool, store: Store, live: Live, clock: Clock = now) -> None:
+        self.on_received: Callable[[list[Received]], None] = lambda _: None
+        self.on_failed: Callable[[Failure], None] = lambda _: None
+        self._spool = spool
+        self._store = store
+        self._live = live
+        self._clock = clock
+        self._identity = Identity(spool, store)
+        self._lock = threading.Lock()  # guards the four below
+        self._applying = False
+        self._open = False
+        self._failures = 0
+        self._retry_at = 0.0
+        self._identified = False
+        self._applied = threading.Condition()
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="apply-watch", daemon=True)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="apply")
+
+    def start(self) -> None:
+        """Call it once the main database may be used; until it is migrated apply merely waits."""
+        self._open = True
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Finishes the batch that is on. What is left waits in the spool for the next start."""
+        with self._lock:
+            self._open = False
+        self._stopping.set()
+        self._spool.nudge()
+        if self._watcher.ident:
+            self._watcher.join()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the main database refused the last batch."""
+        return self._failures > 0
+
+    def drain(self) -> int:
+        """Applies all that is pending, on the caller's thread, without `start`: `golub spool drain`. Raises
+        `Unavailable` in an outage. Returns how many deliveries left the spool."""
+        count = 0
+        while number := self._apply_some():
+            count += number
+        return count
+
+    def wait_applied(self, timeout: float) -> bool:
+        """Blocks until nothing is pending."""
+        with self._applied:
+            return self._applied.wait_for(lambda: self._spool.pending == 0, timeout)
+
+    async def submit(self, account_id: int, observations: Sequence[Observation]) -> list[Ring]:
+        """Folds what backfill, outbox or an operator found out, in a transaction of its own. Raises `Unavailable`."""
+
+        def change(connection: Connection) -> list[Ring]:
+            return fold(connection, self._store, account_id, observations, self._clock())
+
+        rings = await self._asked(change)
+        self._live.ring(rings)
+        return rings
+
+    async def replay(self, delivery_ids: Sequence[bytes]) -> dict[DeliveryState, int]:
+        """Applies deliveries of the journal again, by the rules and choices of today. Says how many ended how."""
+
+        def change(connection: Connection) -> Batch:
+            batch = Batch(connection, self._store, self._clock())
+            batch.apply_again(journal.read(connection, delivery_ids))
+            return batch
+
+        batch = await self._asked(change)
+        self._live.ring(batch.rings)
+        return Counter(verdict.state for _, verdict in batch.outcomes)
+
+    async def confirm(self, account_id: int, chat_avito_id: str, *, cause: Cause = Cause.NOT_CONFIRMED) -> int:
+        """After backfill asked the API about a chat: its waiting hints that the API has borne out become applied, the
+        others get `cause`. Returns the number of the former."""
+
+        def change(connection: Connection) -> int:
+            return journal.confirm_waiting(connection, account_id, chat_avito_id, cause, self._clock())
+
+        return await self._asked(change)
+
+    async def _asked(self, change: Callable[[Connection], T]) -> T:
+        """Runs it on the thread that has the database, before the next batch."""
+
+        def run() -> T:
+            with self._store.writing() as connection:
+                return change(connection)
+
+        try:
+            future = self._worker.submit(run)
+        except RuntimeError as error:
+            raise Unavailable("Golub is starting or stopping.") from error
+        return await asyncio.wrap_future(future)
+
+    def _watch(self) -> None:
+        """The first thread: tells what was received, and sees to it that it is applied."""
+        told = 0
+        while not self._stopping.is_set():
+            self._spool.wait(told, self._until_retry())
+            try:
+                while not self._stopping.is_set() and (rows := self._spool.read(told)):
+                    told = rows[-1].seq
+                    self._apply_soon()
+                    self.on_received(rows)
+            except Unavailable as error:
+                _log.warning("The spool cannot be read.", reason=str(error))
+                self._stopping.wait(TELL_WITHIN)
+            except Exception:  # noqa: BLE001 - a log that cannot be written must not stop the drain
+                _log.exception("Received deliveries could not be told.")
+            self._apply_soon()
+
+    def _until_retry(self) -> float:
+        left = self._retry_at - time.monotonic()
+        return min(left, TELL_WITHIN) if left > 0 else TELL_WITHIN
+
+    def _apply_soon(self) -> None:
+        with self._lock:
+            if not self._open or self._applying or not self._spool.pending or time.monotonic() < self._retry_at:
+                return
+            self._applying = True
+            self._worker.submit(self._turn)
+
+    def _turn(self) -> None:
+        """The second thread: one batch, then whoever waits in `submit`, then the next batch."""
+        try:
+            self._apply_some()
+            self._failures, self._retry_at = 0, 0.0
+        except Exception as error:  # noqa: BLE001 - nothing may stop applying for ever
+            self._put_off(error)
+        with self._lock:
+            self._applying = False
+        with self._applied:
+            self._applied.notify_all()
+        if self._spool.pending:
+            self._stopping.wait(PAUSE)
+            self._apply_soon()
+
+    def _put_off(self, error: Exception) -> None:
+        self._failures += 1
+        self._identified = False  # who knows which database answers next
+        first, longest = BACKOFF
+        wait = min(longest, first * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+        self._retry_at = time.monotonic() + wait
+        cause = error.__cause__ or error
+        if not (is_outage(error) or isinstance(error, DBAPIError)):
+            _log.error("Applying failed for a reason of our own.", exc_info=error)
+        self.on_failed(Failure(None, None, Cause.NONE, type(getattr(cause, "orig", None) or cause).__name__))
+        self._spool.nudge()
+
+    def _apply_some(self) -> int:
+        """Applies one batch. Returns how many deliveries left the spool; 0: nothing is pending."""
+        if not self._identified:
+            if again := self._identity.check():
+                _log.warning("This is another main database: the spool offers again what it keeps.", deliveries=again)
+            self._identified = True
+        rows = self._next_rows()
+        if not rows:
+            return 0
+        ids = [row.id for row in rows]
+        self._spool.begin(ids)
+        try:
+            batch = self._commit(rows)
+        finally:
+            self._spool.end(ids)
+        self._live.ring(batch.rings)
+        self._spool.drained(ids)
+        for row, verdict in batch.outcomes:
+            if verdict.state is DeliveryState.QUARANTINED:
+                self.on_failed(Failure(row.id, verdict.account_id, verdict.cause))
+        return len(ids)
+
+    def _next_rows(self) -> list[Received]:
+        """Up to a batch, and never together with a row that is suspected of killing the process."""
+        rows = self._spool.read(0, BATCH_ROWS, BATCH_BYTES)
+        suspect = next((place for place, row in enumerate(rows) if self._crashes(row) >= CRASHES_SUSPECT), None)
+        return rows if suspect is None else rows[:suspect] or rows[:1]
+
+    def _commit(self, rows: Sequence[Received]) -> Batch:
+        """All at once; where a row is at fault, each under a savepoint of its own."""
+        try:
+            with self._store.writing() as connection:
+                batch = Batch(connection, self._store, self._clock())
+                if (crashes := self._crashes(rows[0])) >= CRASHES_PROVEN:
+                    batch.condemn(rows[0], f"{crashes} crashes while it was being applied")
+                else:
+                    batch.apply(rows)
+                return batch
+        except Exception as error:
+            if is_outage(error):
+                raise
+            _log.warning("A batch failed: its rows are applied one by one.", error=type(error).__name__)
+        with self._store.writing() as connection:
+            batch = Batch(connection, self._store, self._clock())
+            batch.apply_each(rows)
+            return batch
+
+    def _crashes(self, row: Received) -> int:
+        return self._spool.crashes(row.id)

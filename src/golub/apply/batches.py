@@ -1,0 +1,106 @@
+"""Deliveries into the journal and their observations into chats and messages, in the caller's transaction.
+
+Draining twice is harmless: a delivery's id is the journal's key, and one that is there already is passed over.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, select
+
+from golub.apply import journal
+from golub.apply.verdicts import Shop, Shops, Verdict, judge, quarantine
+from golub.clock import Millis
+from golub.fold import Observation, fold
+from golub.live import Ring
+from golub.model import DEFAULT_EVENT_TYPES, Account, Cause, Webhook
+from golub.spool import Received
+from golub.store import Store, is_outage
+
+Outcome = tuple[Received, Verdict]
+
+
+class Batch:
+    """One transaction of apply. Collects what is to be told once it is committed: `rings`, and `outcomes`."""
+
+    def __init__(self, connection: Connection, store: Store, now: Millis) -> None:
+        self.rings: list[Ring] = []
+        self.outcomes: list[Outcome] = []
+        self._connection = connection
+        self._store = store
+        self._now = now
+        self._shops = _load_shops(connection)
+
+    def apply(self, received: Sequence[Received]) -> None:
+        """Those that are not in the journal yet, all together. Raises what the database says of any of them."""
+        known = journal.known(self._connection, [one.id for one in received])
+        fresh = {one.id: one for one in received if one.id not in known}
+        judged = [(one, judge(one, self._shops, self._now)) for one in fresh.values()]
+        journal.record(self._connection, self._store, judged, self._now)
+        self._fold(judged)
+
+    def apply_each(self, received: Sequence[Received]) -> None:
+        """The same one by one: a row at fault is quarantined, and hurts nobody else."""
+        for one in received:
+            self._guarded(one, lambda one=one: self.apply([one]), lambda verdict, one=one: self._record(one, verdict))
+
+    def condemn(self, received: Received, detail: str) -> None:
+        """Quarantines a delivery at which the process died, without another look at its bytes."""
+        if journal.known(self._connection, [received.id]):
+            return
+        verdict = quarantine(received, self._shops, Cause.CRASHED, detail)
+        self._record(received, verdict)
+        self.outcomes.append((received, verdict))
+
+    def apply_again(self, received: Sequence[Received]) -> None:
+        """Deliveries of the journal, judged anew by the choices of today."""
+        for one in received:
+            self._guarded(
+                one,
+                lambda one=one: self._again(one),
+                lambda verdict, one=one: journal.judge_again(self._connection, one, verdict, self._now),
+            )
+
+    def _again(self, received: Received) -> None:
+        verdict = judge(received, self._shops, self._now)
+        journal.judge_again(self._connection, received, verdict, self._now)
+        self._fold([(received, verdict)])
+
+    def _guarded(self, received: Received, step: Callable[[], None], refuse: Callable[[Verdict], None]) -> None:
+        told = len(self.rings), len(self.outcomes)
+        try:
+            with self._connection.begin_nested():
+                step()
+        except Exception as error:
+            if is_outage(error):
+                raise
+            del self.rings[told[0] :], self.outcomes[told[1] :]
+            verdict = quarantine(received, self._shops, Cause.ROW_ERROR, _reason(error))
+            refuse(verdict)
+            self.outcomes.append((received, verdict))
+
+    def _record(self, received: Received, verdict: Verdict) -> None:
+        journal.record(self._connection, self._store, [(received, verdict)], self._now)
+
+    def _fold(self, judged: Sequence[Outcome]) -> None:
+        by_account: defaultdict[int, list[Observation]] = defaultdict(list)
+        for _, verdict in judged:
+            if verdict.seen is not None and verdict.account_id is not None:
+                by_account[verdict.account_id].append(verdict.seen)
+        for account_id in sorted(by_account):  # one order for all, so that two nodes cannot wait for each other
+            self.rings += fold(self._connection, self._store, account_id, by_account[account_id], self._now)
+        self.outcomes += judged
+
+
+def _load_shops(connection: Connection) -> Shops:
+    """Few rows, and read for every batch: a choice made in the panel counts at once, on every node."""
+    rows = connection.execute(
+        select(Account.id, Account.user_id, Webhook.types).outerjoin(Webhook, Webhook.account_id == Account.id)
+    ).tuples()
+    return Shops([Shop(key, user_id, tuple(types or DEFAULT_EVENT_TYPES)) for key, user_id, types in rows])
+
+
+def _reason(error: Exception) -> str:
+    """The database's first words, or the kind of our own mistake."""
+    told = getattr(error, "orig", None)
+    return f"{type(told or error).__name__}: {str(told or error).partition(chr(10))[0]}"[:300]

@@ -1,0 +1,141 @@
+"""The journal's statements: deliveries as received, and what became of them."""
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, bindparam, select, update
+
+from golub.apply.verdicts import Verdict
+from golub.avito import wire_json
+from golub.clock import Millis
+from golub.model import Cause, Chat, Delivery, DeliveryState, Message
+from golub.spool import Received
+from golub.store import Store
+
+CHUNK = 400
+
+_deliveries = cast(Table, Delivery.__table__)
+_JUDGED = (
+    "account_id",
+    "applied_at",
+    "state",
+    "cause",
+    "detail",
+    "event_type",
+    "chat_avito_id",
+    "message_avito_id",
+    "due_at",
+    "attempts",
+)
+_judge_again = (
+    update(_deliveries)
+    .where(_deliveries.c.id == bindparam("delivery"))
+    .values({name: bindparam(name) for name in _JUDGED})
+)
+
+Row = dict[str, Any]
+
+
+def known(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
+    """Those of these deliveries that are in the journal."""
+    found: set[bytes] = set()
+    for start in range(0, len(ids), CHUNK):
+        there = select(_deliveries.c.id).where(_deliveries.c.id.in_(ids[start : start + CHUNK]))
+        found |= {bytes(key) for key in connection.execute(there).scalars()}
+    return found
+
+
+def record(connection: Connection, store: Store, judged: Sequence[tuple[Received, Verdict]], now: Millis) -> None:
+    """Raw bytes and all; a delivery that is there already stays as it is."""
+    if judged:
+        rows = [_row(one, verdict, now) for one, verdict in judged]
+        connection.execute(store.insert(Delivery).on_conflict_do_nothing(), rows)
+
+
+def judge_again(connection: Connection, received: Received, verdict: Verdict, now: Millis) -> None:
+    connection.execute(_judge_again, {"delivery": received.id} | _verdict_columns(verdict, now))
+
+
+def read(connection: Connection, ids: Collection[bytes]) -> list[Received]:
+    """Deliveries as they came, oldest first."""
+    found: list[Received] = []
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        for row in connection.execute(select(_deliveries).where(_deliveries.c.id.in_(chunk))).mappings():
+            token_id = row["token_id"]
+            found.append(
+                Received(
+                    id=bytes(row["id"]),
+                    received_at=row["received_at"],
+                    account_id=None if token_id is None else row["account_id"],
+                    token_id=token_id,
+                    address=row["address"],
+                    headers=json.dumps(row["headers"]).encode(),
+                    body=bytes(row["body"]),
+                )
+            )
+    return sorted(found, key=lambda one: (one.received_at, one.id))
+
+
+def confirm_waiting(connection: Connection, account_id: int, chat_avito_id: str, cause: Cause, now: Millis) -> int:
+    """Hints about this chat that the API has meanwhile borne out become applied; the others get `cause`.
+
+    Returns how many were borne out. A message counts as known when a page of the API had it, a chat event when the
+    API told of the chat.
+    """
+    hint = (
+        _deliveries.c.account_id == account_id,
+        _deliveries.c.chat_avito_id == chat_avito_id,
+        _deliveries.c.state == DeliveryState.WAITING.value,
+    )
+    in_chat = select(Chat.id).where(Chat.account_id == account_id, Chat.avito_id == chat_avito_id)
+    known = select(Message.avito_id).where(Message.chat_id.in_(in_chat), Message.confirmed)
+    fetched = in_chat.where(Chat.facts_at > 0).exists()
+    done = connection.execute(
+        update(_deliveries)
+        .where(
+            *hint,
+            ((_deliveries.c.event_type == "message") & _deliveries.c.message_avito_id.in_(known))
+            | ((_deliveries.c.event_type == "chat") & fetched),
+        )
+        .values(state=DeliveryState.APPLIED.value, cause=Cause.NONE.value, applied_at=now, due_at=None)
+    )
+    connection.execute(update(_deliveries).where(*hint).values(cause=cause.value, due_at=None))
+    return done.rowcount
+
+
+def _row(received: Received, verdict: Verdict, now: Millis) -> Row:
+    return {
+        "id": received.id,
+        "token_id": received.token_id,
+        "received_at": received.received_at,
+        "address": received.address,
+        "headers": _headers(received.headers),
+        "body": received.body,
+    } | _verdict_columns(verdict, now)
+
+
+def _verdict_columns(verdict: Verdict, now: Millis) -> Row:
+    event = verdict.event
+    return {
+        "account_id": verdict.account_id,
+        "applied_at": now,
+        "state": verdict.state.value,
+        "cause": verdict.cause.value,
+        "detail": verdict.detail,
+        "event_type": event.type if event else "",
+        "chat_avito_id": event.chat_avito_id if event else "",
+        "message_avito_id": event.message_avito_id if event else "",
+        "due_at": verdict.due_at,
+        "attempts": 0,
+    }
+
+
+def _headers(raw: bytes) -> list[Any]:
+    try:
+        found = wire_json.read(raw, set())
+    except wire_json.Refused:
+        return []
+    return cast(list[Any], found) if isinstance(found, list) else []
