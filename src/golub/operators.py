@@ -9,10 +9,11 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import structlog
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub.clock import DAY, HOUR, Clock
+from golub.clock import DAY, HOUR, Clock, Millis
 from golub.errors import Conflict, Forbidden, Invalid, NotFound, Rejected, Unavailable
 from golub.model import OneTimeLink, Operator, Role, Session
 from golub.passwords import Passwords
@@ -25,6 +26,9 @@ _TOUCH_EVERY = HOUR  # how exact `seen_at` is
 
 LINK_LIFE = {"setup": DAY, "sign_in": DAY, "password": HOUR}
 LOGIN_LONGEST = 64
+
+
+log = structlog.get_logger("golub.operators")
 
 
 class Operators:
@@ -54,6 +58,7 @@ class Operators:
         _may(by, role)
         async with self._store.write() as session:
             operator = await self._insert(session, tidy_login(login), name, role, locale, "")
+            log.info("an operator was invited", operator=operator.id, by=by.id, role=role)
             return operator, self._add_link(session, "password", operator.id)
 
     async def set_up(self, secret: str, *, login: str, name: str, password: str, locale: str) -> Operator:
@@ -74,6 +79,12 @@ class Operators:
     async def list_all(self) -> list[Operator]:
         async with self._store.read() as session:
             return list(await session.scalars(select(Operator).order_by(Operator.active.desc(), Operator.name)))
+
+    async def last_seen(self) -> dict[int, Millis]:
+        """When each operator who has an open session was last here."""
+        query = select(Session.operator_id, func.max(Session.seen_at)).group_by(Session.operator_id)
+        async with self._store.read() as session:
+            return dict((await session.execute(query)).tuples().all())
 
     async def get(self, operator_id: int) -> Operator:
         async with self._store.read() as session:
@@ -112,6 +123,7 @@ class Operators:
             await session.flush()
             if not await _lock_super_admins(session):
                 raise Conflict("Golub needs at least one active super administrator.")
+        log.info("an operator was changed", operator=operator.id, by=by.id, role=operator.role, active=operator.active)
         self._tell(ended)
         return operator
 
@@ -129,6 +141,7 @@ class Operators:
             operator = await _get(session, operator.id, lock=True)
             operator.password_hash = hashed
             ended = await _end_sessions(session, operator.id)
+        log.info("a password was set by link", operator=operator.id)
         self._tell(ended)
         return operator
 
@@ -141,6 +154,8 @@ class Operators:
         usable = operator is not None and operator.active and operator.password_hash != ""
         kept = operator.password_hash if operator and usable else None
         if not await self.passwords.verify(password, kept) or operator is None:
+            # What was typed as the login may be a password.
+            log.warning("a sign-in failed", operator=operator.id if operator else None, address=address)
             raise Rejected("Wrong login or password.", code="wrong_password")
         await self._throttle.forget(attempt)
         return operator
@@ -160,6 +175,7 @@ class Operators:
         )
         async with self._store.write() as session:
             session.add(opened)
+        log.info("signed in", operator=operator.id, address=address)
         return secret, opened
 
     async def find_session(self, secret: str) -> tuple[Session, Operator] | None:
@@ -220,6 +236,7 @@ class Operators:
         async with self._store.write() as session:
             operator = await _get(session, operator_id)
             _may(by, Role(operator.role))
+            log.info("a password link was made", operator=operator.id, by=by.id)
             return self._add_link(session, "password", operator.id)
 
     async def find_link(self, purpose: str, secret: str) -> OneTimeLink:

@@ -30,4 +30,21 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/operators": Role.ADMIN,
     "/admin/operators/{operator_id}": Role.ADMIN,
     "/admin/operators/{operator_id}/link": Role.ADMIN,
+    "/admin/accounts": Role.ADMIN,
+    "/admin/accounts/{account_id}": Role.ADMIN,
+    "/admin/accounts/{account_id}/remove": Role.ADMIN,
+    "/admin/accounts/{account_id}/history": Role.ADMIN,
+    "/admin/webhooks": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}/again": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}/remove": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}/walk": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}/first": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}/url": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}/listed": Role.SUPER_ADMIN,
+    "/admin/alerts/test": Role.SUPER_ADMIN,
+    "/api/admin/webhooks": Role.SUPER_ADMIN,
 }
+
+# Answered without a look into the database, and while nothing else is.
+UNGUARDED = frozenset({"/healthz/live", "/healthz/ready", "/metrics", "/manifest.webmanifest"})

@@ -34,13 +34,14 @@ async def _golub(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    if error.status_code == 404:
-        return _answer(request, NotFound("There is no such page."))
-    if error.status_code == 405:
-        answer = _answer(request, Rejected("This address does not take such a request.", code="method"), 405)
-        answer.headers.update(error.headers or {})
-        return answer
-    return _answer(request, Rejected(str(error.detail)), error.status_code)
+    told = {
+        404: NotFound("There is no such page."),
+        405: Rejected("This address does not take such a request.", code="method"),
+        413: Rejected("This request is too large.", code="too_large"),
+    }.get(error.status_code, Rejected("This request is not understood.", code="malformed"))
+    answer = _answer(request, told, error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _validation(request: Request, error: Exception) -> Response:

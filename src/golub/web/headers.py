@@ -36,7 +36,7 @@ class Envelope:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._secure = settings.public_url.startswith("https://")
-        self._hosts = {"localhost", settings.host.lower(), (urlsplit(settings.public_url).hostname or "").lower()}
+        self._hosts = {settings.host.lower(), (urlsplit(settings.public_url).hostname or "").lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,7 +84,7 @@ class Envelope:
         if name is None:
             return False
         server = scope.get("server")
-        return name in self._hosts or _is_loopback(name) or (server is not None and name == server[0])
+        return name in self._hosts or is_loopback(name) or (server is not None and name == server[0])
 
 
 def host_name(values: Iterable[str]) -> str | None:
@@ -96,8 +96,9 @@ def host_name(values: Iterable[str]) -> str | None:
         return None
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether a host or an address is this very machine."""
     try:
-        return ip_address(name).is_loopback
+        return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
         return False

@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 
-from golub.errors import Forbidden, GolubError, NotFound
+from golub.errors import Forbidden, GolubError, NotFound, Unavailable
 from golub.model import Operator, Role, Session
 from golub.operators import ABSOLUTE_LIFE
 from golub.settings import Settings
 from golub.web import csrf
-from golub.web.access import ACCESS, ANYONE
+from golub.web.access import ACCESS, ANYONE, UNGUARDED
 from golub.web.address import client_address
 from golub.web.parts import parts_of
 
@@ -48,10 +48,14 @@ def is_api(request: Request) -> bool:
 
 async def guard(request: Request) -> None:
     """Refuses what `ACCESS` does not allow, and what another site sent. Runs before every handler."""
-    needed = ACCESS.get(request.scope["route"].path)
+    path, parts = request.scope["route"].path, parts_of(request)
+    needed = ACCESS.get(path)
     if needed is None:
         raise NotFound("There is no such page.")
-    parts = parts_of(request)
+    if path in UNGUARDED:
+        return
+    if parts.halted:
+        raise Unavailable(parts.halted)
     secret = request.cookies.get(COOKIE, "")
     found = await parts.operators.find_session(secret) if secret else None
     request.state.signing = signing = Signing(*found) if found else None

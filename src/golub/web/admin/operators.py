@@ -1,14 +1,92 @@
-"""The page of operators: who there is, and with which role."""
+"""The page of operators: who there is, with which role, and the links by which they choose their passwords."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
 
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from golub.errors import Conflict, GolubError, Invalid, Rejected
+from golub.model import Operator, Role
+from golub.web.language import reader_of
 from golub.web.page import render
-from golub.web.parts import Given
+from golub.web.parts import Given, Parts
 from golub.web.session import Admin
 
-router = APIRouter()
+router = APIRouter(prefix="/admin/operators")
+
+Text = Annotated[str, Form()]
 
 
-@router.get("/admin/operators")
-async def show(request: Request, parts: Given, operator: Admin) -> Response:
-    return render(request, "admin/operators.html", operators=await parts.operators.list_all())
+@router.get("")
+async def show(request: Request, parts: Given, me: Admin) -> Response:
+    return await _page(request, parts, me)
+
+
+@router.post("")
+async def invite(
+    request: Request, parts: Given, me: Admin, login: Text = "", name: Text = "", role: Text = Role.MANAGER
+) -> Response:
+    try:
+        made, secret = await parts.operators.invite(
+            login, name=name, role=_role(role), locale=reader_of(request).locale, by=me
+        )
+    except (Invalid, Conflict) as error:
+        given = {"login": login, "name": name, "role": role}
+        return await _page(request, parts, me, given=given, error=error)
+    return await _page(request, parts, me, made=made, link=_link(request, parts, secret))
+
+
+@router.post("/{operator_id}")
+async def change(
+    request: Request, parts: Given, me: Admin, operator_id: int, role: Text = "", active: Text = ""
+) -> Response:
+    """`role` changes the role; `active` (yes or no) lets the operator in or keeps him out."""
+    if operator_id == me.id:
+        raise Conflict("Somebody else has to change your own role: you could lock yourself out.")
+    await parts.operators.change(
+        operator_id, by=me, role=_role(role) if role else None, active=active == "yes" if active else None
+    )
+    return RedirectResponse("/admin/operators", 303)
+
+
+@router.post("/{operator_id}/link")
+async def link(request: Request, parts: Given, me: Admin, operator_id: int) -> Response:
+    secret = await parts.operators.reset(operator_id, by=me)
+    made = await parts.operators.get(operator_id)
+    return await _page(request, parts, me, made=made, link=_link(request, parts, secret))
+
+
+async def _page(
+    request: Request,
+    parts: Parts,
+    me: Operator,
+    *,
+    made: Operator | None = None,
+    link: str = "",
+    given: dict[str, str] | None = None,
+    error: GolubError | None = None,
+) -> Response:
+    return render(
+        request,
+        "admin/operators.html",
+        status=422 if error else 200,
+        operators=await parts.operators.list_all(),
+        last_seen=await parts.operators.last_seen(),
+        roles=[role for role in Role if Role(me.role).covers(role)],
+        made=made,
+        link=link,
+        given=given or {"login": "", "name": "", "role": Role.MANAGER},
+        error=error,
+    )
+
+
+def _link(request: Request, parts: Parts, secret: str) -> str:
+    origin = parts.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+    return f"{origin}/password/{secret}"
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        raise Rejected("There is no such role.") from None

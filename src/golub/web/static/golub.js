@@ -48,6 +48,12 @@
     else if (event.target instanceof HTMLDialogElement) event.target.close(); // its backdrop
   });
 
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-submits]")) event.target.form.requestSubmit();
+  });
+
+  for (const dialog of document.querySelectorAll("dialog[data-open-now]")) dialog.showModal();
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const menu of document.querySelectorAll("details.menu[open]")) {
