@@ -13,7 +13,7 @@ from golub.subscription.register import (
     Subscriptions,
     check_types,
 )
-from golub.subscription.url import host_of, is_answered, token_of
+from golub.subscription.url import host_of, is_answered, mask, token_of
 from golub.subscription.walk import NONCE_HEADER, Traffic, Walk, find_first_since, read_traffic, walk
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "find_first_since",
     "host_of",
     "is_answered",
+    "mask",
     "read_traffic",
     "token_of",
     "walk",

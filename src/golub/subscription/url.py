@@ -46,6 +46,12 @@ def token_of(url: str) -> str | None:
     return (found["token"] or "") if found else None
 
 
+def mask(url: str) -> str:
+    """The URL for eyes that need not know its secret."""
+    token = token_of(url)
+    return url[: -len(token)] + "••••••••" if token and url.endswith(token) else url
+
+
 def hash_of(token: str) -> bytes:
     """By which a token is matched; of it nothing can be learned."""
     return hashlib.sha256(token.encode()).digest()

@@ -7,7 +7,8 @@ from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
 from golub.web import guide, health, preferences, sign_in
-from golub.web.admin import operators
+from golub.web.admin import accounts, operators, webhooks
+from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
 from golub.web.page import Static
@@ -22,6 +23,9 @@ ROUTERS = (
     sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
     guide.router,  # /guide
     operators.router,  # /admin/operators
+    accounts.router,  # /admin/accounts
+    webhooks.router,  # /admin/webhooks, /admin/alerts/test
+    webhooks_api.router,  # /api/admin/webhooks
 )
 
 

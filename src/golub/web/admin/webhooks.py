@@ -1,0 +1,213 @@
+"""The page of webhooks: what Avito calls for each account, registering it, trying it, giving it up.
+
+Only super administrators come here: whoever can move a webhook can make every message go elsewhere.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from golub.errors import GolubError, Invalid, NotFound
+from golub.guarded import Call
+from golub.model import DEFAULT_EVENT_TYPES, Account, Delivery, Webhook
+from golub.subscription import (
+    ForeignSubscription,
+    Listed,
+    ProbeFailed,
+    Traffic,
+    find_first_since,
+    host_of,
+    mask,
+    read_traffic,
+    token_of,
+    walk,
+)
+from golub.web.page import render
+from golub.web.parts import Given, Parts
+from golub.web.session import SuperAdmin
+
+router = APIRouter()
+
+DONE = ("registered", "changed", "removed")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What stands in a form, and what was wrong with it when it was sent."""
+
+    url: str
+    types: tuple[str, ...]
+    error: GolubError | None = None
+    foreign_host: str = ""  # that the person has agreed to replace
+    skip_probe: bool = False
+
+    @property
+    def call(self) -> Call | None:
+        return self.error.call if isinstance(self.error, ProbeFailed) else None
+
+    @property
+    def wants_host(self) -> str:
+        """Whom registering would silence; to be agreed to."""
+        return str(self.error.fields["host"]) if isinstance(self.error, ForeignSubscription) else ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """An account on the page. With a `draft` its form is open."""
+
+    account: Account
+    webhook: Webhook | None
+    traffic: Traffic | None
+    draft: Draft | None
+    shown_url: str = field(default="")
+
+    @property
+    def is_bare(self) -> bool:
+        return self.webhook is not None and not token_of(self.webhook.url)
+
+
+@router.get("/admin/webhooks")
+async def show(
+    request: Request, parts: Given, _: SuperAdmin, edit: int = 0, done: str = "", account: int = 0, host: str = ""
+) -> Response:
+    return await _page(request, parts, edit=edit, done=done if done in DONE else "", of=account, host=host[:253])
+
+
+@router.post("/admin/webhooks/{account_id}")
+async def register(
+    request: Request,
+    parts: Given,
+    _: SuperAdmin,
+    account_id: int,
+    url: Annotated[str, Form()] = "",
+    types: Annotated[list[str] | None, Form()] = None,
+    foreign_host: Annotated[str, Form()] = "",
+    skip_probe: Annotated[bool, Form()] = False,
+) -> Response:
+    """Registers, or changes what is registered. A warning brings the form back, with what it warns of."""
+    await parts.accounts.get(account_id)
+    chosen = types or []
+    try:
+        if not chosen:
+            raise Invalid("Choose at least one kind of event.", field="types")
+        existed = await parts.subscriptions.find(account_id)
+        change = parts.subscriptions.update if existed else parts.subscriptions.register
+        await change(account_id, url, chosen, replace_foreign=foreign_host or False, skip_probe=skip_probe)
+    except GolubError as error:
+        draft = Draft(url, tuple(chosen), error, foreign_host, skip_probe)
+        return await _page(request, parts, drafts={account_id: draft}, status=error.status)
+    return _back(account_id, "changed" if existed else "registered")
+
+
+@router.post("/admin/webhooks/{account_id}/again")
+async def register_again(
+    request: Request, parts: Given, _: SuperAdmin, account_id: int, foreign_host: Annotated[str, Form()] = ""
+) -> Response:
+    """The same URL once more, after Avito lost it or another service took its place."""
+    webhook = await parts.subscriptions.get(account_id)
+    try:
+        await parts.subscriptions.register(
+            account_id, webhook.url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True
+        )
+    except GolubError as error:
+        draft = Draft(webhook.url, tuple(webhook.types), error, "", skip_probe=True)
+        return await _page(request, parts, drafts={account_id: draft}, status=error.status)
+    return _back(account_id, "registered")
+
+
+@router.post("/admin/webhooks/{account_id}/remove")
+async def remove(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+    try:
+        listed = await parts.subscriptions.remove(account_id)
+    except NotFound:
+        return _back(account_id, "removed")
+    return _back(account_id, "removed", listed.foreign_host)
+
+
+@router.post("/admin/webhooks/{account_id}/walk")
+async def show_walk(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+    """The guide's step 4, step by step; then the page waits for the first message."""
+    found = await walk(parts.subscriptions, parts.store, parts.clock, account_id)
+    return render(request, "admin/walk.html", walk=found, webhook=found.webhook, since=parts.clock())
+
+
+@router.get("/admin/webhooks/{account_id}/first")
+async def show_first(request: Request, parts: Given, _: SuperAdmin, account_id: int, since: int) -> Response:
+    """Asked every two seconds until a delivery has come."""
+    webhook = await parts.subscriptions.get(account_id)
+    first: Delivery | None = await find_first_since(parts.store, webhook, min(max(since, 0), parts.clock()))
+    return render(request, "admin/first.html", webhook=webhook, since=since, first=first)
+
+
+@router.get("/admin/webhooks/{account_id}/url")
+async def show_url(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+    return render(request, "admin/url.html", webhook=await parts.subscriptions.get(account_id))
+
+
+@router.get("/admin/webhooks/{account_id}/listed")
+async def show_listed(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+    """What Avito calls now for an account without a webhook of ours; apart, because Avito may be slow to say."""
+    account = await parts.accounts.get(account_id)
+    listed: Listed | None = None
+    error: GolubError | None = None
+    try:
+        listed = await parts.subscriptions.preview(account_id)
+    except GolubError as failure:
+        error = failure
+    return render(request, "admin/listed.html", account=account, listed=listed, error=error)
+
+
+@router.post("/admin/alerts/test")
+async def send_test_alert(request: Request, parts: Given, _: SuperAdmin) -> Response:
+    return render(request, "admin/alert_test.html", call=await parts.alerts.send_test(), channel=parts.alerts.channel)
+
+
+def _back(account_id: int, done: str, host: str = "") -> Response:
+    """After a change the page is read anew, so that a reload repeats nothing."""
+    more = f"&host={host}" if host else ""
+    return RedirectResponse(f"/admin/webhooks?done={done}&account={account_id}{more}#account-{account_id}", 303)
+
+
+async def _page(
+    request: Request,
+    parts: Parts,
+    *,
+    edit: int = 0,
+    done: str = "",
+    of: int = 0,
+    host: str = "",
+    drafts: dict[int, Draft] | None = None,
+    status: int = 200,
+) -> Response:
+    cards = [await _card(parts, account, edit, drafts or {}) for account in await parts.accounts.list()]
+    names = {card.account.id: card.account.name for card in cards}
+    return render(
+        request,
+        "admin/webhooks.html",
+        status=status,
+        cards=cards,
+        done=done if of in names or not of else "",
+        done_name=names.get(of, ""),
+        foreign_left=host,
+        settings=parts.settings,
+        public_host=host_of(parts.settings.public_url) if parts.settings.public_url else "",
+        open_alerts=await parts.alerts.list_open(),
+        names=names,
+        channel=parts.alerts.channel,
+        alert_host=urlsplit(parts.settings.alert_url).hostname or "",
+    )
+
+
+async def _card(parts: Parts, account: Account, edit: int, drafts: dict[int, Draft]) -> Card:
+    webhook = account.webhook
+    draft = drafts.get(account.id)
+    if webhook is None:
+        draft = draft or Draft(parts.subscriptions.recommended_url(), DEFAULT_EVENT_TYPES)
+        return Card(account, None, None, draft)
+    if draft is None and edit == account.id:
+        draft = Draft(webhook.url, tuple(webhook.types))
+    traffic = await read_traffic(parts.store, webhook, parts.clock())
+    return Card(account, webhook, traffic, draft, mask(webhook.url))

@@ -1,0 +1,177 @@
+"""`/api/admin/webhooks`: the guide's API. Statuses, keys and texts are those of the system that the guide was written
+for, so that what was built against it goes on working; answers are always JSON.
+
+What it adds: several accounts (`webhooks`, `?account=`), `"replace": true` for another service's place, and a `warning`
+where the URL did not answer a try from this machine.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from golub.clock import Millis
+from golub.errors import Invalid, NotFound
+from golub.model import DEFAULT_EVENT_TYPES, Account, SubscriptionState, Webhook
+from golub.subscription import ForeignSubscription, ProbeFailed
+from golub.web.parts import Given, Parts
+from golub.web.session import SuperAdmin
+
+PATH = "/api/admin/webhooks"
+NO_SHOPS = {"webhook": None, "error": "No shops with API credentials found"}
+
+router = APIRouter()
+
+
+@router.get(PATH)
+async def read(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    accounts = await parts.accounts.list()
+    if not accounts:
+        return JSONResponse(NO_SHOPS, 404)
+    if account:
+        return JSONResponse({"webhook": _shown(_pick(accounts, account).webhook)})
+    hooks = [(one, one.webhook) for one in accounts if one.webhook is not None]
+    answer: dict[str, Any] = {"webhook": _shown(hooks[0][1]) if hooks else None}
+    if len(accounts) > 1:
+        answer["webhooks"] = [{**_webhook(hook), "account": _named(one)} for one, hook in hooks]
+        answer["accounts"] = [_named(one) for one in accounts]
+    return JSONResponse(answer)
+
+
+@router.post(PATH)
+async def create(request: Request, parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    return await _change(request, parts, account, new=True)
+
+
+@router.put(PATH)
+async def change(request: Request, parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    return await _change(request, parts, account, new=False)
+
+
+@router.delete(PATH)
+async def delete(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    found = await _account(parts, account)
+    if isinstance(found, JSONResponse):
+        return found
+    listed = await parts.subscriptions.remove(found.id)
+    left = {"foreign_host": listed.foreign_host} if listed.foreign else {}
+    return JSONResponse({"success": True, "message": "Webhook deleted successfully", **left})
+
+
+async def _change(request: Request, parts: Parts, account: str, *, new: bool) -> JSONResponse:
+    asked = await _body(request)
+    url, types = _url(asked, parts, needed=new), _types(asked)
+    found = await _account(parts, account)
+    if isinstance(found, JSONResponse):
+        return found
+    replace = asked.get("replace") is True
+
+    async def register(*, skip_probe: bool) -> Webhook:
+        if new:
+            chosen = DEFAULT_EVENT_TYPES if types is None else types
+            return await parts.subscriptions.register(
+                found.id, url or "", chosen, replace_foreign=replace, skip_probe=skip_probe
+            )
+        return await parts.subscriptions.update(found.id, url, types, replace_foreign=replace, skip_probe=skip_probe)
+
+    warning: dict[str, str] = {}
+    try:
+        try:
+            webhook = await register(skip_probe=False)
+        except ProbeFailed as error:  # nobody is here to be asked: an honest server behind NAT must get through
+            webhook, warning = await register(skip_probe=True), {"warning": str(error)}
+    except ForeignSubscription as error:
+        host = error.fields["host"]
+        return JSONResponse({"error": str(error), "code": error.code, "foreign_host": host}, error.status)
+    return JSONResponse({"success": True, "webhook": _shown(webhook), **warning}, 201 if new else 200)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    raw = await request.body()
+    try:
+        asked = json.loads(raw) if raw.strip() else None
+    except (ValueError, RecursionError):
+        raise Invalid("The body is not valid JSON", code="not_json") from None
+    if not asked:
+        raise Invalid("No data provided")
+    if not isinstance(asked, dict):
+        raise _unprocessable("The body must be a JSON object")
+    return cast("dict[str, Any]", asked)
+
+
+def _url(asked: dict[str, Any], parts: Parts, *, needed: bool) -> str | None:
+    url = asked.get("url")
+    if url in (None, ""):
+        if needed or "url" in asked:
+            raise Invalid("URL is required", field="url")
+        return None
+    if not isinstance(url, str):
+        raise _unprocessable("URL must be a string", "url")
+    if not url.strip().startswith(("https://", "http://") if parts.settings.allow_loopback_webhook else "https://"):
+        raise Invalid("URL must start with https://", field="url")
+    return parts.subscriptions.check_shape(url)
+
+
+def _types(asked: dict[str, Any]) -> list[str] | None:
+    """None: as they are, or the default. What is in the list is checked where webhooks are registered."""
+    if "types" not in asked:
+        return None
+    types = asked["types"]
+    if not isinstance(types, list) or not types:
+        raise Invalid("Types must be a non-empty list", field="types")
+    return cast("list[str]", types)
+
+
+async def _account(parts: Parts, wanted: str) -> Account | JSONResponse:
+    """The account that is meant. Never "the first": a change to the wrong shop silences it."""
+    accounts = await parts.accounts.list()
+    if not accounts:
+        return JSONResponse(NO_SHOPS, 404)
+    if wanted:
+        return _pick(accounts, wanted)
+    if len(accounts) > 1:
+        named = [_named(account) for account in accounts]
+        return JSONResponse(
+            {"error": "There are several accounts: add ?account= with an id or a user_id", "accounts": named}, 400
+        )
+    return accounts[0]
+
+
+def _pick(accounts: Sequence[Account], wanted: str) -> Account:
+    by_user_id = [account for account in accounts if str(account.user_id) == wanted]
+    by_id = [account for account in accounts if str(account.id) == wanted]
+    for account in by_user_id + by_id:
+        return account
+    raise NotFound("There is no such account")
+
+
+def _named(account: Account) -> dict[str, Any]:
+    return {"id": account.id, "user_id": account.user_id, "name": account.name}
+
+
+def _shown(webhook: Webhook | None) -> dict[str, Any] | None:
+    return None if webhook is None else _webhook(webhook)
+
+
+def _webhook(webhook: Webhook) -> dict[str, Any]:
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "types": webhook.types,
+        "active": webhook.subscription == SubscriptionState.ACTIVE,
+        "created_at": _iso(webhook.created_at),
+        "updated_at": _iso(webhook.updated_at),
+    }
+
+
+def _iso(at: Millis) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _unprocessable(message: str, field: str = "") -> Invalid:
+    error = Invalid(message, field=field)
+    error.status = 422
+    return error
