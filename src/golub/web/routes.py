@@ -6,7 +6,7 @@ The webhook is not here: it is a plain endpoint that stands before all this (`we
 from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
-from golub.web import guide, health, preferences, sign_in
+from golub.web import guide, health, inbox, pictures, preferences, sign_in, stream
 from golub.web.admin import accounts, operators, webhooks
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
@@ -22,6 +22,9 @@ ROUTERS = (
     preferences.router,  # /preferences, /manifest.webmanifest
     sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
     guide.router,  # /guide
+    inbox.router,  # /inbox, /inbox/…
+    stream.router,  # /stream
+    pictures.router,  # /media/…
     operators.router,  # /admin/operators
     accounts.router,  # /admin/accounts
     webhooks.router,  # /admin/webhooks, /admin/alerts/test
