@@ -19,6 +19,7 @@ from golub.errors import Conflict, Rejected
 
 LOCK_WAIT = 1.0  # seconds; nobody but us should ever hold this file
 ROW_BYTES = 128  # of a delivery beside its headers and body
+INSERT_AT_ONCE = 64  # rows a statement; each number of rows is a statement of its own, and all stay prepared
 FORGET_AT_ONCE = 512
 FREE_PAGES = 16384  # kept in the file for the next burst; what is beyond goes back to the disk …
 FREE_PAGES_AT_ONCE = 256  # … so many at a time
@@ -118,7 +119,9 @@ def own(folder: Path) -> int:
 
 
 def connect(path: Path, *, cache_kib: int = 8192) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
     for pragma in (
         "auto_vacuum=INCREMENTAL",  # heard only when the file is new
         "journal_mode=WAL",
@@ -189,12 +192,9 @@ def insert(connection: sqlite3.Connection, tally: Tally, rows: Sequence[Received
 
 
 def _insert(connection: sqlite3.Connection, into: str, places: str, rows: Sequence[tuple[object, ...]]) -> None:
-    start = 0
-    for width in (64, 8, 1):  # few different statements, so that all stay prepared
-        statement = f"INSERT INTO {into} {','.join([places] * width)}"
-        while len(rows) - start >= width:
-            connection.execute(statement, list(chain.from_iterable(rows[start : start + width])))
-            start += width
+    for start in range(0, len(rows), INSERT_AT_ONCE):
+        part = rows[start : start + INSERT_AT_ONCE]
+        connection.execute(f"INSERT INTO {into} {','.join([places] * len(part))}", list(chain.from_iterable(part)))
 
 
 def mark_drained(connection: sqlite3.Connection, tally: Tally, ids: Iterable[bytes], at: Millis) -> None:

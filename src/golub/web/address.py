@@ -1,6 +1,7 @@
 """Where a request came from, as far as that can be believed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.types import Scope
@@ -8,7 +9,7 @@ from starlette.types import Scope
 from golub.settings import Network
 
 
-def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
+def client_address(scope: Scope, trusted: tuple[Network, ...]) -> str:
     """The peer itself, unless it is a trusted proxy: then the rightmost hop of X-Forwarded-For that is not one.
 
     Whatever stands to the left of that hop was written by a stranger. A hop that is no address ends the search.
@@ -33,7 +34,8 @@ def _hops(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[str]:
             yield from (hop.strip() for hop in value.decode("latin-1").split(","))
 
 
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+@lru_cache(maxsize=1024)  # a proxy has few addresses, and this is asked for every delivery
+def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,0 +1,193 @@
+"""The HTTP server: uvicorn, embedded in the event loop that `app` already runs.
+
+It promises that stopping ends: listeners close first, `on_stop` ends the streams that would otherwise stay open for
+ever, requests under way get their answer, and what is left after `GRACE` seconds is cut. It promises as well that slow
+or shapeless requests cost little: headers must be complete, small and with a Host soon after the connection opened.
+Signals are not its business: `app` listens for them and calls `stop`.
+"""
+
+import asyncio
+import resource
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from golub.errors import Conflict
+
+HEADERS_WITHIN = 10.0  # seconds from the connection, or from a request's first byte
+HEADERS_BYTES = 32 << 10
+HEADERS_NUMBER = 100
+KEEP_ALIVE = 15  # seconds that an idle connection is kept; longer than Avito and proxies usually pause
+GRACE = 8  # seconds for requests under way when we stop
+FILES = 65_536
+CONNECTIONS = 10_000
+BACKLOG = 2048
+
+
+class Server:
+    """Binds at once, so that `port` is known and a taken port is found out before anything else starts."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self.on_stop: list[Callable[[], None]] = []
+        self.sockets = [_bind(host, port)]
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="error",  # it would log every malformed request of every scanner
+                access_log=False,  # paths hold secrets
+                proxy_headers=False,  # golub.web.address believes nobody but the configured proxies
+                server_header=False,
+                date_header=False,
+                limit_concurrency=min(CONNECTIONS, _raise_file_limit() - 256),
+                timeout_keep_alive=KEEP_ALIVE,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+
+    @property
+    def port(self) -> int:
+        return self.sockets[0].getsockname()[1]
+
+    @property
+    def started(self) -> bool:
+        return self._uvicorn.started
+
+    async def run(self) -> None:
+        """Serves until `stop`, and returns when all is closed."""
+        try:
+            await self._uvicorn.serve(sockets=self.sockets)
+        finally:
+            for listener in self.sockets:
+                listener.close()
+
+    def stop(self) -> None:
+        """Begins to stop; a second call waits for nobody any more. Call it in the event loop."""
+        if self._uvicorn.should_exit:
+            self._uvicorn.force_exit = True
+            return
+        self._uvicorn.should_exit = True
+        for end in self.on_stop:
+            end()
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leaves them alone: uvicorn's own handler raises SIGTERM again, and our draining would never run."""
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline and a size for the headers.
+
+    The deadline's timer is set only where the headers did not come in one piece, so an honest request pays nothing.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._headers_timer: asyncio.TimerHandle | None = None
+        self._in_headers = False
+        self._unread = 0  # bytes since the request began
+        self._refusal = 400
+        self._answered: RequestResponseCycle | None = None  # with pipelining not the newest one
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # pyright: ignore[reportArgumentType] - uvicorn's own narrowing
+        self._headers_timer = self.loop.call_later(HEADERS_WITHIN, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        if self._answered and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_headers and self._unread > HEADERS_BYTES:
+            self._refusal = 431
+            self.send_400_response("Request header fields too large.")
+        elif self._in_headers or not self._is_busy():
+            if self._headers_timer is None:
+                self._headers_timer = self.loop.call_later(HEADERS_WITHIN, self._too_slow)
+        else:
+            self._stop_timer()
+
+    def on_message_begin(self) -> None:
+        self._in_headers = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        if len(self.headers) > HEADERS_NUMBER or self._unread > HEADERS_BYTES:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if len(self.headers) > HEADERS_NUMBER or size > HEADERS_BYTES:
+                self._refusal = 431
+                raise ValueError("headers too large")  # the parser stops, and uvicorn calls send_400_response
+        self._unread = 0
+        if sum(name == b"host" for name, _ in self.headers) != 1:
+            raise ValueError("one Host, please")
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def send_400_response(self, msg: str) -> None:
+        if self._refusal == 431:
+            msg = "Request header fields too large."
+        reason = b"431 Request Header Fields Too Large" if self._refusal == 431 else b"400 Bad Request"
+        self.transport.write(
+            b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n"
+            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n\r\n%b"
+            % (reason, len(msg), msg.encode())
+        )
+        self.transport.close()
+
+    def _is_busy(self) -> bool:
+        """Whether a request is being answered, or an idle connection has its own end set."""
+        answering = self._answered is not None and not self._answered.response_complete
+        return answering or self.timeout_keep_alive_task is not None
+
+    def _too_slow(self) -> None:
+        self._headers_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._headers_timer:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise Conflict(
+            "Cannot listen on {host}:{port}: {reason}.", code="port_in_use", host=host, port=port, reason=error.strerror
+        ) from error
+
+
+def _raise_file_limit() -> int:
+    """Each connection takes a descriptor; most systems start us with 1024 and allow more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return FILES if soft == resource.RLIM_INFINITY else soft
