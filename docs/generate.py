@@ -117,9 +117,9 @@ def _who(route: APIRoute) -> str:
 
 
 def _what(route: APIRoute) -> str:
-    """The first line of its docstring; else its name, which says enough."""
-    lines = (route.endpoint.__doc__ or "").strip().splitlines()
-    return lines[0] if lines else route.name.replace("_", " ").capitalize()
+    """The first paragraph of its docstring; else its name, which says enough."""
+    paragraph = " ".join((route.endpoint.__doc__ or "").partition("\n\n")[0].split())
+    return paragraph or route.name.replace("_", " ").capitalize()
 
 
 if __name__ == "__main__":
