@@ -18,6 +18,7 @@ from golub.simulator import media, shown, wire
 from golub.simulator.asking import Handler, endpoint, missing, number, only
 from golub.simulator.catalogue import SHOPS
 from golub.simulator.faults import Fault
+from golub.simulator.lively import Lively
 from golub.simulator.load import Load
 from golub.simulator.world import Account, Chat, Item, Message
 
@@ -29,6 +30,7 @@ class Control:
     def __init__(self, sim: "Simulator") -> None:
         self._sim = sim
         self._load: Load | None = None
+        self._lively: tuple[float, asyncio.Task[None]] | None = None
         shop, chat, message = "/_sim/accounts/{user_id:int}", "/_sim/chats/{chat_id}", "/_sim/messages/{message_id}"
         self.table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", "/_sim/", self.index),
@@ -58,6 +60,8 @@ class Control:
             ("POST", "/_sim/load", self.load),
             ("GET", "/_sim/load", self.progress),
             ("DELETE", "/_sim/load", self.stop_load),
+            ("GET", "/_sim/lively", self.lively),
+            ("POST", "/_sim/lively", self.change_lively),
             ("GET", "/_sim/oracle", self.oracle),
             ("GET", "/_sim/events", self.events),
             ("GET", "/_sim/calls", self.calls),
@@ -73,7 +77,15 @@ class Control:
         if self._load and self._load.task:
             await self._load.task
 
+    def live(self, pace: float | None) -> None:
+        """Buyers write by themselves, a message every `pace` seconds or so; None ends it."""
+        lively = Lively(self._sim, pace) if pace is not None else None
+        if self._lively:
+            self._lively[1].cancel()
+        self._lively = (lively.pace, asyncio.create_task(lively.run(), name="lively")) if lively else None
+
     def close(self) -> None:
+        self.live(None)
         if self._load:
             self._load.stop()
 
@@ -249,8 +261,19 @@ class Control:
 
     async def stop_load(self, _request: Request, _body: dict[str, Any]) -> Any:
         """Ends the load."""
-        self.close()
+        if self._load:
+            self._load.stop()
         return {"ok": True}
+
+    async def lively(self, _request: Request, _body: dict[str, Any]) -> Any:
+        """Whether buyers write by themselves: pace in seconds, or null."""
+        return {"pace": self._lively[0] if self._lively else None}
+
+    async def change_lively(self, request: Request, body: dict[str, Any]) -> Any:
+        """{pace}: seconds between two messages of buyers who write by themselves; null ends it."""
+        only(body, "pace")
+        self.live(None if body.get("pace") is None else float(body["pace"]))
+        return await self.lively(request, body)
 
     async def oracle(self, request: Request, _body: dict[str, Any]) -> Any:
         """?full=1: how many messages were sent, acked, dropped; in full also which."""

@@ -2,12 +2,15 @@
 
 import asyncio
 from random import Random
+from typing import TYPE_CHECKING
 
 from golub.simulator.catalogue import BUYERS, SHOPS
 from golub.simulator.dialogues import ANSWERS, CAPTIONS, EDITS, FOLLOW_UPS
 from golub.simulator.seed import opening
-from golub.simulator.simulator import Simulator
 from golub.simulator.world import Account, Chat, Message
+
+if TYPE_CHECKING:
+    from golub.simulator.simulator import Simulator
 
 PATIENCE = 40  # chats of a shop among which a follow-up comes: the newest ones
 LONGEST_TALK = 30  # answers of one buyer; then the talk has ended
@@ -16,7 +19,7 @@ LONGEST_TALK = 30  # answers of one buyer; then the talk has ended
 class Lively:
     """Keeps buyers busy until cancelled. `pace` is the mean time between two messages in seconds."""
 
-    def __init__(self, sim: Simulator, pace: float = 5.0) -> None:
+    def __init__(self, sim: "Simulator", pace: float = 5.0) -> None:
         if pace <= 0:
             raise ValueError("pace must be positive")
         self.pace = pace

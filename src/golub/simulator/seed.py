@@ -4,16 +4,19 @@ Times are told back from the clock; everything else depends on the seed alone.
 """
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from golub.simulator.catalogue import BUYERS, SHOPS, ShopPlan
 from golub.simulator.dialogues import CAPTIONS, FOLLOW_UPS, OPENINGS, TALKS, TRADE_OPENINGS, spoken
-from golub.simulator.simulator import Simulator
 from golub.simulator.world import Account, Chat, Item
+
+if TYPE_CHECKING:
+    from golub.simulator.simulator import Simulator
 
 DAY = 86_400
 
 
-def seed_demo(sim: Simulator, chats: int = 14) -> list[Account]:
+def seed_demo(sim: "Simulator", chats: int = 14) -> list[Account]:
     """Three shops with `chats` chats each. Client ids are `demo-electronics`, `demo-parts`, `demo-furniture`."""
     rng, ids = Random(f"{sim.seed}:demo"), sim.world.rng
     sim.world.rng = Random(f"{sim.seed}:demo-ids")  # also in a simulator that has been running
@@ -23,7 +26,7 @@ def seed_demo(sim: Simulator, chats: int = 14) -> list[Account]:
         sim.world.rng = ids
 
 
-def seed_shop(sim: Simulator, plan: ShopPlan, chats: int, rng: Random) -> Account:
+def seed_shop(sim: "Simulator", plan: ShopPlan, chats: int, rng: Random) -> Account:
     shop = sim.add_account(plan.user_id, plan.name, f"demo-{plan.trade}", f"demo-secret-{plan.user_id}")
     items = plan.items()
     names = rng.sample(BUYERS, len(BUYERS))
@@ -43,7 +46,7 @@ def opening(rng: Random, trade: str, item: Item | None) -> str:
     return line.format(title=spoken(item.title) if item else "товар")
 
 
-def _item_talk(sim: Simulator, shop: Account, name: str, item: Item, trade: str, at: int, rng: Random) -> None:
+def _item_talk(sim: "Simulator", shop: Account, name: str, item: Item, trade: str, at: int, rng: Random) -> None:
     chat = sim.add_chat(shop, name, item, created=at)
     if rng.random() < 0.45:
         at = _exchange(sim, chat, rng.choice(TALKS), at, rng)
@@ -65,7 +68,7 @@ def _item_talk(sim: Simulator, shop: Account, name: str, item: Item, trade: str,
     _read_by_shop(chat, rng)
 
 
-def _profile_talk(sim: Simulator, shop: Account, name: str, at: int) -> None:
+def _profile_talk(sim: "Simulator", shop: Account, name: str, at: int) -> None:
     """A chat by profile: no item, type u2u, which the API hides unless it is asked."""
     chat = sim.add_chat(shop, name, chat_type="u2u", created=at)
     sim.buyer_says(chat, "Здравствуйте! Видел несколько ваших объявлений. Оптом скидка есть?", quiet=True, at=at)
@@ -73,14 +76,14 @@ def _profile_talk(sim: Simulator, shop: Account, name: str, at: int) -> None:
     sim.buyer_says(chat, "Принято, составлю список", quiet=True, at=at + 1500)
 
 
-def _notice(sim: Simulator, shop: Account) -> None:
+def _notice(sim: "Simulator", shop: Account) -> None:
     """Avito's own chat (a2u) with a system message."""
     at = sim.now() - 2 * DAY
     chat = sim.add_chat(shop, "Авито", chat_type="a2u", buyer_id=1, created=at)
     sim.system(chat, "[Системное сообщение] Отвечайте быстрее: значок «Отвечает за час» уже близко", quiet=True, at=at)
 
 
-def _exchange(sim: Simulator, chat: Chat, talk: tuple[tuple[str, str], ...], at: int, rng: Random) -> int:
+def _exchange(sim: "Simulator", chat: Chat, talk: tuple[tuple[str, str], ...], at: int, rng: Random) -> int:
     for who, line in talk:
         if who == "B":
             sim.buyer_says(chat, line, quiet=True, at=at)
@@ -92,7 +95,7 @@ def _exchange(sim: Simulator, chat: Chat, talk: tuple[tuple[str, str], ...], at:
     return at
 
 
-def _later(sim: Simulator, at: int, rng: Random) -> int:
+def _later(sim: "Simulator", at: int, rng: Random) -> int:
     return min(at + rng.randrange(20, 5400), sim.now() - 30)
 
 

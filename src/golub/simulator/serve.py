@@ -14,7 +14,6 @@ from pathlib import Path
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
-from golub.simulator.lively import Lively
 from golub.simulator.seed import seed_demo
 from golub.simulator.simulator import Simulator
 
@@ -74,8 +73,8 @@ async def _until_stopped(sim: Simulator, bound: socket.socket, url: str, pace: f
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with serving(sim, bound), asyncio.TaskGroup() as tasks:
-        lively = tasks.create_task(Lively(sim, pace).run()) if pace else None
+    async with serving(sim, bound):
+        sim.control.live(pace)
         print(f"Avito simulator: {url}/  (control API: {url}/_sim/)", flush=True)
         for account in sim.world.accounts.values():
             print(
@@ -84,8 +83,6 @@ async def _until_stopped(sim: Simulator, bound: socket.socket, url: str, pace: f
                 flush=True,
             )
         await stop.wait()
-        if lively:
-            lively.cancel()
 
 
 class _Server(uvicorn.Server):

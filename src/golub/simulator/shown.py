@@ -59,7 +59,7 @@ def message_json(message: Message) -> dict[str, Any]:
         "id": message.id,
         "chat": message.chat.id,
         "author_id": message.author_id,
-        "from": "shop" if message.outgoing else "buyer" if message.author_id == message.chat.buyer_id else "avito",
+        "from": writer(message),
         "created": message.created,
         "type": message.type,
         "content": message.content,
@@ -69,6 +69,12 @@ def message_json(message: Message) -> dict[str, Any]:
         "deleted": message.deleted,
         "delivery": asdict(message.delivery) if message.delivery else None,
     }
+
+
+def writer(message: Message) -> str:
+    if message.outgoing:
+        return "shop"
+    return "avito" if message.type == "system" or message.chat.chat_type == "a2u" else "buyer"
 
 
 def call_json(call: Call) -> dict[str, Any]:

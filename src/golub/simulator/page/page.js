@@ -25,6 +25,7 @@ function make(tag, attributes = {}, ...children) {
 
 const local = (url) => new URL(url).pathname;
 const clock = (at) => new Date(at * 1000).toLocaleTimeString(state.language, { hour: "2-digit", minute: "2-digit" });
+const stamp = (at) => (when(at) === clock(at) ? clock(at) : `${when(at)}, ${clock(at)}`);
 function when(at) {
   const day = new Date(at * 1000);
   if (day.toDateString() === new Date().toDateString()) return clock(at);
@@ -39,6 +40,10 @@ function draw(id, what, nodes) {
   $(id).replaceChildren(...nodes());
   return true;
 }
+
+const subject = (chat) => (chat.item ? `${chat.item.title} · ${chat.item.price_string}` : word(chat.chat_type === "a2u" ? "notices" : "profile"));
+
+const face = (chat) => (chat.item ? local(chat.item.picture) : `/img/140x105/avatar.${chat.buyer_id}.jpg`);
 
 function preview(message) {
   if (!message) return "";
@@ -58,11 +63,11 @@ function drawShops() {
 function drawChats() {
   draw("chats", [state.chat, state.chats], () => state.chats.map((chat) => make("li", {},
     make("button", { type: "button", "aria-pressed": chat.id === state.chat, onclick: () => chooseChat(chat.id) },
-      chat.item ? make("img", { src: local(chat.item.picture), alt: "", loading: "lazy" }) : make("div", { class: "blank" }),
+      make("img", { src: face(chat), alt: "", loading: "lazy" }),
       make("b", {}, chat.buyer), make("time", {}, when(chat.updated)),
-      make("span", { class: "goods" }, chat.item ? `${chat.item.title} · ${chat.item.price_string}` : word("profile")),
-      make("i", {}, (chat.last?.from === "shop" ? "← " : "") + preview(chat.last)),
-      chat.unseen ? make("em", {}, String(chat.unseen)) : ""))));
+      make("span", { class: "goods" }, subject(chat)),
+      make("div", { class: "last" }, make("i", {}, (chat.last?.from === "shop" ? "← " : "") + preview(chat.last)),
+        chat.unseen ? make("em", {}, String(chat.unseen)) : "")))));
 }
 
 function drawAbout() {
@@ -72,9 +77,9 @@ function drawAbout() {
   $("nothing").hidden = Boolean(chat);
   if (!chat) return;
   $("buyer").textContent = chat.buyer;
-  $("item").textContent = chat.item ? `${chat.item.title} · ${chat.item.price_string}` : word("profile");
-  $("picture").hidden = !chat.item;
-  if (chat.item && $("picture").getAttribute("src") !== local(chat.item.picture)) $("picture").src = local(chat.item.picture);
+  $("item").textContent = subject(chat);
+  $("kinds").hidden = chat.chat_type === "a2u";
+  if ($("picture").getAttribute("src") !== face(chat)) $("picture").src = face(chat);
 }
 
 function fate(message) {
@@ -106,7 +111,7 @@ function drawMessages() {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
   const changed = draw("messages", [state.chat, state.messages], () => state.messages.map((message) => {
     const mine = message.from === "buyer" && !message.deleted;
-    const foot = make("div", { class: "foot" }, make("time", {}, clock(message.created)),
+    const foot = make("div", { class: "foot" }, make("time", {}, stamp(message.created)),
       message.edited && !message.deleted ? make("span", {}, word("edited")) : "",
       message.from === "shop" && message.read ? make("span", {}, word("read")) : "", fate(message),
       mine && message.type === "text" ? make("button", { type: "button", onclick: () => edit(message) }, word("edit")) : "",
@@ -120,8 +125,8 @@ function drawMessages() {
 function drawJournal(events, calls) {
   const lines = [
     ...calls.map((c) => ({ at: c.at, what: `→ ${c.operation}`, status: c.status ?? "…", good: c.status < 400, more: `${c.method} ${c.path}` })),
-    ...events.filter((e) => e.kind === "answer").map((e) => ({ at: e.at, what: `← ${word("hook")}: ${e.change}`, status: e.status ?? e.error, good: e.acked, more: `${e.ms} ${word("ms")} · ${e.message.slice(0, 12)}…` })),
-    ...events.filter((e) => e.kind === "dropped").map((e) => ({ at: e.at, what: `← ${word("hook")}: ${e.change}`, status: "✗", good: false, more: word(e.reason) })),
+    ...events.filter((e) => e.kind === "answer").map((e) => ({ at: e.at, what: `← ${word("hook")}: ${word("change_" + e.change)}`, status: e.status ?? e.error, good: e.acked, more: `${e.ms} ${word("ms")} · ${e.message.slice(0, 12)}…` })),
+    ...events.filter((e) => e.kind === "dropped").map((e) => ({ at: e.at, what: `← ${word("hook")}: ${word("change_" + e.change)}`, status: "✗", good: false, more: word(e.reason) })),
   ].sort((a, b) => b.at - a.at).slice(0, 60);
   draw("journal", lines, () => lines.map((l) => make("li", {},
     make("span", {}, l.what), make("span", { class: l.good ? "acked" : "failed" }, String(l.status)), make("small", {}, `${clock(l.at)} · ${l.more}`))));
@@ -137,7 +142,7 @@ function drawWords() {
   document.title = word("title");
   for (const node of document.querySelectorAll("[data-word]")) node.textContent = word(node.dataset.word);
   for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", word(node.dataset.label));
-  $("text").placeholder = word("write");
+  $("text").placeholder = word("words");
   $("text").setAttribute("aria-label", word("write"));
   $("language").textContent = state.language === "ru" ? "EN" : "RU";
   $("language").lang = state.language === "ru" ? "en" : "ru";
@@ -155,6 +160,7 @@ async function refresh() {
   }
   drawShops(); drawChats(); drawAbout(); drawMessages();
   drawCounts(await ask("GET", "/oracle"));
+  $("lively").checked = (await ask("GET", "/lively")).pace !== null;
   if (matchMedia("(min-width: 1081px)").matches) {
     const [events, calls] = await Promise.all([ask("GET", "/events?limit=60"), ask("GET", "/calls?limit=60")]);
     drawJournal(events.events, calls.calls);
@@ -174,7 +180,7 @@ async function act(method, path, body) {
 function say(kind, text) {
   const chat = `/chats/${encodeURIComponent(state.chat)}`;
   if (kind === "call") return act("POST", `${chat}/call`);
-  if (kind === "system") return act("POST", `${chat}/system`, {});
+  if (kind === "system") return act("POST", `${chat}/system`, text ? { text } : {});
   return act("POST", `${chat}/messages`, { type: kind, text });
 }
 
@@ -201,11 +207,13 @@ $("language").addEventListener("click", () => {
   drawWords();
   refresh();
 });
+$("lively").addEventListener("change", (event) => act("POST", "/lively", { pace: event.target.checked ? 5 : null }));
 $("back").addEventListener("click", () => { document.body.dataset.view = "chats"; });
 $("write").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  if (text) say("text", text);
+  const notice = state.chats.find((c) => c.id === state.chat)?.chat_type === "a2u";
+  if (text) say(notice ? "system" : "text", text);
   $("text").value = "";
 });
 $("text").addEventListener("keydown", (event) => {
