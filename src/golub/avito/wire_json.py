@@ -16,11 +16,13 @@ DEPTH_LIMIT = 64  # real bodies have 8 levels
 BIGGEST = 2**63 - 1  # what a database's integer holds
 
 _BRACKETS = re.compile(rb'[\[{]|[\]}]|"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
+# Bodies that must be looked through value by value: escapes of NUL or of half a pair, and numbers that may not fit.
+_SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[:\[,\s]-?(?:[0-9]{19}|[0-9][0-9.]*[eE]\+?[0-9]{3})", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACED = {"\x00": "\u2400"}  # NUL's own picture; half a surrogate pair is U+FFFD
 
 
-class Refused(Exception):  # noqa: N818 - a verdict that ends the reading of one record, not an error of ours
+class Refused(Exception):
     """Ends the reading of one delivery or one record. Stays inside the `wire` modules."""
 
     def __init__(self, cause: Cause, detail: str) -> None:
@@ -63,7 +65,7 @@ def read(body: bytes, flags: set[str]) -> Any:
         raise Refused(Cause.NOT_JSON, f"{error.msg} at character {error.pos}") from None
     except ValueError:  # Python refuses to read integers of thousands of digits
         raise Refused(Cause.BAD_VALUE, "a number has thousands of digits") from None
-    return storable(value, flags)
+    return storable(value, flags) if _SUSPICIOUS.search(text) else value
 
 
 def storable(value: Any, flags: set[str], depth: int = 0) -> Any:

@@ -139,7 +139,7 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
     by_id = {touched.row["id"]: touched for touched in chats}
     for found in rows.derived(connection, [key for key, touched in by_id.items() if touched.derive]):
         by_id[found.pop("id")].row |= found
-    changed: list[Row] = []
+    changed: list[tuple[Row, Row]] = []
     rings: list[Ring] = []
     for touched in chats:
         row = touched.row
@@ -150,7 +150,7 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
             new_message = touched.new_unread and row["unread"] > 0
             rings.append(Ring(account_id, row["id"], row["version"], new_message))
         if row != touched.before:
-            changed.append(row)
+            changed.append((touched.before, row))
     rows.write_chats(connection, changed)
     return rings
 
