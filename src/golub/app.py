@@ -16,7 +16,7 @@ import structlog
 from golub import __version__, logs
 from golub.accounts import Accounts
 from golub.alerts import Alerts
-from golub.apply import Applier
+from golub.apply import Applier, Failure
 from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.clock import Clock, now
@@ -67,7 +67,7 @@ class Golub:
         store = Store(settings.effective_database_url)
         live = Live()
         applier = Applier(spool, store, live, clock)
-        applier.on_received = _log_received
+        applier.on_received, applier.on_failed = _log_received, _log_failed
         avito = Avito(settings, store, vault, clock, transport)
         self.parts = Parts(
             settings=settings,
@@ -253,3 +253,15 @@ def _log_received(deliveries: Sequence[Received]) -> None:
             bytes=len(delivery.body),
             received_at=delivery.received_at,
         )
+
+
+def _log_failed(failure: Failure) -> None:
+    if failure.delivery_id is None:
+        log.warning("applying waits: the main database refuses", reason=failure.reason)
+        return
+    received_log.warning(
+        "a delivery was quarantined",
+        delivery=failure.delivery_id.hex(),
+        account=failure.account_id,
+        cause=str(failure.cause),
+    )
