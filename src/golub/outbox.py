@@ -1,0 +1,377 @@
+"""What operators asked us to send: each message at most once, and every one ends as sent, rejected or unconfirmed.
+
+Avito has no idempotency key, so `sending` is committed before the request leaves. What happened to a request whose
+answer was lost, or whose process died, is looked up in the chat; what cannot be found there waits for a person, and is
+never sent again by itself. Messages of one chat go strictly in the order in which they were written.
+
+A row with `due_at` is unfinished: queued, being sent, or being looked up. The inbox queues, shows and decides.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from golub.apply import Applier
+from golub.avito.client import TEXT_LIMIT, Avito
+from golub.avito.pace import Lane
+from golub.avito.wire import MessageSeen, read_message, read_messages
+from golub.clock import MINUTE, SECOND, Clock, Millis
+from golub.errors import Ambiguous, Conflict, Invalid, NotFound, Rejected, Unavailable
+from golub.live import Live, Ring
+from golub.model import Account, Chat, Direction, Message, Operator, OutgoingMessage, OutgoingState
+from golub.runner import Loop
+from golub.store import Store
+
+__all__ = ["TEXT_LIMIT", "Outbox", "queue"]
+
+LEASE = 3 * MINUTE  # longer than a call with its token and its place in the queue
+AT_ONCE = 64
+TRIES = 120  # with the pauses about an hour: what could not leave for so long is no longer wanted unasked
+LONGEST_PAUSE = 30 * SECOND
+LOOK_UPS = (0, 5 * SECOND, 30 * SECOND, 2 * MINUTE)  # Avito may show a message later than it took it
+CLOCKS_DIFFER = 30 * SECOND  # Avito's `created` may be this much before our `started_at`
+
+log = structlog.get_logger(__name__)
+
+
+async def queue(
+    session: AsyncSession, *, chat: Chat, operator_id: int | None, text: str, client_key: str, now: Millis
+) -> OutgoingMessage:
+    """Queues a reply in the caller's transaction; `Outbox.nudge` after its commit. The same `client_key` queues once.
+
+    Raises `Invalid` for a text that Avito would refuse (1 to 1000 characters, postSendMessage) and for Avito's own
+    chats, `Conflict` where that key stands for other words.
+    """
+    text = _sendable(text)
+    if chat.chat_type == "a2u":
+        raise Invalid("This is Avito's own chat: it takes no replies.", field="text")
+    if not client_key:
+        raise Invalid("The reply has no key of its own.", field="client_key")
+    written = select(OutgoingMessage).where(
+        OutgoingMessage.chat_id == chat.id, OutgoingMessage.client_key == client_key
+    )
+    queued = await session.scalar(written)
+    if queued is None:
+        queued = OutgoingMessage(
+            account_id=chat.account_id,
+            chat_id=chat.id,
+            operator_id=operator_id,
+            client_key=client_key,
+            text=text,
+            due_at=now,
+            created_at=now,
+        )
+        try:
+            async with session.begin_nested():
+                session.add(queued)
+        except IntegrityError:  # the same click came twice at once
+            queued = (await session.execute(written)).scalar_one()
+    if queued.text != text:
+        raise Conflict("This reply was already taken, with other words.")
+    return queued
+
+
+def _sendable(text: str) -> str:
+    text = text.replace("\r\n", "\n").strip()
+    if not text:
+        raise Invalid("Write something first.", field="text")
+    if len(text) > TEXT_LIMIT:
+        raise Invalid("Avito takes at most {limit} characters in one message.", field="text", limit=TEXT_LIMIT)
+    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
+        raise Invalid("This text has characters that Avito cannot take.", field="text")
+    return text
+
+
+class Outbox:
+    """Sends what is due. One instance in each process that works; two never get the same row."""
+
+    def __init__(self, store: Store, avito: Avito, applier: Applier, live: Live, clock: Clock) -> None:
+        self._store = store
+        self._avito = avito
+        self._applier = applier
+        self._live = live
+        self._clock = clock
+        self._loop = Loop("outbox", clock)
+        self._busy = 0
+
+    def nudge(self) -> None:
+        """Something was queued. From any thread."""
+        self._loop.nudge()
+
+    async def run(self) -> None:
+        await self.take_over()
+        async with asyncio.TaskGroup() as sending:
+            await self._loop.run(lambda: self._turn(sending.create_task))
+
+    async def run_once(self) -> Millis | None:
+        """Sends what is due now and waits for it; returns when the next is due."""
+        async with asyncio.TaskGroup() as sending:
+            return await self._turn(sending.create_task)
+
+    async def take_over(self) -> None:
+        """On SQLite there is one process: what another one was sending when it died can be looked up at once."""
+        if self._store.is_sqlite:
+            try:
+                async with self._store.write() as session:
+                    await session.execute(
+                        update(OutgoingMessage)
+                        .where(OutgoingMessage.state == OutgoingState.SENDING)
+                        .values(due_at=self._clock())
+                    )
+            except Unavailable:
+                log.warning("what was being sent waits for its lease")
+
+    async def retry(self, outgoing_id: int, operator: Operator) -> OutgoingMessage:
+        """A person decides to send again what was rejected, or what nobody could find. It is looked up once more."""
+        states = (OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
+        values = {
+            "state": OutgoingState.QUEUED,
+            "due_at": self._clock(),
+            "attempts": 0,
+            "operator_id": operator.id,
+            "error": "",
+            "error_code": "",
+            "finished_at": None,
+        }
+        return await self._decide(outgoing_id, states, values)
+
+    async def discard(self, outgoing_id: int) -> OutgoingMessage:
+        """A person gives it up. Not while it is being sent: then nobody knows."""
+        states = (OutgoingState.QUEUED, OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
+        values = {"state": OutgoingState.DISCARDED, "due_at": None, "finished_at": self._clock()}
+        return await self._decide(outgoing_id, states, values)
+
+    async def _decide(
+        self, outgoing_id: int, states: tuple[OutgoingState, ...], values: dict[str, Any]
+    ) -> OutgoingMessage:
+        async with self._store.write() as session:
+            changed = await session.scalar(
+                update(OutgoingMessage)
+                .where(OutgoingMessage.id == outgoing_id, OutgoingMessage.state.in_(states))
+                .values(values)
+                .returning(OutgoingMessage)
+            )
+            if changed is None:
+                if await session.get(OutgoingMessage, outgoing_id) is None:
+                    raise NotFound("There is no such reply.")
+                raise Conflict("This reply is already on its way, or done.")
+            ring = await _ring(session, changed.chat_id)
+        self._live.ring(ring)
+        self.nudge()
+        return changed
+
+    async def _turn(self, start: Callable[[Coroutine[Any, Any, None]], object]) -> Millis | None:
+        now = self._clock()
+        earlier = aliased(OutgoingMessage)
+        first_of_its_chat = ~exists().where(
+            earlier.chat_id == OutgoingMessage.chat_id, earlier.id < OutgoingMessage.id, earlier.due_at.is_not(None)
+        )
+        async with self._store.read() as session:
+            next_at = await session.scalar(select(func.min(OutgoingMessage.due_at)).where(first_of_its_chat))
+        if self._busy >= AT_ONCE:
+            return None  # whoever is done first nudges
+        if next_at is None or next_at > now:
+            return next_at
+        async with self._store.write() as session:
+            claimed = await self._store.claim(
+                session,
+                OutgoingMessage.due_at,
+                now=now,
+                lease=LEASE,
+                limit=AT_ONCE - self._busy,
+                only=(first_of_its_chat,),
+            )
+        for outgoing_id in claimed:
+            self._busy += 1
+            start(self._attend(outgoing_id))
+        return None
+
+    async def _attend(self, outgoing_id: int) -> None:
+        try:
+            await self._finish_or_send(outgoing_id)
+        except Unavailable as error:  # our own database: the row keeps its lease, and is looked up after it
+            log.warning("a reply waits", outgoing=outgoing_id, error=str(error))
+        except Exception:  # a mistake of ours about one row must not stop the others
+            log.exception("a reply could not be attended to", outgoing=outgoing_id)
+        finally:
+            self._busy -= 1
+            self.nudge()
+
+    async def _finish_or_send(self, outgoing_id: int) -> None:
+        async with self._store.read() as session:
+            found = (
+                await session.execute(
+                    select(OutgoingMessage, Chat, Account.user_id)
+                    .join(Chat, Chat.id == OutgoingMessage.chat_id)
+                    .join(Account, Account.id == OutgoingMessage.account_id)
+                    .where(OutgoingMessage.id == outgoing_id)
+                )
+            ).one_or_none()
+        if found is None:
+            return
+        outgoing, chat, user_id = found.tuple()
+        if outgoing.state == OutgoingState.SENDING:  # its process died
+            await self._lost(outgoing, chat, user_id)
+        elif outgoing.state == OutgoingState.UNCONFIRMED:
+            await self._look_up(outgoing, chat, user_id)
+        elif outgoing.state == OutgoingState.QUEUED:
+            if outgoing.started_at is not None and not await self._may_send_again(outgoing, chat, user_id):
+                return
+            await self._send(outgoing, chat, user_id)
+
+    async def _send(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> None:
+        if not await self._move(outgoing, state=OutgoingState.SENDING, started_at=self._clock()):
+            return  # discarded meanwhile
+        try:
+            sent = await self._avito.send_text(outgoing.account_id, chat.avito_id, outgoing.text)
+        except Ambiguous:
+            await self._lost(outgoing, chat, user_id)
+        except Unavailable as error:
+            await self._postpone(outgoing, error)
+        except Rejected as error:
+            await self._reject(outgoing, error.code, str(error.fields.get("reason") or error.message))
+        else:
+            await self._sent(outgoing, str(sent["id"]))
+            seen = read_message(sent | {"author_id": user_id}, user_id, chat.avito_id, self._clock())
+            if isinstance(seen, MessageSeen):
+                await self._applier.submit(outgoing.account_id, [seen])
+
+    async def _postpone(self, outgoing: OutgoingMessage, error: Unavailable) -> None:
+        """Nothing left us: try again, for a while."""
+        if outgoing.attempts >= TRIES:
+            await self._reject(outgoing, error.code, "Avito could not be reached for an hour. Nothing was sent.")
+            return
+        pause = max(int(error.retry_after * SECOND), min(LONGEST_PAUSE, SECOND * 2 ** min(outgoing.attempts, 10)))
+        await self._move(
+            outgoing,
+            state=OutgoingState.QUEUED,
+            due_at=self._clock() + pause,
+            started_at=None,
+            attempts=outgoing.attempts + 1,
+            error_code=error.code,
+            error=error.message,
+        )
+
+    async def _reject(self, outgoing: OutgoingMessage, code: str, words: str) -> None:
+        await self._move(
+            outgoing,
+            state=OutgoingState.REJECTED,
+            due_at=None,
+            started_at=None,
+            finished_at=self._clock(),
+            error_code=code,
+            error=words,
+        )
+
+    async def _lost(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> None:
+        """It may have been sent: say so, and look."""
+        if await self._move(
+            outgoing,
+            state=OutgoingState.UNCONFIRMED,
+            due_at=self._clock() + LEASE,
+            attempts=0,
+            error_code=Ambiguous.code,
+            error="Avito's answer was lost. The message may have been sent.",
+        ):
+            await self._look_up(outgoing, chat, user_id)
+
+    async def _look_up(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> None:
+        """Found: sent. Absent: looked up a few times more, then left to the operator."""
+        try:
+            found = await self._find_in_chat(outgoing, chat, user_id)
+        except Rejected:
+            found = ""
+        except Unavailable as error:
+            pause = max(int(error.retry_after * SECOND), 10 * SECOND)
+            await self._move(outgoing, due_at=self._clock() + pause)
+            return
+        if found:
+            await self._sent(outgoing, found)
+            return
+        attempts = outgoing.attempts + 1
+        due_at = self._clock() + LOOK_UPS[attempts] if attempts < len(LOOK_UPS) else None
+        await self._move(outgoing, due_at=due_at, attempts=attempts)
+
+    async def _may_send_again(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> bool:
+        """A person wants an unconfirmed message sent again: only where it is still not to be found."""
+        try:
+            found = await self._find_in_chat(outgoing, chat, user_id)
+        except Unavailable as error:
+            pause = max(int(error.retry_after * SECOND), SECOND)
+            await self._move(outgoing, due_at=self._clock() + pause, error_code=error.code)
+            return False
+        except Rejected:
+            return True  # sending will say why
+        if found:
+            await self._sent(outgoing, found)
+        return not found
+
+    async def _find_in_chat(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> str:
+        """The id of a message of ours with these words that we learned of after it was started and that no other
+        reply has claimed; empty where there is none. Avito's newest page is read into our rows first."""
+        if not (found := await self._find_row(outgoing)):
+            page = await self._avito.messages(outgoing.account_id, chat.avito_id, lane=Lane.OPERATOR)
+            seen, _ = read_messages(page, user_id, chat.avito_id, self._clock())
+            own = [one for one in seen if one.author_id == user_id]
+            await self._applier.submit(outgoing.account_id, own)
+            found = await self._find_row(outgoing)
+        return found
+
+    async def _find_row(self, outgoing: OutgoingMessage) -> str:
+        started_at = outgoing.started_at or outgoing.created_at
+        claimed = select(OutgoingMessage.message_avito_id).where(OutgoingMessage.chat_id == outgoing.chat_id)
+        async with self._store.read() as session:
+            rows = await session.execute(
+                select(Message.avito_id, Message.text)
+                .where(
+                    Message.chat_id == outgoing.chat_id,
+                    Message.direction == Direction.OUT,
+                    Message.created_at >= started_at - CLOCKS_DIFFER,
+                    Message.received_at >= started_at,
+                    Message.avito_id.not_in(claimed),
+                )
+                .order_by(Message.created_at, Message.id)
+            )
+        words = outgoing.text.split()
+        return next((avito_id for avito_id, text in rows.tuples() if text.split() == words), "")
+
+    async def _sent(self, outgoing: OutgoingMessage, message_avito_id: str) -> None:
+        await self._move(
+            outgoing,
+            # What is certain counts, whatever was believed meanwhile.
+            only_from=(OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.QUEUED),
+            state=OutgoingState.SENT,
+            due_at=None,
+            finished_at=self._clock(),
+            message_avito_id=message_avito_id,
+            error="",
+            error_code="",
+        )
+
+    async def _move(self, outgoing: OutgoingMessage, *, only_from: Sequence[str] = (), **values: Any) -> bool:
+        """Commits the next state and rings. False, and nothing done, where somebody else has moved it meanwhile."""
+        async with self._store.write() as session:
+            moved = await session.scalar(
+                update(OutgoingMessage)
+                .where(OutgoingMessage.id == outgoing.id, OutgoingMessage.state.in_(only_from or (outgoing.state,)))
+                .values(values)
+                .returning(OutgoingMessage.id)
+            )
+            if moved is None:
+                return False
+            ring = await _ring(session, outgoing.chat_id)
+        for name, value in values.items():
+            setattr(outgoing, name, value)
+        self._live.ring(ring)
+        return True
+
+
+async def _ring(session: AsyncSession, chat_id: int) -> list[Ring]:
+    found = (await session.execute(select(Chat.account_id, Chat.version).where(Chat.id == chat_id))).one_or_none()
+    return [Ring(found.account_id, chat_id, found.version)] if found else []

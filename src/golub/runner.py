@@ -1,0 +1,77 @@
+"""The loop of everything that runs by itself: one turn, then wait for the next due time, or for a nudge.
+
+Outages are waited out with growing, jittered pauses; an unexpected error is logged with its traceback and waited out
+as well, because one part's mistake must not take down the process that acks webhooks.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from golub.clock import SECOND, Clock, Millis
+from golub.errors import Unavailable
+
+LONGEST_WAIT = 1.0  # seconds: what another process made due is noticed this late
+LONGEST_PAUSE = 30.0  # seconds, after failures
+
+Turn = Callable[[], Awaitable[Millis | None]]
+
+log = structlog.get_logger(__name__)
+
+
+class Loop:
+    """`run(turn)` until cancelled. `turn` returns when the next thing is due (as `clock` tells time), None: unknown.
+
+    However far off that is, the next turn comes after `longest_wait` seconds: clocks jump, and other processes write.
+    """
+
+    def __init__(self, name: str, clock: Clock, *, longest_wait: float = LONGEST_WAIT) -> None:
+        self._name = name
+        self._clock = clock
+        self._longest_wait = longest_wait
+        self._nudged = asyncio.Event()
+        self._runs_in: asyncio.AbstractEventLoop | None = None
+        self._failures = 0
+
+    def nudge(self) -> None:
+        """Something is due now. From any thread; before `run` it is remembered."""
+        loop = self._runs_in
+        if loop is None:
+            self._nudged.set()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(self._nudged.set)
+
+    async def run(self, turn: Turn) -> None:
+        self._runs_in = asyncio.get_running_loop()
+        while True:
+            self._nudged.clear()
+            wait = await self._turn(turn)
+            try:
+                async with asyncio.timeout(wait):
+                    if self._failures:
+                        await asyncio.sleep(wait)  # a nudge does not mend an outage
+                    await self._nudged.wait()
+            except TimeoutError:
+                continue
+
+    async def _turn(self, turn: Turn) -> float:
+        """Seconds until the next one."""
+        try:
+            due = await turn()
+        except Unavailable as error:
+            log.warning("could not run; trying again", loop=self._name, error=str(error))
+            return self._pause(error.retry_after)
+        except Exception:  # a mistake of ours: see above
+            log.exception("a turn failed", loop=self._name)
+            return self._pause(1.0)
+        self._failures = 0
+        if due is None:
+            return self._longest_wait
+        return min(max((due - self._clock()) / SECOND, 0.0), self._longest_wait)
+
+    def _pause(self, least: float) -> float:
+        self._failures += 1
+        grown = max(least, 0.5 * 2 ** min(self._failures - 1, 10))
+        return min(grown, LONGEST_PAUSE) * random.uniform(0.7, 1.3)  # noqa: S311
