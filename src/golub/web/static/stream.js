@@ -1,0 +1,101 @@
+// The doorbell, heard once for all tabs of a browser: one of them, chosen by a lock, holds the event stream and tells
+// the others. Where a browser has no locks (plain HTTP in a local network) each tab holds its own.
+//
+// Tells the page by events on `document`:
+//   golub:rings   detail: [[chat id, version], …]; an empty list means that anything may have changed
+//   golub:line    detail: "up" after every (re)connection, "down" when it is lost, "out" when the session has ended
+
+const PATH = "/stream";
+const AGAIN = [1000, 2000, 4000, 8000, 15000]; // ms to the next try, when the browser does not try by itself
+const LOCK = "golub-stream";
+
+let silence = 15_000; // ms without a word after which the line is taken for dead
+let heard = Date.now();
+let source = null;
+let tries = 0;
+let ended = false;
+let line = "";
+
+const channel = "BroadcastChannel" in self ? new BroadcastChannel(LOCK) : null;
+const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+
+const take = ({ kind, detail }) => {
+  heard = Date.now();
+  if (kind !== "line" && line !== "up") take({ kind: "line", detail: "up" }); // another tab's stream was up before us
+  if (kind === "rings") tell("golub:rings", detail);
+  else if (kind === "line" && (detail !== line || detail === "up")) {
+    line = detail;
+    if (detail === "out") ended = true;
+    tell("golub:line", detail);
+  }
+};
+
+const pass = (kind, detail) => {
+  channel?.postMessage({ kind, detail });
+  take({ kind, detail });
+};
+
+const open = () => {
+  if (ended) return;
+  source?.close();
+  heard = Date.now();
+  const mine = (source = new EventSource(PATH));
+  const on = (name, act) =>
+    mine.addEventListener(name, (event) => {
+      if (mine === source) act(event.data);
+    });
+  on("hello", (tick) => {
+    tries = 0;
+    silence = Math.max(Number(tick) * 3000, 3000);
+    pass("line", "up");
+  });
+  on("rings", (rings) => pass("rings", JSON.parse(rings)));
+  on("tick", () => pass("tick"));
+  on("bye", () => {
+    mine.close();
+    pass("line", "out");
+  });
+  mine.onerror = () => {
+    if (mine !== source || ended) return;
+    pass("line", "down");
+    if (mine.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    setTimeout(() => mine === source && open(), AGAIN[Math.min(tries++, AGAIN.length - 1)]);
+  };
+};
+
+const close = () => {
+  source?.close();
+  source = null;
+};
+
+// Holds the stream until the page is left, or another tab takes the lock because this one sleeps.
+const lead = (options) =>
+  navigator.locks
+    .request(LOCK, options, () => {
+      open();
+      return new Promise((leave) => addEventListener("pagehide", () => (close(), leave()), { once: true }));
+    })
+    .catch(() => (close(), lead({})));
+
+const watch = () => {
+  if (ended || document.hidden || Date.now() - heard < silence) return;
+  heard = Date.now();
+  take({ kind: "line", detail: "down" });
+  if (source || !navigator.locks) open();
+  else lead({ steal: true });
+};
+
+channel?.addEventListener("message", ({ data }) => take(data));
+setInterval(watch, 2000);
+addEventListener("online", () => source && open());
+document.addEventListener("visibilitychange", watch);
+addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    tell("golub:line", "up"); // back from the browser's memory: whatever is shown is old
+    if (navigator.locks) lead({});
+    else open();
+  }
+});
+
+if (navigator.locks) lead({});
+else open();
