@@ -1,5 +1,6 @@
 """The control API: each route does what its line in the list says."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -125,3 +126,19 @@ async def test_mistakes_are_told(ask: Sim, method: str, path: str, status: int) 
 async def test_a_misspelt_key_is_a_mistake(ask: Sim, shop: Account) -> None:
     assert "unknown: nmae" in (await ask("POST", "/accounts", 400, user_id=8, nmae="x"))["error"]
     await ask("POST", "/accounts", 400, user_id=101)
+
+
+async def test_buyers_write_by_themselves(ask: Sim, sim: Simulator, chat: Chat) -> None:
+    assert (await ask("GET", "/lively"))["pace"] is None
+    assert (await ask("POST", "/lively", pace=0.001))["pace"] == 0.001
+    async with asyncio.timeout(5):
+        while len(sim.sent) < 5:
+            await asyncio.sleep(0)
+            await sim.idle()
+    assert (await ask("POST", "/lively", pace=None))["pace"] is None
+    await ask("POST", "/lively", 400, pace=-1)
+
+
+async def test_what_a_shop_sells(ask: Sim, sim: Simulator, shop: Account, chat: Chat) -> None:
+    (item,) = (await ask("GET", "/accounts/101/items"))["items"]
+    assert (item["title"], item["price_string"]) == ("Диван серый", "12\u00a0500\u00a0₽")

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import uuid
 
 import httpx2
@@ -268,3 +269,21 @@ async def test_the_body_is_compact_json(sim: Simulator, chat: Chat, receiver: Re
     sim.buyer_says(chat, "a")
     await sim.idle()
     assert receiver.bodies[0] == json.dumps(receiver.events[0], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def test_a_lone_surrogate_travels_escaped(
+    avito: httpx2.AsyncClient, sim: Simulator, chat: Chat, receiver: Receiver
+) -> None:
+    sim.buyer_says(chat, "a\ud800b")
+    await sim.idle()
+    assert b"a\\ud800b" in receiver.bodies[0]
+    assert "a\\ud800b" in (await avito.get(messages_of(chat))).text
+
+
+async def test_a_log_that_cannot_be_written_is_told(sim: Simulator, chat: Chat) -> None:
+    os.close(sim.log._file or 0)
+    sim.log._file = os.open(os.devnull, os.O_RDONLY)
+    sim.buyer_says(chat, "привет")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await sim.idle()
+    sim.log._file = None

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, cast
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from golub.simulator import wire
 from golub.simulator.gate import Refused
 
 Handler = Callable[[Request, dict[str, Any]], Awaitable[Any]]
@@ -25,7 +26,7 @@ def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         if isinstance(found, Response):
             return found
         status, body = cast("tuple[int, Any]", found) if isinstance(found, tuple) else (200, found)
-        return JSONResponse(body, status)
+        return Response(wire.encoded(body), status, media_type="application/json")
 
     return answer
 

@@ -6,7 +6,6 @@ lines, so it cannot be wrong. Errors are `{"error": "…"}` with 400 or 404.
 
 import asyncio
 import base64
-import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +136,7 @@ class Control:
         """{json | text | base64, headers?, content_type?, wait?}: posts these bytes to the shop's subscription."""
         only(body, "json", "text", "base64", "headers", "content_type", "wait")
         if "json" in body:
-            raw = json.dumps(body["json"], ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+            raw = wire.encoded(body["json"])
         elif "text" in body:
             raw = str(body["text"]).encode("utf-8", "surrogatepass")
         else:

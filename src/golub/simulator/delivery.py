@@ -67,6 +67,7 @@ class Deliveries:
         self._later: set[asyncio.TimerHandle] = set()
         self._open = 0  # events without a final answer
         self._idle = asyncio.Event()
+        self._broken: BaseException | None = None
         self._idle.set()
         self._unverifiable = rng.randbytes(32)
 
@@ -76,7 +77,9 @@ class Deliveries:
 
     def start(self) -> None:
         for number in range(self._policy.concurrency):
-            self._workers.add(asyncio.create_task(self._work(), name=f"deliver {number}"))
+            worker = asyncio.create_task(self._work(), name=f"deliver {number}")
+            worker.add_done_callback(self._ended)
+            self._workers.add(worker)
 
     async def close(self) -> None:
         for handle in self._later:
@@ -87,7 +90,10 @@ class Deliveries:
         self._workers.clear()
 
     async def idle(self) -> None:
+        """Raises what ended a worker, such as a log that cannot be written: then nothing it says is worth anything."""
         await self._idle.wait()
+        if self._broken:
+            raise self._broken
 
     def queue(self, event: Event) -> Event:
         """Takes an event; it leaves now, late, several times or never, by faults, policy and subscription."""
@@ -143,6 +149,11 @@ class Deliveries:
             return httpx2.AsyncClient(transport=self._transport, trust_env=False)
         young = httpx2.Limits(keepalive_expiry=KEEPALIVE_SECONDS)
         return httpx2.AsyncClient(verify=self._trust, limits=young, trust_env=False)
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        if not worker.cancelled() and (problem := worker.exception()):
+            self._broken = problem
+            self._idle.set()
 
     async def _work(self) -> None:
         async with self._client() as client:

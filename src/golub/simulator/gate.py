@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from golub.simulator import wire
 from golub.simulator.faults import Fault, Faults
@@ -134,7 +134,7 @@ class Gate:
             return Response(body, status, headers={"content-type": "text/html; charset=utf-8"} | dict(fault.headers))
         if body is None:
             body = wire.error(status, "Internal error" if status >= 500 else "Refused")
-        return JSONResponse(body, status, headers=dict(fault.headers))
+        return _response(status, body, fault.headers)
 
     async def _wait(self, request: Request, seconds: float | None) -> None:
         """Until the time is over, the client has gone, or `release`."""
@@ -173,7 +173,7 @@ class Gate:
 def _response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
     if body is None:
         return Response(status_code=status, headers=headers)
-    return JSONResponse(body, status, headers=headers)
+    return Response(wire.encoded(body), status, headers=headers, media_type="application/json")
 
 
 async def _body(request: Request) -> Any:

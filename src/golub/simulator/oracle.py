@@ -104,7 +104,7 @@ class OracleLog:
 
     def write(self, record: dict[str, Any]) -> None:
         if self._file is not None:
-            os.write(self._file, json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            os.write(self._file, json.dumps(record, separators=(",", ":")).encode() + b"\n")
 
     async def synced(self) -> None:
         if self._file is None:

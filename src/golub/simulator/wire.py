@@ -28,7 +28,15 @@ AVATARS = (24, 36, 48, 64, 72, 96, 128, 192, 256)
 def webhook_body(envelope: str, timestamp: int, value: Json) -> bytes:
     """One event, in the live key order; UTF-8, no spaces."""
     body = {"id": envelope, "version": VERSION, "timestamp": timestamp, "payload": {"type": "message", "value": value}}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return encoded(body)
+
+
+def encoded(body: Any) -> bytes:
+    """JSON as UTF-8; a lone surrogate, which UTF-8 cannot carry, makes everything escaped."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def webhook_value(message: Message) -> Json:
