@@ -110,11 +110,21 @@ def list_operators(data_dir: Folder = None) -> None:
 
 def main() -> None:
     """Entry of the `golub` script. An expected error is one line and exit code 1, without a traceback."""
+    told = False
     try:
         cli()
-    except GolubError as error:
-        complain(str(error))
-        raise SystemExit(1) from None
+    except* GolubError as group:
+        for error in _flat(group):
+            complain(str(error))
+        told = True
+    if told:
+        raise SystemExit(1)
+
+
+def _flat(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [one for inner in error.exceptions for one in _flat(inner)]
+    return [error]
 
 
 def _settings(**given: Any) -> Settings:
