@@ -1,0 +1,227 @@
+"""Keeps our rows true to Avito: reads history once, quietly, and heals for ever what webhooks failed to bring.
+
+Four kinds of work, all of them due in rows: an account's list of chats (`listing`), chats that are to be read
+(`chats`), hints from the bare path (`hints`), and telling Avito that an operator has read a chat. Each account has its
+own few places, so that one whose API fails or hangs costs the others nothing. Apply makes chats due, the admin page
+makes accounts due; both may nudge.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select, update
+
+from golub.apply import Applier
+from golub.avito.client import Avito
+from golub.avito.errors import Down
+from golub.avito.pace import Lane
+from golub.backfill.chats import Known, Reader
+from golub.backfill.hints import CLOSED, Hints
+from golub.backfill.listing import Listing
+from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
+from golub.errors import GolubError, NoAccess, Paced, Rejected, Unavailable, WrongKeys
+from golub.fold import FetchDue, FetchFailed, ReadSent
+from golub.model import Account, Chat
+from golub.runner import Loop
+from golub.store import Store
+
+__all__ = ["Backfill"]
+
+LEASE = 2 * MINUTE
+CHATS_AT_ONCE = 12
+HISTORY_AT_ONCE = 6
+HINTS_AT_ONCE = 4
+ACCOUNTS_AT_ONCE = 8
+OF_ONE_ACCOUNT = 4
+CLOSED_PAUSE = MINUTE  # at least, between two looks at an account that Avito refuses
+FAILED_PAUSE = MINUTE  # the first pause of a chat that Avito refuses; it doubles up to a day
+
+log = structlog.get_logger(__name__)
+
+
+class Backfill:
+    """One instance in each process that works; two never take the same row."""
+
+    def __init__(
+        self, store: Store, avito: Avito, applier: Applier, clock: Clock, *, sweep_period: float = 300.0
+    ) -> None:
+        self._store = store
+        self._avito = avito
+        self._applier = applier
+        self._clock = clock
+        self._sweep_period = int(sweep_period * SECOND)
+        self._reader = Reader(avito, applier, clock)
+        self._listing = Listing(store, avito, applier, clock)
+        self._hints = Hints(store, self._reader, applier, clock)
+        self._loop = Loop("backfill", clock)
+        self._busy: Counter[str] = Counter()  # by kind of work
+        self._chats_of: Counter[int] = Counter()  # being read, by account
+        self._paused: dict[int, Millis] = {}  # accounts that Avito asked us to leave alone
+        self._read: set[int] = set()  # chats of which Avito is to hear that they were read
+
+    def nudge(self) -> None:
+        """Something became due. From any thread."""
+        self._loop.nudge()
+
+    def tell_read(self, chat_id: int) -> None:
+        """Tells Avito soon that this chat was read, as far as it listens: nothing depends on it."""
+        self._read.add(chat_id)
+        self.nudge()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as working:
+            working.create_task(self._sweep_at_start())
+            await self._loop.run(lambda: self._turn(working.create_task))
+
+    async def run_once(self) -> Millis | None:
+        """Does what is due now and waits for it. Returns now if there was something, and may be more; else None."""
+        async with asyncio.TaskGroup() as working:
+            return await self._turn(working.create_task)
+
+    async def chats_due(self, account_id: int) -> int:
+        """How many chats of an account wait to be read; the progress of its import."""
+        async with self._store.read() as session:
+            due = select(func.count()).where(Chat.account_id == account_id, Chat.fetch_due_at.is_not(None))
+            return await session.scalar(due) or 0
+
+    async def _sweep_at_start(self) -> None:
+        """We were away, and a process that died may have had the lists."""
+        try:
+            async with self._store.write() as session:
+                await session.execute(update(Account).values(sweep_due_at=0))
+        except Unavailable:
+            log.warning("the first sweep waits for its usual time")
+        self.nudge()
+
+    async def _turn(self, start: Callable[[Coroutine[Any, Any, None]], object]) -> Millis | None:
+        now = self._clock()
+        begun = 0
+
+        def begin(kind: str, work: Coroutine[Any, Any, None]) -> None:
+            nonlocal begun
+            begun += 1
+            self._busy[kind] += 1
+            start(self._attend(kind, work))
+
+        while self._read and self._busy["read"] < OF_ONE_ACCOUNT:
+            begin("read", self._send_read(self._read.pop()))
+        if (places := HINTS_AT_ONCE - self._busy["hint"]) > 0 and await self._hints.due(now):
+            for group in await self._hints.claim(places):
+                begin("hint", self._hints.look_up(group))
+        for account_id in await self._claim_accounts(now):
+            begin("list", self._walk(account_id, now + LEASE))
+        for chat_id in await self._claim_chats(now, quietly=False):
+            begin("chat", self._read_chat(chat_id))
+        for chat_id in await self._claim_chats(now, quietly=True):
+            begin("history", self._read_chat(chat_id))
+        return now if begun else None
+
+    async def _attend(self, kind: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Unavailable as error:  # our own database, or the key of the vault: the lease brings it back
+            log.warning("could not be done now", work=kind, error=str(error))
+        except Exception:  # a mistake of ours about one row must not stop the others
+            log.exception("could not be done", work=kind)
+        finally:
+            self._busy[kind] -= 1
+            self.nudge()
+
+    async def _claim_accounts(self, now: Millis) -> list[int]:
+        places = ACCOUNTS_AT_ONCE - self._busy["list"]
+        async with self._store.read() as session:
+            first = await session.scalar(select(func.min(Account.sweep_due_at)))
+        if places <= 0 or first is None or first > now:
+            return []
+        async with self._store.write() as session:
+            return await self._store.claim(session, Account.sweep_due_at, now=now, lease=LEASE, limit=places)
+
+    async def _claim_chats(self, now: Millis, *, quietly: bool) -> list[int]:
+        limit = HISTORY_AT_ONCE - self._busy["history"] if quietly else CHATS_AT_ONCE - self._busy["chat"]
+        if limit <= 0:
+            return []
+        self._paused = {account_id: until for account_id, until in self._paused.items() if now < until < now + DAY}
+        full = {account_id for account_id, count in self._chats_of.items() if count >= OF_ONE_ACCOUNT}
+        closed = select(Account.id).where(Account.state.in_(CLOSED))
+        only = (
+            Chat.fetch_quietly.is_(quietly),
+            Chat.account_id.not_in(full | self._paused.keys()),
+            Chat.account_id.not_in(closed),
+        )
+        async with self._store.read() as session:
+            due = select(Chat.id).where(Chat.fetch_due_at.is_not(None), Chat.fetch_due_at <= now, *only).limit(1)
+            if await session.scalar(due) is None:
+                return []
+        async with self._store.write() as session:
+            return await self._store.claim(
+                session, Chat.fetch_due_at, now=now, lease=LEASE, limit=min(limit, OF_ONE_ACCOUNT), only=only
+            )
+
+    async def _walk(self, account_id: int, lease: Millis) -> None:
+        """Imports a new account, or sweeps one that is known; then says when the next sweep is due."""
+        async with self._store.read() as session:
+            account = await session.get(Account, account_id)
+        if account is None:
+            return
+        pause = self._sweep_period
+        swept_at = account.swept_at
+        try:
+            if account.backfill_offset is not None:
+                await self._listing.bring_in(account)
+            changed = await self._listing.sweep(account)
+            swept_at = self._clock()
+            log.info("swept", account=account_id, changed=changed)
+        except (WrongKeys, NoAccess):
+            pause = max(pause, CLOSED_PAUSE)
+        except (Down, Paced) as error:
+            pause = max(min(pause, 15 * SECOND), int(error.retry_after * SECOND))
+        except Rejected as error:
+            log.warning("Avito refuses its list of chats", account=account_id, error=str(error))
+        async with self._store.write() as session:
+            await session.execute(
+                update(Account)
+                .where(Account.id == account_id, Account.sweep_due_at == lease)  # unless it was made due meanwhile
+                .values(sweep_due_at=self._clock() + pause, swept_at=swept_at)
+            )
+
+    async def _read_chat(self, chat_id: int) -> None:
+        async with self._store.read() as session:
+            chat = await session.get(Chat, chat_id)
+            account = await session.get(Account, chat.account_id) if chat else None
+        if chat is None or account is None:
+            return
+        self._chats_of[account.id] += 1
+        try:
+            await self._reader.read(account, Known.of(chat), lane=Lane.BULK if chat.fetch_quietly else Lane.PROMPT)
+        except (Down, Paced, Rejected) as error:
+            await self._put_off(account, chat, error)
+        finally:
+            self._chats_of[account.id] -= 1
+
+    async def _put_off(self, account: Account, chat: Chat, error: GolubError) -> None:
+        """A fault of Avito, or of the account, pauses the account; a refused chat pauses itself alone."""
+        now = self._clock()
+        if isinstance(error, Down | Paced):
+            self._paused[account.id] = now + max(int(error.retry_after * SECOND), SECOND)
+            observation = FetchDue(chat.avito_id, self._paused[account.id], quietly=chat.fetch_quietly)
+        elif isinstance(error, WrongKeys) or error.code == "not_paid":
+            observation = FetchDue(chat.avito_id, now + CLOSED_PAUSE, quietly=chat.fetch_quietly)
+        else:
+            pause = min(DAY, FAILED_PAUSE << min(chat.fetch_attempts, 16))
+            observation = FetchFailed(chat.avito_id, now + pause)
+        await self._applier.submit(account.id, [observation])
+
+    async def _send_read(self, chat_id: int) -> None:
+        async with self._store.read() as session:
+            chat = await session.get(Chat, chat_id)
+        if chat is None:
+            return
+        try:
+            await self._avito.mark_read(chat.account_id, chat.avito_id)
+        except (Down, Paced, Rejected) as error:
+            log.info("Avito was not told that a chat was read", chat=chat_id, error=str(error))
+        else:
+            await self._applier.submit(chat.account_id, [ReadSent(chat_id, self._clock())])
