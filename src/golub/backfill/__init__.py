@@ -26,6 +26,7 @@ from golub.errors import GolubError, NoAccess, Paced, Rejected, Unavailable, Wro
 from golub.fold import FetchDue, FetchFailed, ReadSent
 from golub.model import Account, Chat
 from golub.runner import Loop
+from golub.settings import Settings
 from golub.store import Store
 
 __all__ = ["Backfill"]
@@ -45,14 +46,12 @@ log = structlog.get_logger(__name__)
 class Backfill:
     """One instance in each process that works; two never take the same row."""
 
-    def __init__(
-        self, store: Store, avito: Avito, applier: Applier, clock: Clock, *, sweep_period: float = 300.0
-    ) -> None:
+    def __init__(self, store: Store, avito: Avito, applier: Applier, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._avito = avito
         self._applier = applier
         self._clock = clock
-        self._sweep_period = int(sweep_period * SECOND)
+        self._sweep_period = int(settings.sweep_period * SECOND)
         self._reader = Reader(avito, applier, clock)
         self._listing = Listing(store, avito, applier, clock)
         self._hints = Hints(store, self._reader, applier, clock)
