@@ -121,10 +121,12 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def _flat(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [one for inner in error.exceptions for one in _flat(inner)]
-    return [error]
+def _flat(group: BaseExceptionGroup[GolubError]) -> list[GolubError]:
+    return [
+        one
+        for inner in group.exceptions
+        for one in (_flat(inner) if isinstance(inner, BaseExceptionGroup) else [inner])
+    ]
 
 
 def _settings(**given: Any) -> Settings:
