@@ -65,8 +65,8 @@ def _same_origin(request: Request, settings: Settings) -> bool:
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     if site is not None and site != "same-origin":
         return False
-    if origin is None:
-        return site is not None
+    if origin is None or (origin == "null" and site is not None):
+        return site is not None  # under our own `no-referrer` policy browsers send forms with the origin "null"
     # The Host header has passed the allow-list, so an origin with the same host and port is ours.
     return origin == settings.public_url or urlsplit(origin).netloc == request.headers.get("host")
 
