@@ -12,7 +12,7 @@ from golub.settings import WEBHOOK_PATH
 
 PROBE_LIMIT = 2 * SECOND  # postWebhookV3: the URL must answer 200 within two seconds
 
-_PATH = re.compile(re.escape(WEBHOOK_PATH) + r"(?:/(?P<token>[^/]*))?/?$")
+_PATH = re.compile(re.escape(WEBHOOK_PATH) + r"(?:/(?P<token>[^/]*))?$")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 random bytes
 _FEWEST_CHARACTERS = 16  # different ones in a token; a random one has some thirty
 
@@ -24,7 +24,7 @@ def make_url(public_url: str) -> str:
 
 def check_shape(url: str, guarded: Guarded) -> str:
     """The URL in its normal form. Raises `Invalid` with words that help."""
-    url = guarded.check_url(url)
+    url = guarded.check_url(url).rstrip("/")
     parts = urlsplit(url)
     if parts.query:
         raise Invalid("Leave out what stands after the question mark: Golub needs nothing there.", field="url")
