@@ -135,8 +135,10 @@ async def test_buyers_write_by_themselves(ask: Sim, sim: Simulator, chat: Chat) 
         while len(sim.sent) < 5:
             await asyncio.sleep(0)
             await sim.idle()
-    assert (await ask("POST", "/lively", pace=None))["pace"] is None
     await ask("POST", "/lively", 400, pace=-1)
+    assert (await ask("GET", "/lively"))["pace"] == 0.001
+    await ask("POST", "/lively", pace=None)
+    assert (await ask("GET", "/lively"))["pace"] is None
 
 
 async def test_what_a_shop_sells(ask: Sim, sim: Simulator, shop: Account, chat: Chat) -> None:

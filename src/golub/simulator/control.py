@@ -29,7 +29,7 @@ class Control:
     def __init__(self, sim: "Simulator") -> None:
         self._sim = sim
         self._load: Load | None = None
-        self._lively: tuple[float, asyncio.Task[None]] | None = None
+        self._lively: asyncio.Task[None] | None = None
         shop, chat, message = "/_sim/accounts/{user_id:int}", "/_sim/chats/{chat_id}", "/_sim/messages/{message_id}"
         self.table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", "/_sim/", self.index),
@@ -77,16 +77,16 @@ class Control:
             await self._load.task
 
     def live(self, pace: float | None) -> None:
-        """Buyers write by themselves, a message every `pace` seconds or so; None ends it."""
-        lively = Lively(self._sim, pace) if pace is not None else None
-        if self._lively:
-            self._lively[1].cancel()
-        self._lively = (lively.pace, asyncio.create_task(lively.run(), name="lively")) if lively else None
+        """Buyers write by themselves, a message every `pace` seconds or so; None is a pause."""
+        if self._sim.lively:
+            self._sim.lively.set_pace(pace)
+        elif pace is not None:
+            self._lively = asyncio.create_task(Lively(self._sim, pace).run(), name="lively")
 
     def close(self) -> None:
-        self.live(None)
-        if self._load:
-            self._load.stop()
+        for task in (self._lively, self._load and self._load.task):
+            if task:
+                task.cancel()
 
     async def index(self, _request: Request, _body: dict[str, Any]) -> Any:
         """This list."""
@@ -266,13 +266,14 @@ class Control:
 
     async def lively(self, _request: Request, _body: dict[str, Any]) -> Any:
         """Whether buyers write by themselves: pace in seconds, or null."""
-        return {"pace": self._lively[0] if self._lively else None}
+        return {"pace": self._sim.lively.pace if self._sim.lively else None}
 
-    async def change_lively(self, request: Request, body: dict[str, Any]) -> Any:
-        """{pace}: seconds between two messages of buyers who write by themselves; null ends it."""
+    async def change_lively(self, _request: Request, body: dict[str, Any]) -> Any:
+        """{pace}: seconds between two messages of buyers who write by themselves; null is a pause."""
         only(body, "pace")
-        self.live(None if body.get("pace") is None else float(body["pace"]))
-        return await self.lively(request, body)
+        pace = None if body.get("pace") is None else float(body["pace"])
+        self.live(pace)
+        return {"pace": pace}
 
     async def oracle(self, request: Request, _body: dict[str, Any]) -> Any:
         """?full=1: how many messages were sent, acked, dropped; in full also which."""

@@ -17,12 +17,13 @@ LONGEST_TALK = 30  # answers of one buyer; then the talk has ended
 
 
 class Lively:
-    """Keeps buyers busy until cancelled. `pace` is the mean time between two messages in seconds."""
+    """Keeps buyers busy until cancelled. `pace` is the mean time between two messages in seconds, None a pause.
 
-    def __init__(self, sim: "Simulator", pace: float = 5.0) -> None:
-        if pace <= 0:
-            raise ValueError("pace must be positive")
-        self.pace = pace
+    While it runs it is the simulator's `lively`, so that the control API and the page can change its pace.
+    """
+
+    def __init__(self, sim: "Simulator", pace: float | None = 5.0) -> None:
+        self.set_pace(pace)
         self._sim = sim
         self._rng = Random(f"{sim.seed}:lively")
         self._trades = {plan.user_id: plan for plan in SHOPS}
@@ -30,14 +31,23 @@ class Lively:
 
     async def run(self) -> None:
         self._sim.on_reply.append(self._heard)
+        self._sim.lively = self
         try:
             while True:
-                await asyncio.sleep(self._rng.uniform(0.4, 1.6) * self.pace)
-                self.once()
+                await asyncio.sleep(self._rng.uniform(0.4, 1.6) * (self.pace or 1.0))
+                if self.pace is not None:
+                    self.once()
         finally:
+            self._sim.lively = None
             self._sim.on_reply.remove(self._heard)
             for answer in self._answers:
                 answer.cancel()
+
+    def set_pace(self, pace: float | None) -> None:
+        """From the next message on. In a pause buyers still answer a shop that writes to them."""
+        if pace is not None and pace <= 0:
+            raise ValueError("pace must be positive")
+        self.pace = pace
 
     def once(self) -> Message | None:
         """One thing that a buyer does. None when there is no shop to write to."""

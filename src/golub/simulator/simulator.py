@@ -24,6 +24,7 @@ from golub.simulator.delivery import Deliveries, Event
 from golub.simulator.doors import application
 from golub.simulator.faults import Fault, Faults
 from golub.simulator.gate import Call, Gate
+from golub.simulator.lively import Lively
 from golub.simulator.oracle import Key, OracleLog
 from golub.simulator.policy import Policy
 from golub.simulator.tokens import Tokens
@@ -64,6 +65,7 @@ class Simulator:
         envelopes = Random(f"{seed}:envelopes:{self.log.position}")
         self.deliveries = Deliveries(self.policy, self.faults, self.log, envelopes, clock, deliver)
         self.voices: dict[str, Account] = {}
+        self.lively: Lively | None = None  # the one that runs
         self.on_reply: list[Callable[[Message], None]] = []  # called for every message that a shop sent
         self.control = Control(self)
         self.app: Starlette = application(self)
