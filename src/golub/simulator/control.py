@@ -115,6 +115,7 @@ class Control:
         account = self._account(request)
         for name, value in body.items():
             setattr(account, name, value)
+        account.stolen = account.stolen and "subscription" not in body
         return shown.account_json(account)
 
     async def expire(self, request: Request, _body: dict[str, Any]) -> Any:
