@@ -35,6 +35,7 @@ class Server:
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self.on_stop: list[Callable[[], None]] = []
         self.sockets = [_bind(host, port)]
+        self.port: int = self.sockets[0].getsockname()[1]
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -53,10 +54,6 @@ class Server:
                 timeout_graceful_shutdown=GRACE,
             )
         )
-
-    @property
-    def port(self) -> int:
-        return self.sockets[0].getsockname()[1]
 
     @property
     def started(self) -> bool:

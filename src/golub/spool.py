@@ -86,7 +86,8 @@ class Spool:
             raise Rejected("{path} cannot be opened: {reason}", path=self.path, reason=str(error)) from error
         self._ballast = Ballast(folder / "ballast")
         self._ballast.fill()
-        self._reader: sqlite3.Connection | None = None
+        # Now, because a full disk may not let us later.
+        self._reader: sqlite3.Connection | None = spool_file.connect(self.path, cache_kib=2048)
         self._read_lock = threading.Lock()
         self._lock = threading.Lock()  # guards everything below, and the tally
         self._work = threading.Condition(self._lock)
@@ -116,7 +117,9 @@ class Spool:
         metrics.spool_oldest_seconds.set_function(lambda: (self._clock() - (self.oldest_at or self._clock())) / 1000)
 
     def close(self) -> None:
-        """Commits what is queued, then lets the folder go."""
+        """Commits what is queued, then lets the folder go. A second call does nothing."""
+        if self._stopped.is_set():
+            return
         with self._lock:
             self._open = False
             self._work.notify_all()
@@ -418,10 +421,10 @@ class Spool:
             self.on_fatal(reason)
 
     def _release_ballast(self) -> bool:
-        """The room is for everybody on this disk: the spool takes half of it and then refuses."""
+        """The room is for everybody on this disk: the spool takes a quarter, which its log may double, and no more."""
         if not self._ballast.release():
             return False
-        self._limit = min(self._quota, self._tally.pending_bytes + BALLAST_BYTES // 2)
+        self._limit = min(self._quota, self._tally.pending_bytes + BALLAST_BYTES // 4)
         return True
 
     def _restore_ballast(self) -> None:
