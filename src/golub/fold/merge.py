@@ -82,8 +82,8 @@ def _grow(row: Row, seen: MessageSeen, told: int) -> None:
         row["deleted_at"] = _earlier(row["deleted_at"], row["tombstone_at"])
     row["confirmed"] = row["confirmed"] or seen.source == API
     row["quiet"] = row["quiet"] and seen.quiet
-    if seen.read:
-        row["read_by_peer" if seen.direction is Direction.OUT else "seen"] = True
+    row["read_by_peer"] = row["read_by_peer"] or (seen.read and seen.direction is Direction.OUT)
+    row["seen"] = row["seen"] or (seen.read and seen.direction is Direction.IN)
     row["unread"] = (
         row["direction"] == Direction.IN and not row["quiet"] and not row["seen"] and row["deleted_at"] is None
     )
