@@ -1,18 +1,24 @@
 """A shop at the simulated Avito, and the same shop as an account of ours: what tests of the API's users begin with."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx2
+from starlette.applications import Starlette
 
 from golub import simulator
+from golub.apply import Applier
 from golub.avito.client import Avito
 from golub.avito.pace import Pace
 from golub.clock import Clock
+from golub.live import Live
 from golub.model import Account
 from golub.settings import Settings
 from golub.simulator import Simulator
+from golub.spool import Spool
 from golub.store import Store
 from golub.vault import Vault
 
@@ -56,6 +62,30 @@ async def avito(
     client = Avito(settings, store, VAULT, clock, transport, pace=pace, call_seconds=call_seconds)
     yield client
     await client.close()
+
+
+@asynccontextmanager
+async def applier(store: Store, clock: Clock, folder: Path, live: Live) -> AsyncGenerator[tuple[Applier, Spool]]:
+    """Apply with a spool of its own. It drains when a test says so."""
+    spool = Spool(folder / "node", quota=8 << 20, clock=clock)
+    spool.start()
+    applier = Applier(spool, store, live, clock)
+    yield applier, spool
+    await asyncio.to_thread(applier.stop)
+    await asyncio.to_thread(spool.close)
+
+
+class Network(httpx2.ASGITransport):
+    """The way to the simulator, which says when a message to be sent has arrived there."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(app)
+        self.arrived = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "POST" and request.url.path.endswith("/messages"):
+            self.arrived.set()
+        return await super().handle_async_request(request)
 
 
 class Scripted(httpx2.AsyncBaseTransport):

@@ -215,7 +215,7 @@ class Outbox:
             ).one_or_none()
         if found is None:
             return
-        outgoing, chat, user_id = found.tuple()
+        outgoing, chat, user_id = found
         if outgoing.state == OutgoingState.SENDING:  # its process died
             await self._lost(outgoing, chat, user_id)
         elif outgoing.state == OutgoingState.UNCONFIRMED:
@@ -339,7 +339,7 @@ class Outbox:
                 .order_by(Message.created_at, Message.id)
             )
         words = outgoing.text.split()
-        return next((avito_id for avito_id, text in rows.tuples() if text.split() == words), "")
+        return next((avito_id for avito_id, text in rows if text.split() == words), "")
 
     async def _sent(self, outgoing: OutgoingMessage, message_avito_id: str) -> None:
         await self._move(

@@ -60,7 +60,7 @@ class Hints:
                 .order_by(Delivery.received_at)
             )
             groups: defaultdict[Group, list[bytes]] = defaultdict(list)
-            for delivery_id, account_id, chat_avito_id in rows.tuples():
+            for delivery_id, account_id, chat_avito_id in rows:
                 groups[account_id or 0, chat_avito_id].append(delivery_id)
             taken: list[Group] = []
             for group, members in groups.items():

@@ -78,7 +78,7 @@ class Listing:
             rows = await session.execute(
                 select(*columns).where(Chat.account_id == account_id, Chat.avito_id.in_(names))
             )
-        known = {name: verified_to if due_at is None else None for name, verified_to, due_at in rows.tuples()}
+        known = {name: verified_to if due_at is None else None for name, verified_to, due_at in rows}
         changed: list[ChatSeen] = []
         for chat in seen:
             verified_to = known.get(chat.chat_avito_id, -1)

@@ -1,0 +1,364 @@
+"""The outbox: every reply ends as sent, rejected or unconfirmed, in its order, and none is ever sent twice."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from golub import simulator
+from golub.apply import Applier
+from golub.avito.client import Avito
+from golub.clock import HOUR, MINUTE, SECOND
+from golub.errors import Conflict, Invalid, NotFound
+from golub.fold import FetchDue
+from golub.live import Live
+from golub.model import Account, AccountState, Chat, Message, Operator, OutgoingMessage, OutgoingState
+from golub.outbox import LEASE, TEXT_LIMIT, TRIES, Outbox, queue
+from golub.simulator import Simulator
+from golub.store import Store
+from tests import shop
+from tests.conftest import AtScale, SteppedClock
+
+
+@dataclass
+class Desk:
+    """An operator's desk: one shop, its chats at Avito and here, and the outbox between them."""
+
+    sim: Simulator
+    seller: simulator.Account
+    store: Store
+    avito: Avito
+    applier: Applier
+    live: Live
+    clock: SteppedClock
+    account_id: int
+    outbox: Outbox
+    network: shop.Network
+    keys: int = 0
+
+    async def chat(self, chat_type: str = "u2i") -> tuple[simulator.Chat, Chat]:
+        theirs = self.sim.add_chat(self.seller, chat_type=chat_type)
+        await self.applier.submit(self.account_id, [FetchDue(theirs.id, self.clock())])
+        async with self.store.write() as session:
+            ours = (await session.execute(select(Chat).where(Chat.avito_id == theirs.id))).scalar_one()
+            ours.chat_type = chat_type
+        return theirs, ours
+
+    async def write(self, chat: Chat, text: str, key: str = "") -> int:
+        self.keys += 1
+        async with self.store.write() as session:
+            outgoing = await queue(
+                session, chat=chat, operator_id=None, text=text, client_key=key or str(self.keys), now=self.clock()
+            )
+        return outgoing.id
+
+    async def reply(self, outgoing_id: int) -> OutgoingMessage:
+        async with self.store.read() as session:
+            return await session.get_one(OutgoingMessage, outgoing_id)
+
+    async def work(self) -> None:
+        """Until nothing is due now."""
+        while (due := await self.outbox.run_once()) is None or due <= self.clock():
+            async with self.store.read() as session:
+                if not list(
+                    await session.scalars(select(OutgoingMessage.id).where(OutgoingMessage.due_at <= self.clock()))
+                ):
+                    return
+
+    async def ours(self, chat: Chat) -> list[str]:
+        async with self.store.read() as session:
+            found = select(Message.text).where(Message.chat_id == chat.id).order_by(Message.created_at, Message.id)
+            return list(await session.scalars(found))
+
+    def died(self) -> Outbox:
+        """A new process after the old one is gone."""
+        self.outbox = Outbox(self.store, self.avito, self.applier, self.live, self.clock)
+        return self.outbox
+
+
+@pytest.fixture
+async def desk(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[Desk]:
+    sim = Simulator(clock=lambda: clock.now / 1000)
+    seller = sim.add_account(shop.USER_ID, "Кедр и Ко")
+    account_id = await shop.connect(store, seller, clock)
+    live = Live()
+    network = shop.Network(sim.app)
+    async with (
+        shop.applier(store, clock, tmp_path, live) as (applier, _),
+        shop.avito(store, clock, network, failure_gap=0.001, call_seconds=0.3) as avito,
+    ):
+        outbox = Outbox(store, avito, applier, live, clock)
+        yield Desk(sim, seller, store, avito, applier, live, clock, account_id, outbox, network)
+
+
+def sends(sim: Simulator) -> Counter[str]:
+    """How often each text arrived at Avito and was taken, by its own account."""
+    return Counter(message.text for chat in sim.world.chats.values() for message in chat.history if message.outgoing)
+
+
+async def test_a_reply_is_sent_once_and_is_a_message_at_once(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    first = await desk.write(ours, "  Да, ещё продаётся\r\nприезжайте ", key="click")
+    assert await desk.write(ours, "Да, ещё продаётся\nприезжайте", key="click") == first
+    await desk.work()
+    reply = await desk.reply(first)
+    assert (reply.state, reply.due_at, reply.message_avito_id) == (OutgoingState.SENT, None, theirs.history[0].id)
+    assert await desk.ours(ours) == ["Да, ещё продаётся\nприезжайте"]
+    assert sends(desk.sim) == {"Да, ещё продаётся\nприезжайте": 1}
+
+
+async def test_two_clicks_at_once_queue_one(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    ids = await asyncio.gather(*(desk.write(ours, "привет", key="click") for _ in range(5)))
+    assert len(set(ids)) == 1
+
+
+async def test_one_key_for_two_texts_is_a_conflict(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    await desk.write(ours, "да", key="click")
+    with pytest.raises(Conflict):
+        await desk.write(ours, "нет", key="click")
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "я" * (TEXT_LIMIT + 1), "a\0b", "a\ud800"])
+async def test_what_avito_would_refuse_is_not_queued(desk: Desk, text: str) -> None:
+    _, ours = await desk.chat()
+    with pytest.raises(Invalid):
+        await desk.write(ours, text)
+
+
+async def test_a_thousand_emoji_are_a_thousand_characters(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    outgoing_id = await desk.write(ours, "🕊" * TEXT_LIMIT)
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+
+
+async def test_avitos_own_chat_takes_no_replies(desk: Desk) -> None:
+    _, ours = await desk.chat("a2u")
+    with pytest.raises(Invalid):
+        await desk.write(ours, "привет")
+
+
+async def test_replies_of_a_chat_keep_their_order(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    texts = [f"сообщение {number}" for number in range(6)]
+    for text in texts:
+        await desk.write(ours, text)
+    desk.sim.fault("postSendMessage", status=429, headers={"retry-after": "1"}, times=2)
+    for _ in range(20):
+        await desk.work()
+        desk.clock.step(MINUTE)
+    assert [message.text for message in theirs.history] == texts
+
+
+async def test_a_hanging_chat_holds_up_no_other(desk: Desk) -> None:
+    (_, slow), (_, quick) = await desk.chat(), await desk.chat()
+    desk.sim.fault("postSendMessage", hang=True)
+    slow_id, quick_id = await desk.write(slow, "раз"), await desk.write(quick, "два")
+    rings: list[int] = []
+    async with desk.live.subscribe() as batches:
+        running = asyncio.create_task(desk.outbox.run())
+        async for batch in batches:
+            rings += [ring.chat_id for ring in batch]
+            if OutgoingState.SENT in {(await desk.reply(one)).state for one in (slow_id, quick_id)}:
+                break
+    states = {(await desk.reply(one)).state for one in (slow_id, quick_id)}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert states == {OutgoingState.SENDING, OutgoingState.SENT}
+    assert {slow.id, quick.id} == set(rings)
+
+
+async def test_a_refusal_says_why_and_may_be_tried_again(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", status=400, body={"error": {"code": 400, "message": "user is blocked"}})
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.error, reply.error_code) == (OutgoingState.REJECTED, "user is blocked", "rejected")
+    await desk.outbox.retry(outgoing_id, await operator(desk))
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+
+
+@pytest.mark.parametrize(("paid", "revoked", "code"), [(False, False, "not_paid"), (True, True, "wrong_keys")])
+async def test_a_closed_account_rejects_in_words(desk: Desk, paid: bool, revoked: bool, code: str) -> None:
+    _, ours = await desk.chat()
+    desk.seller.paid, desk.seller.revoked = paid, revoked
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.error_code, bool(reply.error)) == (OutgoingState.REJECTED, code, True)
+
+
+async def test_what_never_left_waits_and_is_sent_later(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("token", status=500, times=2)
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.started_at, reply.error_code) == (OutgoingState.QUEUED, None, "unavailable")
+    for _ in range(3):
+        desk.clock.step(MINUTE)
+        await desk.work()
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.error_code) == (OutgoingState.SENT, "")
+    assert len(theirs.history) == 1
+
+
+async def test_after_an_hour_of_silence_nothing_is_sent_unasked(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    desk.sim.fault("token", status=500, times=None)
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    async with desk.store.write() as session:
+        (await session.get_one(OutgoingMessage, outgoing_id)).attempts = TRIES - 1
+    for expected in (OutgoingState.QUEUED, OutgoingState.REJECTED):
+        desk.clock.step(HOUR)
+        await desk.work()
+        assert (await desk.reply(outgoing_id)).state == expected
+    assert sends(desk.sim) == {}
+
+
+@pytest.mark.parametrize("fault", [{"hang": True, "after": True}, {"status": 500, "after": True}])
+async def test_a_lost_answer_is_looked_up_and_found(desk: Desk, fault: dict[str, Any]) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", **fault)
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.message_avito_id) == (OutgoingState.SENT, theirs.history[0].id)
+    assert sends(desk.sim) == {"привет": 1}
+
+
+async def test_a_lost_send_stays_unconfirmed_until_the_operator_decides(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", status=500)
+    outgoing_id = await desk.write(ours, "привет")
+    for _ in range(8):
+        await desk.work()
+        desk.clock.step(HOUR)
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.due_at, reply.error_code) == (OutgoingState.UNCONFIRMED, None, "ambiguous")
+    assert sends(desk.sim) == {}
+    await desk.outbox.retry(outgoing_id, await operator(desk))
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+    assert sends(desk.sim) == {"привет": 1}
+
+
+async def test_a_message_that_shows_up_late_is_found_and_not_sent_again(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", status=500)
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.UNCONFIRMED
+    desk.sim.shop_said(theirs, "привет", at=desk.clock() // 1000)  # Avito was slow, and did it after all
+    await desk.outbox.retry(outgoing_id, await operator(desk))
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+    assert sends(desk.sim) == {"привет": 1}
+
+
+async def test_a_message_is_never_taken_for_another_with_the_same_words(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    first = await desk.write(ours, "Да")
+    await desk.work()
+    desk.clock.step(2 * SECOND)
+    desk.sim.fault("postSendMessage", status=500)
+    second = await desk.write(ours, "Да")
+    await desk.work()
+    assert (await desk.reply(first)).message_avito_id == theirs.history[0].id
+    assert (await desk.reply(second)).state == OutgoingState.UNCONFIRMED
+
+
+async def test_what_was_there_before_is_not_what_was_sent(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.shop_said(theirs, "Да", at=desk.clock() // 1000 - 60)
+    desk.sim.fault("postSendMessage", status=500)
+    outgoing_id = await desk.write(ours, "Да")
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.UNCONFIRMED
+
+
+async def test_an_operator_gives_up_what_is_not_on_its_way(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.outbox.discard(outgoing_id)
+    await desk.work()
+    assert sends(desk.sim) == {}
+    with pytest.raises(Conflict):
+        await desk.outbox.retry(outgoing_id, await operator(desk))
+    with pytest.raises(NotFound):
+        await desk.outbox.discard(outgoing_id + 1)
+
+
+async def test_the_state_of_the_account_does_not_decide(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    async with desk.store.write() as session:
+        (await session.get_one(Account, desk.account_id)).state = AccountState.UNREACHABLE
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+
+
+async def test_whoever_dies_between_sending_and_recording_sends_nothing_twice(desk: Desk, at_scale: AtScale) -> None:
+    """Killed at a random moment around the request: the next process looks it up, and never sends it blindly."""
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    theirs, ours = await desk.chat()
+    ended: Counter[str] = Counter()
+    for trial in range(at_scale(24, 100)):
+        outgoing_id = await desk.write(ours, f"ответ {trial}")
+        arrived = dice.random() < 0.7
+        desk.sim.fault("postSendMessage", hang=True, after=arrived)
+        dying = asyncio.create_task(desk.outbox.run())
+        if dice.random() < 0.8:
+            await desk.network.arrived.wait()
+        for _ in range(dice.choice([0, 1, 2, 5, 20])):
+            await asyncio.sleep(0)  # the loop takes one step
+        dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+        desk.network.arrived.clear()
+        desk.sim.faults.clear()
+        desk.died()
+        await desk.outbox.take_over()
+        for _ in range(6):
+            desk.clock.step(LEASE)
+            await desk.work()
+        reply = await desk.reply(outgoing_id)
+        ended[reply.state] += 1
+        assert reply.due_at is None
+        assert sends(desk.sim)[reply.text] == (reply.state == OutgoingState.SENT)
+    assert max(sends(desk.sim).values()) == 1
+    assert ended.keys() == {OutgoingState.SENT, OutgoingState.UNCONFIRMED}
+    assert len(theirs.history) == ended[OutgoingState.SENT]
+
+
+async def test_two_processes_send_each_reply_once(desk: Desk) -> None:
+    chats = [(await desk.chat())[1] for _ in range(10)]
+    for chat in chats:
+        await desk.write(chat, f"раз в {chat.id}")
+        await desk.write(chat, f"два в {chat.id}")
+    other = Outbox(desk.store, desk.avito, desk.applier, desk.live, desk.clock)
+    for _ in range(4):
+        await asyncio.gather(desk.outbox.run_once(), other.run_once())
+    assert sum(sends(desk.sim).values()) == 20
+    assert set(sends(desk.sim).values()) == {1}
+
+
+async def operator(desk: Desk) -> Operator:
+    async with desk.store.write() as session:
+        found = await session.scalar(select(Operator))
+        if found is None:
+            found = Operator(login="anna", name="Анна", password_hash="", role="manager", created_at=0)
+            session.add(found)
+    return found
