@@ -138,6 +138,8 @@ class Guarded:
         """One POST, at most `deadline` seconds from name to status. Raises `Invalid` as `check_url` does."""
         target = httpx2.URL(self.check_url(url))
         seen: dict[str, Any] = {}
+        if target.scheme == "https":
+            await asyncio.to_thread(lambda: self._tls)  # reading the world's certificates takes a while, once
         started = time.monotonic()
         failure = Failure.NONE
         try:
@@ -185,7 +187,8 @@ class Guarded:
                 "timeout": httpx2.Timeout(None).as_dict(),  # the deadline counts for all of it
             },
         )
-        transport = self._transport or httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+        tls = self._tls if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        transport = self._transport or httpx2.AsyncHTTPTransport(verify=tls, trust_env=False)
         try:
             response = await transport.handle_async_request(request)
             seen["status"] = response.status_code

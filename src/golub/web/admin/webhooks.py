@@ -71,9 +71,18 @@ class Card:
 
 @router.get("/admin/webhooks")
 async def show(
-    request: Request, parts: Given, _: SuperAdmin, edit: int = 0, done: str = "", account: int = 0, host: str = ""
+    request: Request,
+    parts: Given,
+    _: SuperAdmin,
+    edit: int = 0,
+    fresh: bool = False,
+    done: str = "",
+    account: int = 0,
+    host: str = "",
 ) -> Response:
-    return await _page(request, parts, edit=edit, done=done if done in DONE else "", of=account, host=host[:253])
+    """`edit` opens an account's form, `fresh` with a new secret in it; the rest is what was just done."""
+    done = done if done in DONE else ""
+    return await _page(request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253])
 
 
 @router.post("/admin/webhooks/{account_id}")
@@ -176,13 +185,14 @@ async def _page(
     parts: Parts,
     *,
     edit: int = 0,
+    fresh: bool = False,
     done: str = "",
     of: int = 0,
     host: str = "",
     drafts: dict[int, Draft] | None = None,
     status: int = 200,
 ) -> Response:
-    cards = [await _card(parts, account, edit, drafts or {}) for account in await parts.accounts.list()]
+    cards = [await _card(parts, account, edit, fresh, drafts or {}) for account in await parts.accounts.list()]
     names = {card.account.id: card.account.name for card in cards}
     return render(
         request,
@@ -201,13 +211,14 @@ async def _page(
     )
 
 
-async def _card(parts: Parts, account: Account, edit: int, drafts: dict[int, Draft]) -> Card:
+async def _card(parts: Parts, account: Account, edit: int, fresh: bool, drafts: dict[int, Draft]) -> Card:
     webhook = account.webhook
     draft = drafts.get(account.id)
     if webhook is None:
         draft = draft or Draft(parts.subscriptions.recommended_url(), DEFAULT_EVENT_TYPES)
         return Card(account, None, None, draft)
     if draft is None and edit == account.id:
-        draft = Draft(webhook.url, tuple(webhook.types))
+        url = parts.subscriptions.recommended_url() if fresh or not token_of(webhook.url) else ""
+        draft = Draft(url or webhook.url, tuple(webhook.types))
     traffic = await read_traffic(parts.store, webhook, parts.clock())
     return Card(account, webhook, traffic, draft, mask(webhook.url))
