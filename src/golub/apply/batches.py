@@ -96,7 +96,7 @@ def _load_shops(connection: Connection) -> Shops:
     """Few rows, and read for every batch: a choice made in the panel counts at once, on every node."""
     rows = connection.execute(
         select(Account.id, Account.user_id, Webhook.types).outerjoin(Webhook, Webhook.account_id == Account.id)
-    ).tuples()
+    )
     return Shops([Shop(key, user_id, tuple(types or DEFAULT_EVENT_TYPES)) for key, user_id, types in rows])
 
 

@@ -72,7 +72,7 @@ def chats_of_buyers(connection: Connection, account_id: int, buyers: Collection[
                 _chats.c.account_id == account_id, _chats.c.buyer_id.in_(chunk)
             )
         )
-        found |= {name: buyer for name, buyer in rows.tuples() if buyer is not None}
+        found |= {name: buyer for name, buyer in rows if buyer is not None}
     return found
 
 
