@@ -341,12 +341,12 @@ def test_a_budget_refills() -> None:
 
 async def test_a_full_spool_says_503_and_stores_nothing(tmp_path: Path, clock: SteppedClock) -> None:
     async with opened(tmp_path, clock) as endpoint:
-        endpoint.spool._limit = 1000
+        endpoint.spool._writer._limit = 1000
         response = await endpoint.post(BARE, b"x" * 1000)
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
         assert endpoint.stored == []
-        endpoint.spool._limit = 1 << 20
+        endpoint.spool._writer._limit = 1 << 20
         assert answer(await endpoint.post(BARE, b"x" * 1000)) == OK
 
 

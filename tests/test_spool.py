@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from golub import spool as spool_module
-from golub import spool_file
-from golub.ballast import PLENTY, SIZE
 from golub.clock import DAY, HOUR
 from golub.errors import Conflict, Unavailable
 from golub.spool import Received, Spool, TokenEntry
+from golub.spool.ballast import PLENTY, SIZE
+from golub.spool.file import ROW_BYTES
+from golub.spool.writer import BATCH_ROWS, KEPT_BYTES, QUEUE_ROWS
 from tests.conftest import AtScale, SteppedClock
 
 QUOTA = 256 << 20
@@ -138,14 +138,14 @@ async def test_drained_rows_are_kept_an_hour_and_offered_again(spool: Spool, clo
 
 async def test_drained_rows_beyond_the_size_that_is_kept_go_at_once_oldest_first(spool: Spool) -> None:
     size = 200_000
-    rows = [received(b"x" * size) for _ in range(spool_module.KEPT_BYTES // size + 10)]
+    rows = [received(b"x" * size) for _ in range(KEPT_BYTES // size + 10)]
     for one in rows:
         await spool.put(one)
     spool.drained([r.id for r in rows])
     while spool.tidy():
         pass
     kept = spool.offer_again()
-    assert spool_module.KEPT_BYTES - size < kept * (size + spool_file.ROW_BYTES) <= spool_module.KEPT_BYTES
+    assert KEPT_BYTES - size < kept * (size + ROW_BYTES) <= KEPT_BYTES
     assert {r.id for r in spool.read(0, 10_000, 1 << 30)} < {r.id for r in rows}
     assert min(r.seq for r in spool.read(0, 10_000, 1 << 30)) == len(rows) - kept + 1
 
@@ -203,19 +203,19 @@ async def test_wait_is_ended_by_a_delivery_and_by_a_nudge_and_by_closing(folder:
 
 async def test_many_deliveries_share_a_commit_and_a_commit_is_bounded(spool: Spool) -> None:
     with locked(spool):  # so that they queue up
-        puts = [asyncio.ensure_future(spool.put(received())) for _ in range(3 * spool_module.BATCH_ROWS)]
+        puts = [asyncio.ensure_future(spool.put(received())) for _ in range(3 * BATCH_ROWS)]
         await asyncio.sleep(0)
-    before = spool._commits
+    before = spool._writer.commits
     await asyncio.gather(*puts)
     assert spool.pending == len(puts)
-    assert 3 <= spool._commits - before <= 6  # the first one may have left with few
+    assert 3 <= spool._writer.commits - before <= 6  # the first one may have left with few
 
 
 def test_every_commit_is_full(spool: Spool) -> None:
-    assert spool._writer
-    assert spool._writer.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert spool._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert spool._writer.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+    assert spool._writer._connection
+    assert spool._writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert spool._writer._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert spool._writer._connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
 
 
 async def test_the_log_is_moved_into_the_file_by_itself(spool: Spool) -> None:
@@ -234,6 +234,9 @@ CHILD = """
 import asyncio, json, os, sys
 from pathlib import Path
 from golub.spool import Received, Spool, TokenEntry
+from golub.spool.ballast import PLENTY, SIZE
+from golub.spool.file import ROW_BYTES
+from golub.spool.writer import BATCH_ROWS, KEPT_BYTES, QUEUE_ROWS
 
 spool = Spool(Path(sys.argv[1]), quota=1 << 28)
 spool.start()
@@ -315,7 +318,7 @@ async def test_a_locked_spool_refuses_in_time_and_stores_again_afterwards(spool:
 
 async def test_when_the_queue_is_full_it_refuses_at_once(spool: Spool) -> None:
     one = received()
-    more = spool_module.QUEUE_ROWS + spool_module.BATCH_ROWS + 1  # one commit's rows may have left the queue already
+    more = QUEUE_ROWS + BATCH_ROWS + 1  # one commit's rows may have left the queue already
     with locked(spool):
         puts = [asyncio.ensure_future(spool.put(one)) for _ in range(more)]
         done, waiting = await asyncio.wait(puts, return_when=asyncio.FIRST_COMPLETED)
@@ -427,7 +430,7 @@ async def main():
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))  # from now on each write fails
     outcomes, writers = [], []
     for _ in range(5):
-        writers.append(spool._writer)
+        writers.append(spool._writer._connection)
         try:
             await spool.put(received())
             outcomes.append("stored")

@@ -2,7 +2,7 @@
 
 Three tables: `received` holds the deliveries, `progress` a short line for each (so that counting and finding what is
 pending never reads a body), `tokens` the hashes that this node lets in. `crashes` counts, for a delivery that was
-being applied when the process died, how often that happened. Only `spool` uses this module.
+being applied when the process died, how often that happened. Nobody but the spool uses this module.
 """
 
 import fcntl
