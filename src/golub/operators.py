@@ -55,8 +55,8 @@ class Operators:
 
     async def invite(self, login: str, *, name: str, role: Role, locale: str, by: Operator) -> tuple[Operator, str]:
         """A new operator who chooses the password by the one-time link whose secret is returned."""
-        _may(by, role)
         async with self._store.write() as session:
+            _may(await _get(session, by.id), role)
             operator = await self._insert(session, tidy_login(login), name, role, locale, "")
             log.info("an operator was invited", operator=operator.id, by=by.id, role=role)
             return operator, self._add_link(session, "password", operator.id)
@@ -84,7 +84,7 @@ class Operators:
         """When each operator who has an open session was last here."""
         query = select(Session.operator_id, func.max(Session.seen_at)).group_by(Session.operator_id)
         async with self._store.read() as session:
-            return dict((await session.execute(query)).tuples().all())
+            return dict((await session.execute(query)).all())
 
     async def get(self, operator_id: int) -> Operator:
         async with self._store.read() as session:
@@ -140,6 +140,8 @@ class Operators:
             await self._take_link(session, "password", secret)
             operator = await _get(session, operator.id, lock=True)
             operator.password_hash = hashed
+            older = (OneTimeLink.operator_id == operator.id, OneTimeLink.purpose == "password")
+            await session.execute(delete(OneTimeLink).where(*older))
             ended = await _end_sessions(session, operator.id)
         log.info("a password was set by link", operator=operator.id)
         self._tell(ended)
@@ -164,7 +166,7 @@ class Operators:
         """A new session and the secret for its cookie."""
         secret, now = secrets.token_urlsafe(32), self._clock()
         opened = Session(
-            hash=hashed(secret),
+            hash=_digest(secret),
             operator_id=operator.id,
             csrf=secrets.token_urlsafe(32),
             created_at=now,
@@ -180,7 +182,7 @@ class Operators:
 
     async def find_session(self, secret: str) -> tuple[Session, Operator] | None:
         """The open session behind a cookie, and whose it is. Being asked keeps it from expiring."""
-        return await self._find_session(hashed(secret))
+        return await self._find_session(_digest(secret))
 
     async def is_open(self, session_hash: bytes) -> bool:
         """For streams, which ask every few seconds whether they may go on."""
@@ -194,7 +196,7 @@ class Operators:
             .where(Session.hash == session_hash, Session.expires_at > now, Operator.active)
         )
         async with self._store.read() as session:
-            found = (await session.execute(query)).tuples().first()
+            found = (await session.execute(query)).first()
         if found and touch and found[0].seen_at < now - _TOUCH_EVERY:
             await self._touch(found[0])
         return found
@@ -235,7 +237,7 @@ class Operators:
         """A link by which the operator chooses a new password; nobody else does it for him."""
         async with self._store.write() as session:
             operator = await _get(session, operator_id)
-            _may(by, Role(operator.role))
+            _may(await _get(session, by.id), Role(operator.role))
             log.info("a password link was made", operator=operator.id, by=by.id)
             return self._add_link(session, "password", operator.id)
 
@@ -259,7 +261,7 @@ class Operators:
 
     def _usable(self, purpose: str, secret: str) -> list[Any]:
         return [
-            OneTimeLink.hash == hashed(secret),
+            OneTimeLink.hash == _digest(secret),
             OneTimeLink.purpose == purpose,
             OneTimeLink.used_at.is_(None),
             OneTimeLink.expires_at > self._clock(),
@@ -270,7 +272,7 @@ class Operators:
         life = LINK_LIFE[purpose]
         session.add(
             OneTimeLink(
-                hash=hashed(secret), purpose=purpose, operator_id=operator_id, created_at=now, expires_at=now + life
+                hash=_digest(secret), purpose=purpose, operator_id=operator_id, created_at=now, expires_at=now + life
             )
         )
         return secret
@@ -301,7 +303,7 @@ class Operators:
             told(ended)
 
 
-def hashed(secret: str) -> bytes:
+def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 

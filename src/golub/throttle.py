@@ -47,10 +47,10 @@ class Throttle:
                 login_key=f"login:{login}@{address}" if at_home else f"login:{login}",
                 address_key=f"address:{network_of(address)}",
             )
-            for key in (attempt.login_key, attempt.address_key):
-                await self._check(session, key)
-            await self._count(session, attempt.login_key, FREE_BY_LOGIN)
-            await self._count(session, attempt.address_key, FREE_BY_ADDRESS)
+            by_address = await self._row(session, attempt.address_key)
+            by_login = await self._row(session, attempt.login_key)
+            self._count(by_address, FREE_BY_ADDRESS)
+            self._count(by_login, FREE_BY_LOGIN)
         return attempt
 
     async def forget(self, attempt: Attempt) -> None:
@@ -64,21 +64,21 @@ class Throttle:
     async def remove_old(self, session: AsyncSession) -> None:
         await session.execute(delete(SignInFailure).where(SignInFailure.last_at < self._clock() - FORGOTTEN_AFTER))
 
-    async def _check(self, session: AsyncSession, key: str) -> None:
-        row = await session.get(SignInFailure, key, with_for_update=True)
-        if row and row.blocked_until > self._clock():
-            wait = (row.blocked_until - self._clock()) / SECOND
-            raise Paced("Too many attempts. Try again in {seconds} s.", retry_after=wait, seconds=max(1, round(wait)))
-
-    async def _count(self, session: AsyncSession, key: str, free: int) -> None:
-        now = self._clock()
-        fresh = self._store.insert(SignInFailure).values(key=key, count=0, blocked_until=0, last_at=now)
+    async def _row(self, session: AsyncSession, key: str) -> SignInFailure:
+        """Locked until the attempt is counted: who tries at the same moment waits, and then sees this attempt."""
+        fresh = self._store.insert(SignInFailure).values(key=key, count=0, blocked_until=0, last_at=self._clock())
         await session.execute(fresh.on_conflict_do_nothing())
-        row = await session.get_one(SignInFailure, key, with_for_update=True)
+        return await session.get_one(SignInFailure, key, with_for_update=True)
+
+    def _count(self, row: SignInFailure, free: int) -> None:
+        now = self._clock()
+        if row.blocked_until > now:
+            wait = (row.blocked_until - now) / SECOND
+            raise Paced("Too many attempts. Try again in {seconds} s.", retry_after=wait, seconds=max(1, round(wait)))
         row.count = 1 if row.last_at < now - FORGOTTEN_AFTER else row.count + 1
         row.last_at = now
-        row.blocked_until = now + min(LONGEST_WAIT, SECOND << min(row.count - free, 10)) if row.count >= free else 0
-        await session.flush()
+        if row.count >= free:
+            row.blocked_until = now + min(LONGEST_WAIT, SECOND << min(row.count - free, 10))
 
 
 def network_of(address: str) -> str:
