@@ -1,32 +1,19 @@
 """Webhooks: what Avito calls, what our door knows and what our rows say stay in step, whatever fails on the way."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import pytest
-from sqlalchemy import select
 
-from golub import simulator
-from golub.accounts import Accounts
-from golub.apply import Applier
 from golub.clock import DAY, HOUR, MINUTE
 from golub.errors import Invalid, NotFound, Paced, Unavailable, WrongKeys
-from golub.guarded import Failure, Guarded
-from golub.ingest import Ingest
-from golub.live import Live
-from golub.model import PathToken, SubscriptionState
-from golub.settings import Settings
-from golub.simulator import Simulator
-from golub.spool import Spool
+from golub.guarded import Failure
+from golub.model import SubscriptionState
 from golub.store import Store
 from golub.subscription import (
     RETIRED_FOR,
     ForeignSubscription,
     ProbeFailed,
-    Subscriptions,
     find_first_since,
     mask,
     read_traffic,
@@ -34,98 +21,15 @@ from golub.subscription import (
     walk,
 )
 from golub.subscription.url import hash_of
-from golub.web.webhook import Webhook
-from tests import shop
+from tests import door, shop
 from tests.conftest import SteppedClock
-
-PUBLIC = "https://golub.example.ru"
-FOREIGN = "https://crm.example.com/hooks/avito"
-
-
-async def nowhere(scope: object, receive: object, send: object) -> None:
-    raise AssertionError("only webhooks come here")
-
-
-async def public_address(host: str, port: int) -> list[str]:
-    return ["93.184.216.34"]
-
-
-@dataclass
-class World:
-    """Avito with one shop, and our side of it; the public address leads to our own door."""
-
-    avito: Simulator
-    shop: simulator.Account
-    account_id: int
-    store: Store
-    spool: Spool
-    ingest: Ingest
-    subscriptions: Subscriptions
-    accounts: Accounts
-    clock: SteppedClock
-    at_the_door: list[httpx2.AsyncBaseTransport]
-
-    async def tokens(self) -> list[PathToken]:
-        async with self.store.read() as session:
-            return list(await session.scalars(select(PathToken).order_by(PathToken.id)))
-
-    async def opens(self, url: str) -> bool:
-        """Whether our door lets a delivery to this URL in."""
-        try:
-            entry = await self.ingest.recognise(token_of(url) or "")
-        except NotFound:
-            return False
-        return entry.account_id == self.account_id
-
-
-class Door(httpx2.AsyncBaseTransport):
-    """The way from the internet to us; a test may put something else there."""
-
-    def __init__(self, leads_to: list[httpx2.AsyncBaseTransport]) -> None:
-        self._leads_to = leads_to
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return await self._leads_to[-1].handle_async_request(request)
+from tests.door import FOREIGN, PUBLIC, Answers, World
 
 
 @pytest.fixture
 async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    settings = Settings.model_validate({"public_url": PUBLIC, "avito_url": "http://avito.test", "data_dir": tmp_path})
-    spool = Spool(tmp_path, quota=64 << 20, clock=clock)
-    spool.start()
-    ingest = Ingest(spool, store, settings, clock)
-    ours = Webhook(ingest, nowhere)
-    way: list[httpx2.AsyncBaseTransport] = [httpx2.ASGITransport(ours)]
-    async with Simulator(tmp_path / "oracle.jsonl", deliver=Door(way)) as avito, shop.avito(store, clock, avito) as api:
-        keys = avito.add_account(shop.USER_ID, "Велосипеды")
-        account_id = await shop.connect(store, keys, clock)
-        guarded = Guarded(transport=Door(way), resolve=public_address)
-        subscriptions = Subscriptions(store, api, spool, shop.VAULT, settings, clock, guarded)
-        accounts = Accounts(store, api, shop.VAULT, clock)
-        yield World(avito, keys, account_id, store, spool, ingest, subscriptions, accounts, clock, way)
-    spool.close()
-
-
-@asynccontextmanager
-async def applying(world: World) -> AsyncGenerator[Applier]:
-    applier = Applier(world.spool, world.store, Live(), world.clock)
-    applier.start()
-    try:
-        yield applier
-    finally:
-        applier.stop()
-
-
-class Answers(httpx2.AsyncBaseTransport):
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(self.status, request=request)
-
-
-def called(world: World, operation: str) -> int:
-    return sum(call.operation == operation for call in world.avito.calls)
+    async with door.world(store, clock, tmp_path) as made:
+        yield made
 
 
 async def test_the_recommended_url_is_registered_and_opens_our_door(world: World) -> None:
@@ -185,7 +89,7 @@ async def test_another_services_url_is_named_and_replaced_only_after_consent(wor
     with pytest.raises(ForeignSubscription):  # consent to replace one service is none to replace another
         await world.subscriptions.register(world.account_id, url, ["message"], replace_foreign="other.example.com")
     assert world.shop.subscription == FOREIGN
-    assert called(world, "postWebhookV3") == 0
+    assert world.called("postWebhookV3") == 0
 
     await world.subscriptions.register(world.account_id, url, ["message"], replace_foreign="crm.example.com")
     assert world.shop.subscription == url
@@ -193,7 +97,7 @@ async def test_another_services_url_is_named_and_replaced_only_after_consent(wor
 
 @pytest.mark.parametrize("status", [404, 301, 500, 204])
 async def test_a_url_that_does_not_answer_200_is_registered_only_all_the_same(world: World, status: int) -> None:
-    world.at_the_door.append(Answers(status))
+    world.way.ends.append(Answers(status))
     url = world.subscriptions.recommended_url()
     with pytest.raises(ProbeFailed) as caught:
         await world.subscriptions.register(world.account_id, url, ["message"])
@@ -234,7 +138,7 @@ async def test_types_are_checked(world: World, types: list[str], words: str) -> 
 
 
 async def test_the_secret_of_another_account_is_refused(world: World) -> None:
-    other = await shop.connect(world.store, world.avito.add_account(7, "Лодки"), world.clock)
+    other = await world.add_shop(7, "Лодки")
     url = world.subscriptions.recommended_url()
     await world.subscriptions.register(other, url, ["message"])
     with pytest.raises(Invalid, match="another account"):
@@ -284,7 +188,7 @@ async def test_removing_never_touches_another_services_url(world: World) -> None
     listed = await world.subscriptions.remove(world.account_id)
     assert listed.foreign_host == "crm.example.com"
     assert world.shop.subscription == FOREIGN
-    assert called(world, "postWebhookUnsubscribe") == 0
+    assert world.called("postWebhookUnsubscribe") == 0
 
 
 async def test_while_avito_is_away_nothing_is_removed(world: World) -> None:
@@ -317,13 +221,13 @@ async def test_the_check_says_what_avito_says(world: World) -> None:
 
 async def test_checks_are_made_when_due_and_not_before(world: World) -> None:
     await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
-    before = called(world, "getSubscriptions")
+    before = world.called("getSubscriptions")
     await world.subscriptions.run_once()
-    assert called(world, "getSubscriptions") == before
+    assert world.called("getSubscriptions") == before
     world.clock.step(10 * MINUTE)
     await world.subscriptions.run_once()
     await world.subscriptions.run_once()
-    assert called(world, "getSubscriptions") == before + 1
+    assert world.called("getSubscriptions") == before + 1
 
 
 async def test_a_registration_that_ended_unseen_is_taken_over(world: World) -> None:
@@ -338,7 +242,7 @@ async def test_a_registration_that_ended_unseen_is_taken_over(world: World) -> N
 
 
 async def test_secrets_of_registrations_that_were_given_up_are_retired(world: World) -> None:
-    world.at_the_door.append(Answers(404))
+    world.way.ends.append(Answers(404))
     given_up = world.subscriptions.recommended_url()
     with pytest.raises(ProbeFailed):
         await world.subscriptions.register(world.account_id, given_up, ["message"])
@@ -349,7 +253,7 @@ async def test_secrets_of_registrations_that_were_given_up_are_retired(world: Wo
     assert not await world.opens(given_up)
 
 
-async def test_a_new_spool_learns_the_secrets_from_the_database(world: World, tmp_path: Path) -> None:
+async def test_a_new_spool_learns_the_secrets_from_the_database(world: World) -> None:
     url = world.subscriptions.recommended_url()
     await world.subscriptions.register(world.account_id, url, ["message"])
     digest = hash_of(token_of(url) or "")
@@ -380,7 +284,7 @@ async def test_forgetting_unsubscribes_where_it_can(world: World) -> None:
 
 async def test_the_walk_finds_its_nonce_behind_our_own_door(world: World) -> None:
     await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
-    async with applying(world) as applier:
+    async with world.applying() as applier:
         found = await walk(world.subscriptions, world.store, world.clock, world.account_id)
         assert found.call.address == "93.184.216.34"
         assert (found.answered, found.received, found.good) == (True, True, True)
@@ -403,21 +307,18 @@ async def test_the_walk_finds_its_nonce_behind_our_own_door(world: World) -> Non
         assert (await read_traffic(world.store, found.webhook, world.clock())).failed_at == world.clock()
 
 
-async def test_the_walk_is_not_deceived_by_a_stranger_who_answers_200(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_walk_is_not_deceived_by_a_stranger_who_answers_200(world: World) -> None:
     await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
-    monkeypatch.setattr("golub.subscription.walk.NONCE_WAIT", 0.3)
-    world.at_the_door.append(Answers(200))
-    async with applying(world):
-        found = await walk(world.subscriptions, world.store, world.clock, world.account_id)
+    world.way.ends.append(Answers(200))
+    async with world.applying():
+        found = await walk(world.subscriptions, world.store, world.clock, world.account_id, wait=0.3)
     assert (found.answered, found.received, found.good) == (True, False, False)
 
 
 async def test_the_walk_shows_a_stolen_subscription(world: World) -> None:
     await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
     world.avito.steal_subscription(world.shop, FOREIGN)
-    async with applying(world):
+    async with world.applying():
         found = await walk(world.subscriptions, world.store, world.clock, world.account_id)
     assert (found.received, found.good) == (True, False)
     assert found.webhook.foreign_host == "crm.example.com"
@@ -425,7 +326,7 @@ async def test_the_walk_shows_a_stolen_subscription(world: World) -> None:
 
 async def test_a_door_that_is_closed(world: World) -> None:
     await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
-    world.at_the_door.append(Answers(502))
+    world.way.ends.append(Answers(502))
     found = await walk(world.subscriptions, world.store, world.clock, world.account_id)
     assert (found.call.status, found.call.failure, found.received) == (502, Failure.NONE, False)
 

@@ -1,6 +1,6 @@
 """Subscriptions: the URL that Avito calls for each account.
 
-`url` says which URLs we take and whose one is, `register` keeps Avito, our rows and the spool in step, `walk` proves
+`url` says which URLs we take and whose one is, `register` keeps Avito, our rows and the spool in step, `trial` proves
 that what Avito would send arrives.
 """
 
@@ -13,8 +13,8 @@ from golub.subscription.register import (
     Subscriptions,
     check_types,
 )
+from golub.subscription.trial import NONCE_HEADER, Traffic, Walk, find_first_since, read_traffic, walk
 from golub.subscription.url import host_of, is_answered, mask, token_of
-from golub.subscription.walk import NONCE_HEADER, Traffic, Walk, find_first_since, read_traffic, walk
 
 __all__ = [
     "CHECK_EVERY",

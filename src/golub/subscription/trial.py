@@ -47,12 +47,17 @@ class Traffic:
     failed_cause: str = ""
 
 
-async def walk(subscriptions: Subscriptions, store: Store, clock: Clock, account_id: int) -> Walk:
-    """Sends a nonce out through the public URL and looks for it behind our own door. Raises `NotFound`, `Paced`."""
+async def walk(
+    subscriptions: Subscriptions, store: Store, clock: Clock, account_id: int, *, wait: float = NONCE_WAIT
+) -> Walk:
+    """Sends a nonce out through the public URL and looks for it behind our own door, `wait` seconds long.
+
+    Raises `NotFound`, `Paced`.
+    """
     webhook = await subscriptions.get(account_id)
     nonce, at = secrets.token_hex(16), clock()
     call = await subscriptions.probe(account_id, webhook.url, {NONCE_HEADER: nonce})
-    received = call.succeeded and await _arrives(store, nonce, since=at - SECOND)
+    received = call.succeeded and await _arrives(store, nonce, since=at - SECOND, wait=wait)
     return Walk(at, call, received, await subscriptions.check(account_id) or webhook)
 
 
@@ -93,10 +98,10 @@ def _brought(webhook: Webhook) -> tuple[Any, ...]:
     return (mine, Delivery.state != DeliveryState.PROBE)
 
 
-async def _arrives(store: Store, nonce: str, since: Millis) -> bool:
+async def _arrives(store: Store, nonce: str, *, since: Millis, wait: float) -> bool:
     """By way of the journal, because another node may have received it."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + NONCE_WAIT
+    end = loop.time() + wait
     while True:
         async with store.read() as session:
             newest = await session.scalars(
