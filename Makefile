@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /et
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help demo install serve test check fmt docs chaos chromium clean force
+.PHONY: help demo install serve test check fmt docs screenshots chaos chromium clean force
 
 help: ## this page
 	@echo 'Golub: every Avito message, kept and put before your team.'
@@ -44,6 +44,9 @@ fmt: .venv/.dev ## format the code, and mend what the linter can
 
 docs: .venv/.dev ## write the pages that are made from the code
 	@$(BIN)/python -m docs.generate
+
+screenshots: .venv/.dev chromium ## take the README's pictures again, from a running demo
+	@$(BIN)/python docs/screenshots.py
 
 chaos: .venv/.dev chromium ## the crash and load stories at their full counts; long
 	@$(BIN)/python -m pytest --full -m story -o faulthandler_timeout=0
