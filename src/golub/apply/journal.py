@@ -89,6 +89,7 @@ def confirm_waiting(connection: Connection, account_id: int, chat_avito_id: str,
         _deliveries.c.account_id == account_id,
         _deliveries.c.chat_avito_id == chat_avito_id,
         _deliveries.c.state == DeliveryState.WAITING.value,
+        _deliveries.c.event_type.in_(("message", "chat")),  # the API has no answer to the others
     )
     in_chat = select(Chat.id).where(Chat.account_id == account_id, Chat.avito_id == chat_avito_id)
     known = select(Message.avito_id).where(Message.chat_id.in_(in_chat), Message.confirmed)
