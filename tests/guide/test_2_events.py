@@ -1,0 +1,183 @@
+"""The guide, 2: event types, the panel's choice of them, and every kind of content."""
+
+from typing import Any
+
+import pytest
+
+from golub.model import Cause, DeliveryState
+from golub.simulator import Account, Chat, Item
+from golub.simulator import wire as avito
+from tests import shapes
+from tests.guide.town import Browser, Town, eventually
+
+BUYER = 55_001
+
+
+@pytest.fixture
+async def chat(town: Town, shop: Account) -> Chat:
+    return town.sim.add_chat(shop, "Ирина", Item("Самокат", 4_500), buyer_id=BUYER)
+
+
+async def emit(town: Town, shop: Account, kind: str, value: dict[str, Any]) -> None:
+    town.sim.emit(
+        shop, avito.encoded(shapes.envelope({}, payload={"type": kind, "value": value}, timestamp=town.sim.now()))
+    )
+    await town.applied()
+
+
+async def fates(town: Town, kind: str) -> list[tuple[str, str]]:
+    return [(one.state, one.cause) for one in await town.journal() if one.event_type == kind]
+
+
+async def test_messages_new_updated_deleted(town: Town, boss: Browser, chat: Chat) -> None:
+    first = town.sim.buyer_says(chat, "Торг есть?")
+    await town.applied()
+    page = await town.chat_page(boss, "Торг есть?")
+    (row,) = page.ids("message-")
+    assert "изменено" not in page.within(row)
+
+    town.sim.edit(first, "Торг уместен?")
+    await town.applied()
+    page = await boss.open(page.url)
+    assert page.ids("message-") == [row]
+    assert "Торг уместен?" in page.within(row)
+    assert "изменено" in page.within(row)
+    assert "Торг есть?" not in page.text
+
+    town.sim.delete(first)
+    await town.applied()
+    page = await boss.open(page.url)
+    assert page.ids("message-") == [row]
+    assert "Сообщение удалено" in page.within(row)
+    assert "Торг" not in page.text
+
+
+async def test_chats_created_updated_archived_status_changed(
+    town: Town, boss: Browser, shop: Account, chat: Chat
+) -> None:
+    named = {"chat_id": chat.id, "user_id": shop.user_id}
+    town.sim.calls.clear()
+    await emit(town, shop, "chat", {**named, "action": "created"})
+    page = await eventually(lambda: boss.open("/inbox"), lambda page: "Ирина" in page.text)  # the API's truth
+    assert "Самокат" in page.text
+    assert "getChatByIdV2" in {call.operation for call in town.sim.calls}
+
+    town.sim.calls.clear()
+    chat.buyer = "Ирина Петровна"
+    await emit(town, shop, "chat", {**named, "action": "updated"})
+    await eventually(lambda: boss.open("/inbox"), lambda page: "Ирина Петровна" in page.text)
+
+    for status in ("archived", "blocked"):
+        await emit(town, shop, "chat", {**named, "status": status})
+        page = await town.chat_page(boss, "Ирина")
+        assert status in page.within("thread-head")
+    await emit(town, shop, "chat", {"id": chat.id, "user_id": shop.user_id, "archived": False})
+    assert "archived" not in (await boss.open(page.url)).within("thread-head")
+    assert await fates(town, "chat") == [(DeliveryState.APPLIED, Cause.NONE)] * 5
+
+
+async def test_users_changed_blocked_unblocked_once_they_are_chosen(
+    town: Town, boss: Browser, shop: Account, chat: Chat
+) -> None:
+    town.sim.buyer_says(chat, "Здравствуйте")
+    await town.applied()
+    page = await eventually(lambda: boss.open("/inbox"), lambda page: "Ирина" in page.text)
+    page = await town.chat_page(boss, "Ирина")
+    blocked = {"user_id": shop.user_id, "id": BUYER, "chat_id": chat.id, "status": "blocked"}
+    await emit(town, shop, "user", blocked)
+    assert await fates(town, "user") == [(DeliveryState.IGNORED, Cause.TYPE_NOT_CHOSEN)]
+    assert "blocked" not in (await boss.open(page.url)).within("thread-head")
+
+    account = town.accounts[shop.user_id]
+    edit = await boss.open(f"/admin/webhooks?edit={account}")
+    edit = await boss.send(edit, f"/admin/webhooks/{account}", types=["message", "chat", "user"])
+    assert "done=changed" in edit.url
+    (ignored,) = [one.id for one in await town.journal() if one.event_type == "user"]
+    assert await town.parts.applier.replay([ignored]) == {DeliveryState.APPLIED: 1}
+    assert "blocked" in (await boss.open(page.url)).within("thread-head")
+
+    await emit(town, shop, "user", {**blocked, "status": "unblocked"})
+    assert "blocked" not in (await boss.open(page.url)).within("thread-head")
+    await emit(
+        town, shop, "user", {"user_id": shop.user_id, "user": {"id": BUYER, "name": "Ирина Новая"}, "chat_id": chat.id}
+    )
+    assert await fates(town, "user") == [(DeliveryState.APPLIED, Cause.NONE)] * 3
+
+
+async def test_a_type_that_is_not_chosen_is_kept_ignored_and_can_be_replayed(
+    town: Town, boss: Browser, shop: Account, chat: Chat
+) -> None:
+    account = town.accounts[shop.user_id]
+    edit = await boss.open(f"/admin/webhooks?edit={account}")
+    await boss.send(edit, f"/admin/webhooks/{account}", types=["chat"])
+    town.sim.buyer_says(chat, "Это не выбрано")
+    await town.applied()
+    assert (await fates(town, "message"))[-1] == (DeliveryState.IGNORED, Cause.TYPE_NOT_CHOSEN)
+    assert "Это не выбрано" not in (await boss.open("/inbox")).text
+
+    edit = await boss.open(f"/admin/webhooks?edit={account}")
+    await boss.send(edit, f"/admin/webhooks/{account}", types=["message", "chat"])
+    ignored = (await town.journal())[-1]
+    assert await town.parts.applier.replay([ignored.id]) == {DeliveryState.APPLIED: 1}
+    assert "Это не выбрано" in (await boss.open("/inbox")).text
+
+
+async def test_unknown_types_and_fields_are_kept_raw_and_shown(
+    town: Town, boss: Browser, shop: Account, chat: Chat
+) -> None:
+    await emit(town, shop, "promotion", {"user_id": shop.user_id, "novelty": [1, 2]})
+    kept = (await town.journal())[-1]
+    assert (kept.event_type, kept.state, kept.cause) == ("promotion", DeliveryState.IGNORED, Cause.UNKNOWN_TYPE)
+    assert b'"novelty":[1,2]' in bytes(kept.body)
+
+    town.sim.buyer_says(chat, type="hologram", content={"hologram": {"depth": 3}})
+    await town.applied()
+    page = await town.chat_page(boss, "")
+    (row,) = page.ids("message-")
+    assert "hologram" in page.within(row)
+    assert '"depth": 3' in page.within(row)
+    await emit(town, shop, "message", shapes.value(user_id=shop.user_id, chat_id=chat.id, id="x1", mood="хорошее"))
+    assert "хорошее" in bytes((await town.journal())[-1].body).decode()
+    assert shapes.CONTENTS["text"]["text"] in (await boss.open(page.url)).text
+
+
+DRAWN = {
+    "text": "Добрый день, ещё продаёте?",
+    "image": "",
+    "voice": "",
+    "location": "Невский, 60",
+    "link": "О примере",
+    "item": "1 200 ₽",
+    "call": "Пропущенный звонок",
+    "system": "Скидка включена",
+    "video": "Видео",
+    "file": "Файл",
+    "appCall": "Покупатель звонил: горячий лид",
+    "deleted": "Сообщение удалено",
+}
+
+
+async def test_every_kind_of_content_has_a_drawing(town: Town, boss: Browser, shop: Account, chat: Chat) -> None:
+    assert DRAWN.keys() == shapes.CONTENTS.keys()
+    for kind, content in shapes.CONTENTS.items():
+        town.sim.buyer_says(chat, type=kind, content=content)
+    await town.applied()
+    page = await eventually(lambda: town.chat_page(boss, ""), lambda page: len(page.ids("message-")) == len(DRAWN))
+    rows = {
+        css: row
+        for row in page.ids("message-")
+        for css in page.all("li", id=row)[0]["class"].split()
+        if css.startswith("kind-")
+    }
+    for kind, words in DRAWN.items():
+        drawn = {
+            row for css, row in rows.items() if css == f"kind-{kind}" or (kind == "appCall" and css == "kind-call")
+        }
+        assert drawn or kind == "call", kind
+        assert words in page.text.replace("\xa0", " "), kind
+    assert page.all("audio", controls="")
+    assert any("/media/" in image["src"] for image in page.all("img"))
+    in_avito = [link["href"] for link in page.all("a", **{"class": "in-avito"})]
+    assert len(in_avito) >= 4  # voice, video, file, appCall
+    assert all(link.endswith(chat.id.replace("~", "~")) or chat.id[:6] in link for link in in_avito)
+    assert "Открыть в Авито" in page.text
