@@ -1,0 +1,264 @@
+"""Alerts: found where it is true, told once, and once more when all is well, however often the channel fails."""
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from golub.alerts import AlertKind, Alerts, text_of
+from golub.alerts.texts import TEXTS
+from golub.clock import HOUR, MINUTE
+from golub.errors import Invalid
+from golub.model import Account, AccountState, Alert, Cause, Delivery, DeliveryState, SubscriptionState, Webhook
+from golub.spool import Received
+from golub.store import Store
+from tests import door
+from tests.conftest import SteppedClock
+from tests.door import FOREIGN, Answers, World
+
+ALERT_URL = "https://alerts.example.org/golub"
+TOKEN = "123:bot-token"
+
+Make = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+async def make(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[Make]:
+    """`await make(alert_url=…)`: a world with these settings, its webhook registered, whose alerts go to `Answers`."""
+    async with AsyncExitStack() as opened:
+
+        async def make(**settings: Any) -> World:
+            world = await opened.enter_async_context(door.world(store, clock, tmp_path, **settings))
+            await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
+            async with world.applying() as applier:  # the registration's own probe must not look like a jam
+                assert applier.wait_applied(10)
+            world.way.ends.append(Answers(200))
+            return world
+
+        yield make
+
+
+def channel(world: World) -> Answers:
+    answers = world.way.ends[-1]
+    assert isinstance(answers, Answers)
+    return answers
+
+
+def told(world: World) -> list[dict[str, Any]]:
+    return [json.loads(request.content) for request in channel(world).requests]
+
+
+async def steal(world: World) -> None:
+    world.avito.steal_subscription(world.shop, FOREIGN)
+    await world.subscriptions.check(world.account_id)
+
+
+async def rows(world: World) -> list[Alert]:
+    async with world.store.read() as session:
+        return list(await session.scalars(select(Alert).order_by(Alert.id)))
+
+
+async def test_a_stolen_subscription_is_told_once_and_its_recovery_once(make: Make) -> None:
+    world = await make(alert_url=ALERT_URL)
+    await world.alerts.run_once()
+    assert told(world) == []
+    await steal(world)
+    for _ in range(3):
+        await world.alerts.run_once()
+        world.clock.step(MINUTE)
+    (opened,) = told(world)
+    assert opened["kind"] == "subscription_stolen"
+    assert opened["account"] == {"user_id": world.shop.user_id, "name": "Велосипеды"}
+    assert "crm.example.com" in opened["text"]
+    assert opened["opened_at"].endswith("+00:00")
+    assert "closed_at" not in opened
+    assert opened["url"] == "https://golub.example.ru/admin/webhooks"
+
+    await world.subscriptions.register(
+        world.account_id, world.subscriptions.recommended_url(), ["message"], replace_foreign=True, skip_probe=True
+    )
+    for _ in range(3):
+        await world.alerts.run_once()
+        world.clock.step(MINUTE)
+    assert [message["kind"] for message in told(world)] == ["subscription_stolen"] * 2
+    assert "closed_at" in told(world)[1]
+    assert await world.alerts.list_open() == []
+
+
+async def test_telegram_gets_what_is_due_in_one_message(make: Make) -> None:
+    world = await make(telegram_token=TOKEN, telegram_chat="-100")
+    other = await world.add_shop(7, "Лодки")
+    async with world.store.write() as session:
+        await session.execute(update(Account).where(Account.id == other).values(state=AccountState.WRONG_KEYS))
+    await steal(world)
+    await world.alerts.run_once()
+    (request,) = channel(world).requests
+    assert request.headers["host"] == "api.telegram.org"
+    assert request.url.path == f"/bot{TOKEN}/sendMessage"
+    (message,) = told(world)
+    assert message["chat_id"] == "-100"
+    assert "Велосипеды" in message["text"]
+    assert "Лодки" in message["text"]
+
+
+async def test_a_channel_that_fails_is_tried_again_ever_more_seldom(make: Make) -> None:
+    world = await make(alert_url=ALERT_URL)
+    channel(world).status = 500
+    await steal(world)
+    for _ in range(HOUR // MINUTE * 4):
+        await world.alerts.run_once()
+        world.clock.step(15_000)
+    assert 4 <= len(told(world)) <= 9
+    channel(world).status = 204
+    world.clock.step(HOUR)
+    await world.alerts.run_once()
+    count = len(told(world))
+    world.clock.step(HOUR)
+    await world.alerts.run_once()
+    assert len(told(world)) == count
+    (alert,) = await rows(world)
+    assert alert.told_at is not None
+    assert alert.due_at is None
+
+
+async def test_what_nobody_was_told_of_ends_in_silence(make: Make) -> None:
+    world = await make(alert_url=ALERT_URL)
+    channel(world).status = 500
+    await steal(world)
+    await world.alerts.run_once()
+    world.shop.subscription, world.shop.stolen = (await world.subscriptions.get(world.account_id)).url, False
+    await world.subscriptions.check(world.account_id)
+    channel(world).status = 200
+    before = len(told(world))
+    for _ in range(3):
+        world.clock.step(HOUR)
+        await world.alerts.run_once()
+    assert len(told(world)) == before
+    (alert,) = await rows(world)
+    assert (alert.closed_at is not None, alert.told_at) == (True, None)
+
+
+async def test_when_avito_does_not_say_an_alert_stays_as_it_is(make: Make) -> None:
+    world = await make()
+    await steal(world)
+    await world.alerts.run_once()
+    world.avito.fault("getSubscriptions", status=503)
+    await world.subscriptions.check(world.account_id)
+    await world.alerts.run_once()
+    assert [alert.kind for alert in await world.alerts.list_open()] == [AlertKind.SUBSCRIPTION_STOLEN]
+
+
+async def test_each_state_that_needs_a_person_opens_its_alert(make: Make) -> None:
+    world = await make()
+
+    async def open_kinds(**account: Any) -> set[str]:
+        async with world.store.write() as session:
+            await session.execute(update(Account).values(**account))
+        await world.alerts.run_once()
+        return {alert.kind for alert in await world.alerts.list_open()}
+
+    assert await open_kinds(state=AccountState.WRONG_KEYS) == {"wrong_keys"}
+    assert await open_kinds(state=AccountState.NO_ACCESS) == {"no_access"}
+    # Unreachable: whether access is back cannot be said.
+    assert await open_kinds(state=AccountState.UNREACHABLE, state_at=world.clock()) == {"no_access"}
+    world.clock.step(16 * MINUTE)
+    assert await open_kinds(state=AccountState.UNREACHABLE) == {"no_access", "avito_unreachable"}
+    assert await open_kinds(state=AccountState.WORKING) == set()
+    async with world.store.write() as session:
+        await session.execute(update(Webhook).values(subscription=SubscriptionState.MISSING))
+    assert await open_kinds(state=AccountState.WORKING) == {"subscription_missing"}
+
+
+async def test_a_growing_quarantine(make: Make) -> None:
+    world = await make()
+
+    async def quarantine(count: int) -> set[str]:
+        async with world.store.write() as session:
+            for number in range(count):
+                session.add(
+                    Delivery(
+                        id=world.clock().to_bytes(8, "big") + number.to_bytes(8, "big"),
+                        account_id=world.account_id,
+                        received_at=world.clock(),
+                        applied_at=world.clock(),
+                        headers=[],
+                        body=b"?",
+                        state=DeliveryState.QUARANTINED,
+                        cause=Cause.NOT_JSON,
+                    )
+                )
+        await world.alerts.run_once()
+        return {alert.kind for alert in await world.alerts.list_open()}
+
+    assert await quarantine(4) == set()
+    world.clock.step(1)
+    assert await quarantine(1) == {"quarantine_grows"}
+    world.clock.step(HOUR + 1)
+    assert await quarantine(0) == set()
+
+
+async def test_a_spool_that_is_not_drained(make: Make) -> None:
+    world = await make()
+    await world.alerts.run_once()
+    assert await world.alerts.list_open() == []
+    await world.spool.put(Received(b"i" * 16, world.clock(), world.account_id, None, "", b"[]", b"{}"))
+    world.clock.step(3 * MINUTE)
+    await world.alerts.run_once()
+    assert [alert.kind for alert in await world.alerts.list_open()] == ["spool_stuck"]
+    async with world.applying() as applier:
+        assert applier.wait_applied(10)
+    await world.alerts.run_once()
+    assert await world.alerts.list_open() == []
+
+
+async def test_a_database_that_is_away_is_told_without_it(make: Make, clock: SteppedClock, tmp_path: Path) -> None:
+    world = await make(alert_url=ALERT_URL)
+    away = Store(f"sqlite:///{tmp_path}/no such folder/golub.db")
+    alerts = Alerts(away, world.settings, clock, world.spool, world.alerts._guarded)
+    for _ in range(5):
+        await alerts.run_once()
+        clock.step(MINUTE)
+    (message,) = told(world)
+    assert message["kind"] == "database_away"
+    alerts._store = world.store  # it is back
+    await alerts.run_once()
+    await alerts.run_once()
+    assert [("closed_at" in message) for message in told(world)] == [False, True]
+    await away.close()
+
+
+async def test_a_test_message(make: Make) -> None:
+    world = await make(alert_url=ALERT_URL)
+    assert (await world.alerts.send_test()).succeeded
+    assert told(world)[0]["kind"] == "test"
+
+
+async def test_without_a_channel_there_is_nobody_to_test(make: Make) -> None:
+    with pytest.raises(Invalid):
+        await (await make()).alerts.send_test()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1/", "https://169.254.169.254/", "https://user:pass@alerts.example.org/"]
+)
+async def test_a_channel_inside_our_own_network_is_not_called(make: Make, url: str) -> None:
+    world = await make(alert_url=url)
+    with pytest.raises(Invalid):
+        await world.alerts.send_test()
+    await steal(world)
+    await world.alerts.run_once()
+    assert channel(world).requests == []
+
+
+@pytest.mark.parametrize("locale", ["ru", "en"])
+@pytest.mark.parametrize("kind", AlertKind)
+def test_every_kind_has_words(kind: AlertKind, locale: str) -> None:
+    for closed in (False, True):
+        text = text_of(kind, locale, closed=closed, account="A", detail="D")
+        assert "{" not in text
+        assert text or (closed and kind is AlertKind.TEST)
+    assert set(TEXTS[locale]) == set(AlertKind)
