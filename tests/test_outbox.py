@@ -318,6 +318,7 @@ async def test_whoever_dies_between_sending_and_recording_sends_nothing_twice(de
     ended: Counter[str] = Counter()
     for trial in range(at_scale(24, 100)):
         outgoing_id = await desk.write(ours, f"ответ {trial}")
+        desk.network.arrived.clear()
         arrived = trial % 4 != 0
         desk.sim.fault("postSendMessage", hang=True, after=arrived)
         dying = asyncio.create_task(desk.outbox.run())
@@ -327,7 +328,6 @@ async def test_whoever_dies_between_sending_and_recording_sends_nothing_twice(de
             await asyncio.sleep(0)  # the loop takes one step
         dying.cancel()
         await asyncio.gather(dying, return_exceptions=True)
-        desk.network.arrived.clear()
         desk.sim.faults.clear()
         desk.died()
         await desk.outbox.take_over()
