@@ -106,7 +106,7 @@ class Operators:
         """Raises `Forbidden` above one's own role, `Conflict` where no super_admin would remain. A changed role or a
         deactivation ends the operator's sessions."""
         async with self._store.write() as session:
-            await _lock_super_admins(session)
+            before = await _lock_super_admins(session)
             by = await _get(session, by.id)
             operator = await _get(session, operator_id, lock=True)
             _may(by, Role(operator.role))
@@ -121,7 +121,7 @@ class Operators:
                 operator.active = active
                 ended = await _end_sessions(session, operator.id)
             await session.flush()
-            if not await _lock_super_admins(session):
+            if before and not await _lock_super_admins(session):
                 raise Conflict("Golub needs at least one active super administrator.")
         log.info("an operator was changed", operator=operator.id, by=by.id, role=operator.role, active=operator.active)
         self._tell(ended)

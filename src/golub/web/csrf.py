@@ -63,12 +63,17 @@ def keep_visitor(request: Request, response: Response, settings: Settings) -> No
 def _same_origin(request: Request, settings: Settings) -> bool:
     """Browsers say where a request comes from. A request that says nothing is not taken for one of ours."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    if site is not None and site != "same-origin":
-        return False
-    if origin is None or (origin == "null" and site is not None):
-        return site is not None  # under our own `no-referrer` policy browsers send forms with the origin "null"
-    # The Host header has passed the allow-list, so an origin with the same host and port is ours.
-    return origin == settings.public_url or urlsplit(origin).netloc == request.headers.get("host")
+    if site is not None and (site != "same-origin" or origin in (None, "null")):
+        return site == "same-origin"  # under our own `no-referrer` policy browsers send forms with the origin "null"
+    return origin == _own_origin(request, settings)
+
+
+def _own_origin(request: Request, settings: Settings) -> str:
+    """As the browser sees it: the proxy that speaks HTTPS for us talks plain HTTP to us. The host is an allowed one."""
+    host = request.headers.get("host", "")
+    if settings.public_url and urlsplit(settings.public_url).netloc == host:
+        return settings.public_url
+    return f"{request.url.scheme}://{host}"
 
 
 def _media_type(request: Request) -> str:

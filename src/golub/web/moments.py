@@ -11,7 +11,7 @@ from golub.web.language import Reader
 
 def ago(reader: Reader, at: Millis) -> str:
     """«5 минут назад». A time ahead of ours, from a clock that is wrong somewhere, is now."""
-    passed = reader.now - at
+    passed = reader.now - max(at, 0)
     if passed < MINUTE:
         return reader.words("just now")
     return format_timedelta(timedelta(milliseconds=-passed), add_direction=True, locale=reader.locale)
@@ -28,8 +28,9 @@ def day(reader: Reader, at: Millis) -> str:
         return reader.words("today")
     if moment == today - timedelta(days=1):
         return reader.words("yesterday")
-    skeleton = "MMMMd" if moment.year == today.year else "yMMMMd"
-    return format_skeleton(skeleton, datetime(moment.year, moment.month, moment.day), locale=reader.locale)  # noqa: DTZ001 - a date has no zone
+    if moment.year == today.year:
+        return format_skeleton("MMMMd", moment, locale=reader.locale)
+    return format_date(moment, "long", locale=reader.locale)
 
 
 def moment(reader: Reader, at: Millis) -> str:
