@@ -15,6 +15,7 @@ from golub.model import Cause, Direction
 WEBHOOK, API = 0, 1  # `source`: the greater wins a tie of time
 
 DELETED_TEXT = "Сообщение удалено"  # how all observed deletions came: same id, plain text
+_encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _TYPED_TYPES = ("text", "link", "image")  # what a person can edit: its words, or its caption
 
 
@@ -122,7 +123,7 @@ class Unreadable:
 
 def canonical(value: Any) -> bytes:
     """The same bytes for the same JSON, whatever the order of keys."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _encoder.encode(value).encode()
 
 
 def rank_of(type: str, text: str) -> int:  # noqa: A002 - Avito's word
