@@ -50,7 +50,7 @@ async def account(store: Store, account_id: int) -> Account:
 async def avito(
     store: Store,
     clock: Clock,
-    transport: httpx2.AsyncBaseTransport | Simulator,
+    transport: httpx2.AsyncBaseTransport | Simulator | None,
     *,
     settings: Settings = SETTINGS,
     failure_gap: float = 0.05,

@@ -111,8 +111,10 @@ class Outbox:
 
     async def run_once(self) -> Millis | None:
         """Sends what is due now and waits for it; returns when the next is due."""
-        async with asyncio.TaskGroup() as sending:
-            return await self._turn(sending.create_task)
+        sending: list[asyncio.Task[None]] = []
+        due = await self._turn(lambda work: sending.append(asyncio.create_task(work)))
+        await asyncio.gather(*sending)
+        return due
 
     async def take_over(self) -> None:
         """On SQLite there is one process: what another one was sending when it died can be looked up at once."""

@@ -77,8 +77,10 @@ class Backfill:
 
     async def run_once(self) -> Millis | None:
         """Does what is due now and waits for it. Returns now if there was something, and may be more; else None."""
-        async with asyncio.TaskGroup() as working:
-            return await self._turn(working.create_task)
+        working: list[asyncio.Task[None]] = []
+        due = await self._turn(lambda work: working.append(asyncio.create_task(work)))
+        await asyncio.gather(*working)
+        return due
 
     async def chats_due(self, account_id: int) -> int:
         """How many chats of an account wait to be read; the progress of its import."""
