@@ -112,7 +112,7 @@ async def list_chats(
         found = found.where(here > there if view is View.WAITING else here < there)
     order = (key, Chat.id) if view is View.WAITING else (key.desc(), Chat.id.desc())
     found = found.order_by(*order)
-    lines = [Line(*row) for row in (await session.execute(found)).tuples()]
+    lines = [Line(*row) for row in await session.execute(found)]
     more = len(lines) > limit
     lines = lines[:limit]
     return Page(lines, lines[-1].place(view) if more else None)
@@ -123,7 +123,7 @@ async def find_lines(
 ) -> list[Line]:
     """Those of `chat_ids` that belong to the view, in no order: what a page needs after a ring."""
     found = _lines(view, account_id).where(Chat.id.in_(chat_ids))
-    return [Line(*row) for row in (await session.execute(found)).tuples()]
+    return [Line(*row) for row in await session.execute(found)]
 
 
 async def count_chats(session: AsyncSession, *, account_id: int | None = None) -> Counts:
@@ -189,7 +189,7 @@ async def list_outgoing(session: AsyncSession, chat_id: int, *, now: Millis) -> 
         .where(OutgoingMessage.chat_id == chat_id, on_its_way)
         .order_by(OutgoingMessage.id)
     )
-    return [Outgoing(message, name or "") for message, name in (await session.execute(found)).tuples()]
+    return [Outgoing(message, name or "") for message, name in await session.execute(found)]
 
 
 async def find_writers(session: AsyncSession, chat_id: int, messages: Sequence[Message]) -> dict[str, str]:
@@ -202,7 +202,7 @@ async def find_writers(session: AsyncSession, chat_id: int, messages: Sequence[M
         .join(Operator, Operator.id == OutgoingMessage.operator_id)
         .where(OutgoingMessage.chat_id == chat_id, OutgoingMessage.message_avito_id.in_(ids))
     )
-    return dict((await session.execute(found)).tuples().all())
+    return {avito_id: name for avito_id, name in await session.execute(found)}
 
 
 async def get_outgoing(session: AsyncSession, outgoing_id: int) -> OutgoingMessage:

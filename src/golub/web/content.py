@@ -89,7 +89,7 @@ def preview(message: Message, words: Words) -> str:
     content = message.content
     text = " ".join(visible(message.text or _text(content, "text")).split())[:200]
     if message.type in ("text", "system"):
-        return text
+        return text or words("A message without text")
     if message.type == "image":
         return f"{words('Photo')}: {text}" if text else words("Photo")
     if message.type == "location":

@@ -26,7 +26,7 @@ SEND_LIMIT = 15.0  # seconds
 
 @router.get("/stream")
 async def stream(request: Request, parts: Given, operator: Signed) -> Response:
-    return Stream(parts, request.cookies[COOKIE])
+    return Stream(parts, request.cookies[COOKIE], tick=TICK, send_limit=SEND_LIMIT)
 
 
 class Stream(Response):
@@ -35,7 +35,7 @@ class Stream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, parts: Parts, secret: str, *, tick: float = TICK, send_limit: float = SEND_LIMIT) -> None:
+    def __init__(self, parts: Parts, secret: str, *, tick: float, send_limit: float) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._parts = parts

@@ -1,0 +1,181 @@
+"""The event stream: what is rung is told, a lost session ends it, and nobody's slowness is anyone else's."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from fastapi import FastAPI
+from starlette.types import Message, Scope
+
+from golub.live import EVERYTHING, Live, Ring
+from golub.model import Role
+from golub.web import stream
+from golub.web.parts import Parts
+from tests.web.conftest import Browser, Visit
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def parts(parts: Parts) -> Parts:
+    parts.live = Live()
+    return parts
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "TICK", 0.02)
+
+
+@dataclass
+class Listener:
+    """A browser's EventSource, below HTTP: it sees each write, and may stop reading."""
+
+    status: int = 0
+    headers: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    writes: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue[bytes])
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    reads: bool = True
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message["headers"])
+            return
+        if not self.reads:
+            await asyncio.Event().wait()
+        if message["body"]:
+            self.writes.put_nowait(message["body"])
+        if not message.get("more_body"):
+            self.ended.set()
+
+    async def receive(self) -> Message:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def event(self, wanted: str) -> object:
+        """The next event of that name, whatever comes before it."""
+        while True:
+            async with asyncio.timeout(5):
+                text = (await self.writes.get()).decode()
+            lines = dict(line.split(": ", 1) for line in text.strip().splitlines())
+            if lines["event"] == wanted:
+                return json.loads(lines["data"])
+
+
+@asynccontextmanager
+async def listening(site: FastAPI, browser: Browser, *, reads: bool = True) -> AsyncGenerator[Listener]:
+    listener = Listener(reads=reads)
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.client.cookies.items())
+    scope: Scope = {
+        "type": "http", "method": "GET", "path": "/stream", "raw_path": b"/stream", "query_string": b"", "root_path": "",
+        "scheme": "http", "http_version": "1.1", "client": ("192.0.2.7", 50_000), "server": ("localhost", 80),
+        "headers": [(b"host", b"localhost"), (b"cookie", cookies.encode())],
+    }  # fmt: skip
+    task = asyncio.create_task(site(scope, listener.receive, listener.send))
+    try:
+        yield listener
+    finally:
+        listener.left.set()
+        async with asyncio.timeout(5):
+            await task
+
+
+async def test_a_ring_is_told_with_ids_and_versions_only(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    async with listening(site, await visit(Role.MANAGER)) as listener:
+        assert await listener.event("hello") == stream.TICK
+        assert listener.status == 200
+        assert listener.headers[b"content-type"].startswith(b"text/event-stream")
+        assert b"no-store" in listener.headers[b"cache-control"]
+        parts.live.ring([Ring(1, 17, 42, True), Ring(1, 18, 3)])
+        assert await listener.event("rings") == [[17, 42], [18, 3]]
+
+
+async def test_one_commit_is_one_write_and_one_chat_one_ring(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    async with listening(site, await visit(Role.MANAGER)) as listener:
+        await listener.event("hello")
+        for version in range(50):
+            parts.live.ring([Ring(1, 17, version), Ring(1, 18, version)])
+        assert await listener.event("rings") == [[17, 49], [18, 49]]
+        assert listener.writes.empty()
+
+
+async def test_who_fell_behind_is_told_to_fetch_everything(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    async with listening(site, await visit(Role.MANAGER)) as listener:
+        await listener.event("hello")
+        parts.live.ring([EVERYTHING])
+        assert await listener.event("rings") == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_silent_stream_says_that_it_lives(site: FastAPI, visit: Visit) -> None:
+    async with listening(site, await visit(Role.MANAGER)) as listener:
+        await listener.event("tick")
+        await listener.event("tick")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_session_that_ended_ends_its_stream_and_no_other(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    leaving, staying = await visit(Role.MANAGER), await visit(Role.MANAGER)
+    async with listening(site, leaving) as one, listening(site, staying) as other:
+        await one.event("hello")
+        await parts.operators.close_session(leaving.client.cookies["session"])
+        assert await one.event("bye") == "session"
+        async with asyncio.timeout(5):
+            await one.ended.wait()
+        parts.live.ring([Ring(1, 17, 42)])
+        assert await other.event("rings") == [[17, 42]]
+        assert one.writes.empty()
+    assert parts.live.listeners == 0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_busy_stream_looks_at_its_session_all_the_same(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    browser = await visit(Role.MANAGER)
+    async with listening(site, browser) as listener:
+        await listener.event("hello")
+        await parts.operators.close_session(browser.client.cookies["session"])
+        version = 0
+        async with asyncio.timeout(5):
+            while not listener.ended.is_set():
+                version += 1
+                parts.live.ring([Ring(1, 17, version)])
+                await asyncio.sleep(0)
+
+
+async def test_a_stop_ends_the_stream(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    async with listening(site, await visit(Role.MANAGER)) as listener:
+        await listener.event("hello")
+        parts.live.close()
+        async with asyncio.timeout(5):
+            await listener.ended.wait()
+
+
+async def test_a_reader_that_takes_nothing_is_cut(
+    site: FastAPI, parts: Parts, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "SEND_LIMIT", 0.02)
+    browser = await visit(Role.MANAGER)
+    async with listening(site, browser, reads=False), listening(site, browser) as other:
+        await other.event("hello")
+        async with asyncio.timeout(5):
+            while parts.live.listeners > 1:
+                await asyncio.sleep(0)
+        parts.live.ring([Ring(1, 17, 42)])
+        assert await other.event("rings") == [[17, 42]]
+
+
+async def test_a_browser_that_left_is_forgotten(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    async with listening(site, await visit(Role.MANAGER)) as listener:
+        await listener.event("hello")
+        assert parts.live.listeners == 1
+    assert parts.live.listeners == 0
+
+
+async def test_a_stranger_hears_nothing(visit: Visit) -> None:
+    stranger = await visit(None)
+    answer = await stranger.get("/stream", headers={"Accept": "text/event-stream", "Sec-Fetch-Dest": "empty"})
+    assert answer.status_code == 401
