@@ -23,7 +23,7 @@ from golub.web.page import initials
 
 PACKAGE = Path(golub.__file__).parent
 ERRORS = {name for name, thing in vars(errors).items() if isinstance(thing, type) and issubclass(thing, Exception)}
-CALLED = {"_", "N_", "words", "say", "ngettext"} | ERRORS | {"SignInNeeded", "NotSignedIn"}
+CALLED = {"_", "N_", "words", "ngettext"} | ERRORS | {"SignInNeeded", "NotSignedIn"}
 PLACE = re.compile(r"\{(\w*)\}")
 
 Texts = dict[str | tuple[str, ...], list[str]]
@@ -57,8 +57,9 @@ def _name(function: ast.expr) -> str:
 def _messages(arguments: list[ast.expr]) -> Iterator[str | tuple[str, ...]]:
     """A text, or each of two that a condition chooses between; a plural's two together."""
     if len(arguments) == 2:
-        parts = [part.value for part in arguments if isinstance(part, ast.Constant)]
-        yield tuple(str(part) for part in parts)
+        parts = [str(part.value) for part in arguments if isinstance(part, ast.Constant)]
+        if parts:  # else they are a caller's
+            yield tuple(parts)
         return
     (argument,) = arguments
     if isinstance(argument, ast.IfExp):
