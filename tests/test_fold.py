@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import threading
 from collections import defaultdict
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from random import Random
 from typing import Any
@@ -24,6 +26,7 @@ from golub.avito.wire import (
     read_delivery,
     read_message,
 )
+from golub.errors import Unavailable
 from golub.fold import FetchDue, Fetched, FetchFailed, MarkRead, Observation, ReadSent, fold
 from golub.live import Ring
 from golub.model import Account, Chat, Direction, Message
@@ -523,3 +526,43 @@ def test_a_history_of_many_chats_and_messages_at_once(world: World) -> None:
     assert (len(chats), len(messages), len(rings)) == (450, 1000, 450)
     assert chats["u2i-7"]["last_message_at"] == (CREATED - 7) * 1000
     assert world.fold(*reversed(pages)) == []
+
+
+@pytest.mark.postgres
+def test_two_nodes_that_fold_the_same_at_once_end_in_the_same_rows(postgres_url: str) -> None:
+    """Chats are locked, so the second waits for the first; a deadlock would be told as an outage, and tried again."""
+    nodes = [Store(postgres_url) for _ in range(2)]
+    with nodes[0].writing() as connection:
+        account_id = add_account(connection, nodes[0])
+    observations = [webhook(chat_id=f"u2i-{n % 7}", id=f"m-{n}", created=CREATED + n) for n in range(60)]
+    observations += [
+        webhook(chat_id=f"u2i-{n % 7}", id=f"m-{n}", content={"text": "!"}, at=CREATED + 9) for n in range(30)
+    ]
+    together = threading.Barrier(2)
+
+    def run(store: Store, order: Random) -> None:
+        mine = observations * 2
+        order.shuffle(mine)
+        together.wait()
+        for start in range(0, len(mine), 20):
+            for _ in range(20):
+                try:
+                    with store.writing() as connection:
+                        fold(connection, store, account_id, mine[start : start + 20], NOW)
+                    break
+                except Unavailable:
+                    continue
+            else:
+                raise AssertionError("never got the locks")
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(run, store, Random(seed)) for seed, store in enumerate(nodes)]:
+            done.result()
+    with nodes[0].writing() as connection:
+        chats = connection.execute(select(Chat.avito_id, Chat.unread)).all()
+        messages = connection.execute(select(Message.avito_id, Message.edited, Message.text)).all()
+    assert sum(unread for _, unread in chats) == len(messages) == 60
+    assert len(chats) == 7
+    assert {name for name, edited, text in messages if edited and text == "!"} == {f"m-{n}" for n in range(30)}
+    for store in nodes:
+        asyncio.run(store.close())
