@@ -10,13 +10,13 @@ from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 IMAGES = Path(__file__).parent / "images"
 GOLUB = Path(sys.executable).with_name("golub")
 CHROMIUM = os.environ.get("GOLUB_TEST_CHROMIUM", "/usr/bin/chromium")
-WIDE = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 780}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 780}
 TALKS_FOR = 25  # seconds that buyers write before the first picture
 
 
