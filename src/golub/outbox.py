@@ -175,7 +175,9 @@ class Outbox:
             earlier.chat_id == OutgoingMessage.chat_id, earlier.id < OutgoingMessage.id, earlier.due_at.is_not(None)
         )
         async with self._store.read() as session:
-            next_at = await session.scalar(select(func.min(OutgoingMessage.due_at)).where(first_of_its_chat))
+            next_at = await session.scalar(
+                select(func.min(OutgoingMessage.due_at)).where(OutgoingMessage.due_at.is_not(None), first_of_its_chat)
+            )
         if self._busy >= AT_ONCE:
             return None  # whoever is done first nudges
         if next_at is None or next_at > now:

@@ -39,7 +39,7 @@ class Hints:
 
     async def due(self, now: Millis) -> bool:
         async with self._store.read() as session:
-            first = await session.scalar(select(func.min(Delivery.due_at)))
+            first = await session.scalar(select(func.min(Delivery.due_at)).where(Delivery.due_at.is_not(None)))
         return first is not None and first <= now
 
     async def claim(self, limit: int) -> list[Group]:
