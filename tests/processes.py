@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 READY = re.compile(r"Golub: (http://\S+)")
-PATIENCE = 30.0  # seconds until a story gives up waiting for a line or an end
+PATIENCE = 60.0  # seconds until a story gives up waiting for a line or an end
 
 
 class Golub:

@@ -13,15 +13,13 @@ from tests.stories.scene import scene
 pytestmark = pytest.mark.story
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 async def test_kill_9_loses_nothing_that_was_acked_and_applies_nothing_twice(
-    tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, database: str, request: pytest.FixtureRequest
+    tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, database_url: str
 ) -> None:
-    database_url = request.getfixturevalue("postgres_url") if database == "postgres" else ""
     seed = SystemRandom().randrange(1 << 32)
     async with scene(tmp_path, start_golub, seed=seed, database_url=database_url) as town:
         async with town.talking(100):
-            for _ in range(at_scale(3, 50 if database == "sqlite" else 10)):
+            for _ in range(at_scale(3, 50)):
                 await asyncio.sleep(town.rng.uniform(0.1, 3))
                 await town.golub.kill()
                 await town.golub.restart()
