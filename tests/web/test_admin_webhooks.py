@@ -98,6 +98,13 @@ async def test_a_missing_public_address_is_explained_and_can_be_typed(
     assert prefilled(page) == ""
 
 
+async def test_an_address_at_another_host_is_taken_and_remarked_upon(world: World, owner: Browser) -> None:
+    answer = await send(owner, str(world.account_id), url="https://proxy.example.org/webhook/avito", types=["message"])
+    page = (await owner.get(answer.headers["location"])).text
+    assert "The address leads to proxy.example.org, and Golub is known as golub.example.ru" in page
+    assert "The address has no secret in it" in page
+
+
 async def test_a_bad_address_brings_the_form_back_with_words(world: World, owner: Browser) -> None:
     answer = await send(owner, str(world.account_id), url="https://192.168.0.5/webhook/avito", types=["message"])
     assert answer.status_code == 400

@@ -19,6 +19,7 @@ DONE = ("connected", "renewed", "renamed", "removed")
 
 @router.get("/admin/accounts")
 async def show(request: Request, parts: Given, _: Admin, edit: int = 0, done: str = "", account: int = 0) -> Response:
+    """The shops, whether each can send and receive, and how far its history is. `edit` opens an account's form."""
     return await _page(request, parts, edit=edit, done=done if done in DONE else "", of=account)
 
 
@@ -30,7 +31,7 @@ async def connect(
     client_id: Annotated[str, Form()] = "",
     client_secret: Annotated[str, Form()] = "",
 ) -> Response:
-    """The secret is never sent back to the browser, not even into the form that it came from."""
+    """Connects an account, or renews its keys. The secret is never sent back, not even into the form it came from."""
     try:
         connected = await parts.accounts.connect(client_id, client_secret)
     except GolubError as error:
@@ -48,6 +49,7 @@ async def rename(
     name: Annotated[str, Form()] = "",
     colour: Annotated[str, Form()] = "",
 ) -> Response:
+    """Name and colour, for the eyes of the team."""
     try:
         await parts.accounts.rename(account_id, name, colour)
     except GolubError as error:
@@ -65,7 +67,8 @@ async def ask_to_remove(request: Request, parts: Given, _: Admin, account_id: in
 
 
 @router.post("/admin/accounts/{account_id}/remove")
-async def remove(request: Request, parts: Given, _: Admin, account_id: int) -> Response:
+async def remove(parts: Given, _: Admin, account_id: int) -> Response:
+    """Unsubscribes, then removes the account with its chats."""
     await parts.accounts.get(account_id)
     await parts.subscriptions.forget(account_id)
     await parts.accounts.remove(account_id)

@@ -65,6 +65,10 @@ class Card:
     shown_url: str = field(default="")
 
     @property
+    def host(self) -> str:
+        return host_of(self.webhook.url) if self.webhook else ""
+
+    @property
     def is_bare(self) -> bool:
         return self.webhook is not None and not token_of(self.webhook.url)
 
@@ -80,7 +84,8 @@ async def show(
     account: int = 0,
     host: str = "",
 ) -> Response:
-    """`edit` opens an account's form, `fresh` with a new secret in it; the rest is what was just done."""
+    """What Avito calls for each account, and whom alerts tell. `edit` opens an account's form, `fresh` with a new
+    secret in it."""
     done = done if done in DONE else ""
     return await _page(request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253])
 
@@ -128,7 +133,8 @@ async def register_again(
 
 
 @router.post("/admin/webhooks/{account_id}/remove")
-async def remove(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+async def remove(parts: Given, _: SuperAdmin, account_id: int) -> Response:
+    """Unsubscribes our own URL; another service's is named and left alone."""
     try:
         listed = await parts.subscriptions.remove(account_id)
     except NotFound:
@@ -153,6 +159,7 @@ async def show_first(request: Request, parts: Given, _: SuperAdmin, account_id: 
 
 @router.get("/admin/webhooks/{account_id}/url")
 async def show_url(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+    """The whole URL with its secret, for one click."""
     return render(request, "admin/url.html", webhook=await parts.subscriptions.get(account_id))
 
 
@@ -171,6 +178,7 @@ async def show_listed(request: Request, parts: Given, _: SuperAdmin, account_id:
 
 @router.post("/admin/alerts/test")
 async def send_test_alert(request: Request, parts: Given, _: SuperAdmin) -> Response:
+    """Sends a test to the configured channel, and says how it went."""
     return render(request, "admin/alert_test.html", call=await parts.alerts.send_test(), channel=parts.alerts.channel)
 
 

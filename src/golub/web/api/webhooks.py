@@ -28,6 +28,7 @@ router = APIRouter()
 
 @router.get(PATH)
 async def read(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    """The webhook, or null; with several accounts all of them."""
     accounts = await parts.accounts.list()
     if not accounts:
         return JSONResponse(NO_SHOPS, 404)
@@ -43,16 +44,19 @@ async def read(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
 
 @router.post(PATH)
 async def create(request: Request, parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    """Registers `{"url", "types"}`; `"replace": true` takes another service's place."""
     return await _change(request, parts, account, new=True)
 
 
 @router.put(PATH)
 async def change(request: Request, parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    """Changes `url`, `types` or both."""
     return await _change(request, parts, account, new=False)
 
 
 @router.delete(PATH)
 async def delete(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+    """Unsubscribes; another service's URL is left alone."""
     found = await _account(parts, account)
     if isinstance(found, JSONResponse):
         return found
