@@ -178,7 +178,7 @@ class Golub:
         parts.applier.start()
         loops = [
             tasks.create_task(_keep(type(part).__name__, part.run))
-            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.alerts)
+            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.alerts, parts.operators)
         ]
         try:
             yield

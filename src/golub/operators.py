@@ -17,12 +17,15 @@ from golub.clock import DAY, HOUR, Clock, Millis
 from golub.errors import Conflict, Forbidden, Invalid, NotFound, Rejected, Unavailable
 from golub.model import OneTimeLink, Operator, Role, Session
 from golub.passwords import Passwords
+from golub.runner import Loop
 from golub.store import Store
 from golub.throttle import Throttle
 
 IDLE_LIFE = 14 * DAY
 ABSOLUTE_LIFE = 90 * DAY
 _TOUCH_EVERY = HOUR  # how exact `seen_at` is
+
+TIDY_EVERY = 3600.0  # seconds
 
 LINK_LIFE = {"setup": DAY, "sign_in": DAY, "password": HOUR}
 LOGIN_LONGEST = 64
@@ -215,6 +218,14 @@ class Operators:
         async with self._store.write() as session:
             await session.execute(delete(Session).where(Session.hash == session_hash))
         self._tell([session_hash])
+
+    async def run(self) -> None:
+        """Removes what has expired, for ever. First it makes the hash that unknown logins are checked against."""
+        await self.passwords.warm()
+        await Loop("operators", self._clock, longest_wait=TIDY_EVERY).run(self._tidy)
+
+    async def _tidy(self) -> None:
+        await self.remove_expired()
 
     async def remove_expired(self) -> int:
         """Housekeeping: sessions and links whose time has passed."""

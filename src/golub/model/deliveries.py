@@ -18,7 +18,7 @@ class DeliveryState(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a delivery is not applied. Each has a text for people in `web/words.py`."""
+    """Why a delivery is not applied. For programs; the journal's page explains each to people."""
 
     NONE = ""
     # quarantined
