@@ -49,7 +49,7 @@ class Server:
                 proxy_headers=False,  # golub.web.address believes nobody but the configured proxies
                 server_header=False,
                 date_header=False,
-                limit_concurrency=min(CONNECTIONS, _raise_file_limit() - 256),
+                limit_concurrency=max(64, min(CONNECTIONS, _raise_file_limit() - 256)),
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=GRACE,
             )

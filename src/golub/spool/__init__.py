@@ -123,11 +123,11 @@ class Spool:
         be stored all the same: whoever gets no 200 sends again, and applying twice changes nothing.
         """
         stored = self._writer.put(received)
+        late = asyncio.get_running_loop().call_later(PUT_DEADLINE, _give_up, stored)
         try:
-            async with asyncio.timeout(PUT_DEADLINE):
-                await stored
-        except TimeoutError as error:
-            raise Unavailable("The disk did not confirm the delivery in time.", code="spool_late") from error
+            await stored
+        finally:
+            late.cancel()
 
     def find_token(self, digest: bytes) -> TokenEntry | None:
         return self._tokens.get(digest)
@@ -239,3 +239,8 @@ class Spool:
                     self._reader.close()
                 self._reader = None
                 raise Unavailable("The spool cannot be read: {reason}", reason=str(error)) from error
+
+
+def _give_up(stored: asyncio.Future[None]) -> None:
+    if not stored.done():
+        stored.set_exception(Unavailable("The disk did not confirm the delivery in time.", code="spool_late"))
