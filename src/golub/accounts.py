@@ -70,9 +70,7 @@ class Accounts:
             account.state, account.state_detail, account.state_at = AccountState.WORKING, "", now
             account.sweep_due_at = 0
             await session.flush()
-        with suppress(
-            GolubError
-        ):  # keys are free; only the messenger tells if it is paid for
+        with suppress(GolubError):  # keys are free; only the messenger tells if it is paid for
             await self._avito.subscriptions(account.id)
         return Connected(await self.get(account.id), renewed)
 
