@@ -1,5 +1,7 @@
-"""An account, its chats and what is said in them, told to the real fold as Avito's API would tell it; and the parts that
-an inbox needs to show it. The database, the applier and the outbox are the real ones, Avito is the simulator."""
+"""An account, its chats and what is said in them, told to the real fold as Avito's API would tell it.
+
+`parts_for` has what an inbox needs to show it: database, applier and outbox are the real ones, Avito is the simulator.
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ import httpx2
 from golub.apply import Applier
 from golub.avito import wire
 from golub.avito.client import Avito
+from golub.backfill import Backfill
 from golub.clock import DAY, HOUR, SECOND, Clock, Millis
 from golub.fold import Observation
 from golub.live import Live, Ring
@@ -32,7 +35,11 @@ BUYER = 777
 
 @asynccontextmanager
 async def parts_for(
-    database_url: str, folder: Path, clock: Clock, sim: Simulator, media_transport: httpx2.AsyncBaseTransport | None = None
+    database_url: str,
+    folder: Path,
+    clock: Clock,
+    sim: Simulator,
+    media_transport: httpx2.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator[Parts]:
     settings = Settings.model_validate({"data_dir": folder, "avito_url": AVITO_URL})
     store, vault, live = Store(database_url), Vault(bytes(32)), Live()
@@ -53,7 +60,7 @@ async def parts_for(
         live=live,
         avito=avito,
         outbox=Outbox(store, avito, applier, live, clock),
-        backfill=nobody,
+        backfill=Backfill(store, avito, applier, settings, clock),
         operators=Operators(store, clock),
         accounts=nobody,
         subscriptions=nobody,
@@ -89,33 +96,38 @@ class Talk:
         chat: str,
         text: str = "",
         *,
-        type: str = "text",
+        kind: str = "text",
         content: dict[str, Any] | None = None,
         author: int = BUYER,
-        id: str = "",
+        name: str = "",
         at: Millis | None = None,
     ) -> Ring | None:
         """The buyer says it, unless `author` is another. Returns the ring, None where nothing changed."""
-        return await self._fold(chat, self._seen(chat, text, type, content, author, id, at))
+        return await self._fold(chat, self._seen(chat, text, kind, content, author, name, at))
 
     async def says_all(self, chat: str, texts: Sequence[str], *, at: Sequence[Millis] = ()) -> None:
         """Many at once, as a page of the API tells them."""
         times = at or [None] * len(texts)
-        seen = [
-            self._seen(chat, text, "text", None, BUYER, "", when) for text, when in zip(texts, times, strict=True)
-        ]
+        seen = [self._seen(chat, text, "text", None, BUYER, "", when) for text, when in zip(texts, times, strict=True)]
         await self._fold(chat, *seen)
 
     def _seen(
-        self, chat: str, text: str, type: str, content: dict[str, Any] | None, author: int, id: str, at: Millis | None
+        self,
+        chat: str,
+        text: str,
+        kind: str,
+        content: dict[str, Any] | None,
+        author: int,
+        name: str,
+        at: Millis | None,
     ) -> wire.MessageSeen:
         self.said += 1
         self.at = self.at + SECOND if at is None else at
         record = {
-            "id": id or f"m{self.said}",
+            "id": name or f"m{self.said}",
             "author_id": author,
             "created": self.at // SECOND,
-            "type": type,
+            "type": kind,
             "content": {"text": text} if content is None else content,
             "isRead": False,
         }

@@ -202,7 +202,7 @@ async def find_writers(session: AsyncSession, chat_id: int, messages: Sequence[M
         .join(Operator, Operator.id == OutgoingMessage.operator_id)
         .where(OutgoingMessage.chat_id == chat_id, OutgoingMessage.message_avito_id.in_(ids))
     )
-    return {avito_id: name for avito_id, name in await session.execute(found)}
+    return {row.message_avito_id: row.name for row in await session.execute(found)}
 
 
 async def get_outgoing(session: AsyncSession, outgoing_id: int) -> OutgoingMessage:

@@ -110,10 +110,14 @@ async def test_a_message_comes_without_reload_and_the_answer_reaches_the_buyer(g
     await expect(row).to_contain_text("Диван «Берген»")
     await expect(page).to_have_title("(1) Golub")
 
+    told = asyncio.create_task(golub.sim.arrived("chatRead"))
+    await asyncio.sleep(0)
     await row.locator("a").click()
     await expect(page.locator(".message.theirs")).to_contain_text("Ещё продаёте?")
     await expect(page).to_have_title("Golub")  # it has been seen
     await expect(row.locator(".count")).to_have_count(0)
+    async with asyncio.timeout(10):
+        await told  # and Avito was told so
 
     box = page.locator("#reply-text")
     await expect(box).to_be_focused()

@@ -33,17 +33,17 @@ HOSTILE = [
     "file:///etc/passwd",
     "intent://x#Intent;end",
     "http://127.0.0.1\\@evil.example/",
-    "https://evil.example/\"onmouseover=alert(1)",
+    'https://evil.example/"onmouseover=alert(1)',
     "\u202egpj.exe\u2066\ufeff\u200b\x00",
     "e" + "\u0301" * 10_000,
     "👩‍👩‍👧‍👦" * 200,
 ]
 
 
-def message(type: str = "text", content: dict[str, Any] | None = None, text: str = "", **more: Any) -> Message:
+def message(kind: str = "text", content: dict[str, Any] | None = None, text: str = "", **more: Any) -> Message:
     values: dict[str, Any] = {
         "id": 5, "account_id": 1, "chat_id": 7, "avito_id": "m", "observed_at": NOW, "source": 1, "digest": b"",
-        "author_id": 777, "direction": Direction.IN, "type": type, "content": content or {}, "text": text,
+        "author_id": 777, "direction": Direction.IN, "type": kind, "content": content or {}, "text": text,
         "created_at": NOW, "tombstone_at": None, "deleted_at": None, "edited": False, "read_by_peer": False,
         "quiet": False, "unread": False, "confirmed": True, "first_source": 0, "received_at": NOW, "version": 1,
     }  # fmt: skip
@@ -98,7 +98,7 @@ def draw(one: Message, writer: str = "") -> Drawn:
 
 
 @pytest.mark.parametrize(
-    ("type", "content", "words_shown", "link"),
+    ("kind", "content", "words_shown", "link"),
     [
         ("text", {"text": "привет!"}, "привет!", ""),
         ("image", {"image": {"sizes": SIZES}, "text": "подпись"}, "подпись", "/media/x/message/5/1280"),
@@ -127,14 +127,14 @@ def draw(one: Message, writer: str = "") -> Drawn:
         ("hologram", {"hologram": {"depth": 3}}, '"depth": 3', "https://www.avito.ru/"),
     ],
 )
-def test_each_kind_has_its_drawing(type: str, content: dict[str, Any], words_shown: str, link: str) -> None:
+def test_each_kind_has_its_drawing(kind: str, content: dict[str, Any], words_shown: str, link: str) -> None:
     text = content.get("text", "")
-    direction = Direction.SYSTEM if type == "system" else Direction.IN
-    drawn = draw(message(type, content, text, direction=direction))
+    direction = Direction.SYSTEM if kind == "system" else Direction.IN
+    drawn = draw(message(kind, content, text, direction=direction))
     assert words_shown in drawn.words
     assert not link or any(url.startswith(link) for url in drawn.links)
     assert link or drawn.links == []
-    assert preview(message(type, content, text), words("ru"))
+    assert preview(message(kind, content, text), words("ru"))
 
 
 def test_deleted_and_edited_say_so() -> None:
@@ -158,12 +158,14 @@ ANYWHERE = {
     "caption": lambda evil: message("image", {"image": {"sizes": SIZES}, "text": evil}, evil),
     "picture": lambda evil: message("image", {"image": {"sizes": {"640x480": evil, evil: "x"}}}),
     "place": lambda evil: message("location", {"location": {"lat": evil, "lon": 1, "title": evil, "text": evil + "!"}}),
-    "link": lambda evil: message("link", {"link": {"text": evil, "url": evil, "preview": {"title": evil, "url": evil}}}),
+    "link": lambda evil: message(
+        "link", {"link": {"text": evil, "url": evil, "preview": {"title": evil, "url": evil}}}
+    ),
     "item": lambda evil: message("item", {"item": {"title": evil, "item_url": evil, "price_string": evil}}),
     "voice": lambda evil: message("voice", {"voice": {"voice_id": evil}}),
     "call": lambda evil: message("call", {"call": {"status": evil}}),
     "unknown": lambda evil: message(evil, {evil: {"deep": [evil]}}, evil),
-    "writer": lambda evil: message(text="x", direction=Direction.OUT),
+    "writer": lambda _: message(text="x", direction=Direction.OUT),
 }
 
 
@@ -189,9 +191,9 @@ def test_hostile_words_are_only_words(where: str, evil: str) -> None:
 
 
 @pytest.mark.parametrize("evil", [None, 5, True, "x", [], {}, {"sizes": []}, {"sizes": {"640x480": 7}}, [[]]])
-@pytest.mark.parametrize("type", ["image", "voice", "location", "link", "item", "call", "system", "text", "новый"])
-def test_content_of_any_shape_is_drawn(type: str, evil: Any) -> None:
-    one = message(type, {type: evil, "text": evil, "preview": evil})
+@pytest.mark.parametrize("kind", ["image", "voice", "location", "link", "item", "call", "system", "text", "новый"])
+def test_content_of_any_shape_is_drawn(kind: str, evil: Any) -> None:
+    one = message(kind, {kind: evil, "text": evil, "preview": evil})
     assert draw(one).elements
     assert isinstance(preview(one, words("ru")), str)
 

@@ -1,6 +1,6 @@
 """The inbox: its lists, the open chat, and replies. What messages look like is in `test_content.py`."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -82,7 +82,7 @@ async def read(browser: Browser, url: str, status: int = 200, **more: Any) -> Re
 
 
 @contextmanager
-def statements(store: Store) -> Iterator[list[str]]:
+def statements(store: Store) -> Generator[list[str]]:
     seen: list[str] = []
 
     def note(*args: Any) -> None:
@@ -253,14 +253,14 @@ async def test_the_thread_goes_back_by_pages_and_each_message_is_there_once(
 
 
 async def test_only_what_changed_since_a_version_is_sent(parts: Parts, talk: Talk, manager: Browser) -> None:
-    await talk.says("chat", "первое", id="a")
-    await talk.says("chat", "второе", id="b")
+    await talk.says("chat", "первое", name="a")
+    await talk.says("chat", "второе", name="b")
     chat = talk.chats["chat"]
     version = await version_of(parts, chat)
     first = await read(manager, f"/inbox/{chat}/messages?after={version}")
     assert [row for row in first.all("li") if "data-message" in row] == []
-    await talk.says("chat", "первое, исправленное", id="a", at=talk.at - 1000)
-    await talk.says("chat", "третье", id="c")
+    await talk.says("chat", "первое, исправленное", name="a", at=talk.at - 1000)
+    await talk.says("chat", "третье", name="c")
     changed = await read(manager, f"/inbox/{chat}/messages?after={version}")
     assert len([row for row in changed.all("li") if "data-message" in row]) == 2
     for words in ("первое, исправленное", "третье", "edited"):
@@ -334,7 +334,7 @@ async def test_a_thousand_characters_are_counted_as_people_count(talk: Talk, man
 
 
 async def test_avito_s_own_chat_has_no_box_to_write_in(talk: Talk, manager: Browser) -> None:
-    await talk.says("a2u-1", "[Системное сообщение]", type="system", author=1)
+    await talk.says("a2u-1", "[Системное сообщение]", kind="system", author=1)
     await talk.facts("a2u-1", name="Авито")
     page = await read(manager, f"/inbox/{talk.chats['a2u-1']}")
     assert page.all("textarea") == []
@@ -347,7 +347,7 @@ async def test_a_sent_reply_is_shown_once_with_its_writer(parts: Parts, talk: Ta
     await reply(manager, chat, "Отправляем сегодня")
     await set_outgoing(parts, chat, OutgoingState.SENT, message_avito_id="echo")
     assert (await read(manager, f"/inbox/{chat}")).words.count("Отправляем сегодня") == 1
-    await talk.says("chat", "Отправляем сегодня", id="echo", author=talk.account.user_id)
+    await talk.says("chat", "Отправляем сегодня", name="echo", author=talk.account.user_id)
     page = await read(manager, f"/inbox/{chat}/thread")
     assert page.words.count("Отправляем сегодня") == 1
     assert manager.operator
@@ -397,9 +397,7 @@ async def test_every_unsafe_request_needs_the_page_s_token(talk: Talk, manager: 
 
 
 async def reply(browser: Browser, chat: int, text: str, key: str = "key") -> httpx2.Response:
-    return await browser.post(
-        f"/inbox/{chat}/reply", {"text": text, "client_key": key}, headers={"HX-Request": "true"}
-    )
+    return await browser.post(f"/inbox/{chat}/reply", {"text": text, "client_key": key}, headers={"HX-Request": "true"})
 
 
 async def set_outgoing(parts: Parts, chat: int, state: OutgoingState, **values: Any) -> int:

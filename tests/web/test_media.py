@@ -43,7 +43,12 @@ def png_that_claims(width: int, height: int) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 class Network(httpx2.AsyncBaseTransport):
@@ -249,7 +254,7 @@ async def test_a_photo_reaches_the_browser_as_a_file_that_can_do_nothing(
     parts: Parts, talk: Talk, visit: Visit
 ) -> None:
     sizes = {"640x480": "http://avito.test/img/640x480/photo.1.jpg"}
-    await talk.says("chat", type="image", content={"image": {"sizes": sizes}})
+    await talk.says("chat", kind="image", content={"image": {"sizes": sizes}})
     url = Addresses(parts).message(await last_message(parts))
     browser = await visit(Role.MANAGER)
     answer = await browser.get(url)
@@ -287,13 +292,13 @@ async def test_a_url_serves_what_it_was_signed_for_and_nothing_else(parts: Parts
 
 
 async def test_a_photo_elsewhere_is_not_even_offered(parts: Parts, talk: Talk) -> None:
-    await talk.says("chat", type="image", content={"image": {"sizes": {"640x480": "https://evil.example/track.gif"}}})
+    await talk.says("chat", kind="image", content={"image": {"sizes": {"640x480": "https://evil.example/track.gif"}}})
     assert Addresses(parts).message(await last_message(parts)) == ""
 
 
 async def test_a_voice_is_played_from_here(parts: Parts, talk: Talk, visit: Visit, sim: Simulator) -> None:
     spoken = sim.buyer_says(sim.add_chat(sim.world.accounts[94_235_311]), type="voice")
-    await talk.says("chat", type="voice", content=spoken.content)
+    await talk.says("chat", kind="voice", content=spoken.content)
     url = Addresses(parts).voice(await last_message(parts))
     browser = await visit(Role.MANAGER)
     for _ in range(2):
@@ -304,6 +309,6 @@ async def test_a_voice_is_played_from_here(parts: Parts, talk: Talk, visit: Visi
 
 
 async def test_a_voice_that_avito_does_not_have_is_not_there(parts: Parts, talk: Talk, visit: Visit) -> None:
-    await talk.says("chat", type="voice", content={"voice": {"voice_id": "nobody-s"}})
+    await talk.says("chat", kind="voice", content={"voice": {"voice_id": "nobody-s"}})
     url = Addresses(parts).voice(await last_message(parts))
     assert (await (await visit(Role.MANAGER)).get(url)).status_code == 404

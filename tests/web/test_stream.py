@@ -72,8 +72,9 @@ async def listening(site: FastAPI, browser: Browser, *, reads: bool = True) -> A
     listener = Listener(reads=reads)
     cookies = "; ".join(f"{name}={value}" for name, value in browser.client.cookies.items())
     scope: Scope = {
-        "type": "http", "method": "GET", "path": "/stream", "raw_path": b"/stream", "query_string": b"", "root_path": "",
-        "scheme": "http", "http_version": "1.1", "client": ("192.0.2.7", 50_000), "server": ("localhost", 80),
+        "type": "http", "method": "GET", "path": "/stream", "raw_path": b"/stream", "query_string": b"",
+        "root_path": "", "scheme": "http", "http_version": "1.1",
+        "client": ("192.0.2.7", 50_000), "server": ("localhost", 80),
         "headers": [(b"host", b"localhost"), (b"cookie", cookies.encode())],
     }  # fmt: skip
     task = asyncio.create_task(site(scope, listener.receive, listener.send))
@@ -163,7 +164,7 @@ async def test_a_reader_that_takes_nothing_is_cut(
     async with listening(site, browser, reads=False), listening(site, browser) as other:
         await other.event("hello")
         async with asyncio.timeout(5):
-            while parts.live.listeners > 1:
+            while parts.live.listeners > 1:  # noqa: ASYNC110 - nobody tells that a listener went
                 await asyncio.sleep(0)
         parts.live.ring([Ring(1, 17, 42)])
         assert await other.event("rings") == [[17, 42]]

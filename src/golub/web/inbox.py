@@ -215,6 +215,7 @@ async def read(
         chat = await inbox.get_chat(session, chat_id)
     if chat.unread:
         await inbox.mark_read(parts.applier, chat, up_to)
+        parts.backfill.tell_read(chat.id)
     return Response(status_code=204)
 
 
@@ -323,7 +324,8 @@ def many(count: int) -> str:
 def dot(colour: str) -> Markup:
     """An account's colour. Drawn, because our policy forbids style attributes."""
     shown = colour if re.fullmatch(r"#[0-9a-fA-F]{6}", colour) else "#888888"
-    svg = '<svg class="account-dot" width="10" height="10" aria-hidden="true"><circle cx="5" cy="5" r="5" fill="{}"/></svg>'
+    circle = '<circle cx="5" cy="5" r="5" fill="{}"/>'
+    svg = f'<svg class="account-dot" width="10" height="10" aria-hidden="true">{circle}</svg>'
     return Markup(svg).format(shown)  # noqa: S704 - format escapes, and the pattern has been checked
 
 
