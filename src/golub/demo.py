@@ -75,7 +75,8 @@ async def _enliven(parts: Parts, simulator: Simulator, pace: float, welcome: Cal
         connected = await parts.accounts.connect(shop.client_id, shop.client_secret)
         found = await parts.subscriptions.find(connected.account.id)
         url = found.url if found else parts.subscriptions.recommended_url()
-        await parts.subscriptions.register(connected.account.id, url, DEFAULT_EVENT_TYPES)
+        # Without the probe: a busy machine may be slow to answer itself, and the first message proves more.
+        await parts.subscriptions.register(connected.account.id, url, DEFAULT_EVENT_TYPES, skip_probe=True)
     welcome(await _sign_in_link(parts))
     lively = Lively(simulator, pace)
     for _ in range(FIRST_WORDS):
