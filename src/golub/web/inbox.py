@@ -7,10 +7,9 @@ stream rings, and then the same functions here tell the truth again.
 import re
 import secrets
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Annotated, Any
 
-from babel.dates import format_timedelta
+from babel.units import format_unit
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
@@ -18,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
 from golub.avito.client import TEXT_LIMIT
-from golub.clock import MINUTE, Millis
+from golub.clock import DAY, HOUR, MINUTE, Millis
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID, Place, View
 from golub.model import Account, Chat, Message
@@ -33,6 +32,7 @@ from golub.web.session import Signed
 router = APIRouter()
 
 ROWS_AT_ONCE = 100
+_UNITS = (("day", DAY), ("hour", HOUR), ("minute", MINUTE))
 
 ChatId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 OptionalId = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
@@ -297,9 +297,7 @@ def _render(request: Request, parts: Parts, template: str, **context: Any) -> HT
         return preview(message, reader.words)
 
     def waited(since: Millis) -> str:
-        return format_timedelta(
-            timedelta(milliseconds=max(reader.now - since, MINUTE)), locale=reader.locale, format="short"
-        )
+        return how_long(max(reader.now - since, MINUTE), reader.locale)
 
     return render(
         request,
@@ -319,6 +317,12 @@ def _render(request: Request, parts: Parts, template: str, **context: Any) -> HT
 def many(count: int) -> str:
     """A count as far as it was counted."""
     return f"{inbox.COUNT_LIMIT - 1}+" if count >= inbox.COUNT_LIMIT else str(count)
+
+
+def how_long(span: Millis, locale: str) -> str:
+    """«14 мин», «3 ч», «21 дн.»: as `inbox.js` goes on counting."""
+    unit, one = next((unit, one) for unit, one in _UNITS if span >= one)
+    return format_unit(span // one, f"duration-{unit}", length="short", locale=locale)
 
 
 def dot(colour: str) -> Markup:
