@@ -7,8 +7,8 @@ can corrupt a database when its write-ahead log is reset, and most systems still
 import sys
 
 try:
-    import pysqlite3 as _sqlite
-    import pysqlite3.dbapi2 as _dbapi2
+    import pysqlite3 as _sqlite  # pyright: ignore[reportMissingTypeStubs]
+    import pysqlite3.dbapi2 as _dbapi2  # pyright: ignore[reportMissingTypeStubs]
 except ImportError:  # no wheel for this platform: the interpreter's SQLite serves, and the doctor says how old it is
     pass
 else:

@@ -23,47 +23,60 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GOLUB_", populate_by_name=True, extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path("data"), description="Folder of everything that Golub keeps.")
-    database_url: str = Field("", description="PostgreSQL to use instead of golub.db in the data folder.")
-    host: str = Field("127.0.0.1", description="Address to listen on; a proxy with HTTPS stands before it.")
-    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(default=Path("data"), description="Folder of everything that Golub keeps.")
+    database_url: str = Field(default="", description="PostgreSQL to use instead of golub.db in the data folder.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; a proxy with HTTPS stands before it.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: str = Field(
-        "",
+        default="",
         validation_alias=AliasChoices("GOLUB_PUBLIC_URL", "AVITO_WEBHOOK_URL"),
         description="Address under which the world reaches Golub, https://golub.example.ru; Avito calls it.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
-        (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        default=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         description="Networks whose X-Forwarded-For is believed, comma-separated; the rightmost other hop counts.",
     )
-    secret_key_file: Path | None = Field(None, description="Key that seals secrets; default: secret.key in the folder.")
+    secret_key_file: Path | None = Field(
+        default=None, description="Key that seals secrets; default: secret.key in the folder."
+    )
     secret_key: SecretStr | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("GOLUB_SECRET_KEY", "SECRET_KEY"),
         description="The key itself (32 characters or more) where a file cannot be had; a file is better.",
     )
     session_cookie_secure: bool | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("GOLUB_SESSION_COOKIE_SECURE", "SESSION_COOKIE_SECURE"),
         description="Send the session cookie over HTTPS only; default: yes, unless we serve plain HTTP on loopback.",
     )
     sweep_period: float = Field(
-        300,
+        default=300,
         ge=5,
         validation_alias=AliasChoices("GOLUB_SWEEP_PERIOD", "SYNC_INTERVAL"),
         description="Seconds between two looks at Avito for messages that no webhook brought.",
     )
-    bare_path: bool = Field(True, description="Answer on /webhook/avito without a token; such deliveries are hints.")
-    avito_url: str = Field(AVITO_URL, description="Avito's API, or a simulator's address.")
-    allow_loopback_webhook: bool = Field(
-        False, description="Let a webhook point at this machine; for a simulator, refused with Avito's real host."
+    bare_path: bool = Field(
+        default=True, description="Answer on /webhook/avito without a token; such deliveries are hints."
     )
-    requests_per_minute: int = Field(500, ge=10, description="Requests a minute to Avito for one account.")
-    alert_url: str = Field("", description="URL that gets a JSON POST when the webhook breaks and when it recovers.")
-    telegram_token: SecretStr | None = Field(None, description="Token of a Telegram bot that sends the same alerts.")
-    telegram_chat: str = Field("", description="Telegram chat that the bot writes to.")
-    spool_quota_mb: int = Field(1024, ge=8, description="Undrained deliveries kept on disk before we answer 503.")
-    log_level: str = Field("info", description="debug, info, warning or error, for the console and logs/app.log.")
+    avito_url: str = Field(default=AVITO_URL, description="Avito's API, or a simulator's address.")
+    allow_loopback_webhook: bool = Field(
+        default=False,
+        description="Let a webhook point at this machine; for a simulator, refused with Avito's real host.",
+    )
+    requests_per_minute: int = Field(default=500, ge=10, description="Requests a minute to Avito for one account.")
+    alert_url: str = Field(
+        default="", description="URL that gets a JSON POST when the webhook breaks and when it recovers."
+    )
+    telegram_token: SecretStr | None = Field(
+        default=None, description="Token of a Telegram bot that sends the same alerts."
+    )
+    telegram_chat: str = Field(default="", description="Telegram chat that the bot writes to.")
+    spool_quota_mb: int = Field(
+        default=1024, ge=8, description="Undrained deliveries kept on disk before we answer 503."
+    )
+    log_level: str = Field(
+        default="info", description="debug, info, warning or error, for the console and logs/app.log."
+    )
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
