@@ -97,6 +97,7 @@ async def test_editing_types_and_the_address(town: Town, boss: Browser, shop: Ac
     page = await boss.send(page, path(town, shop), types=["message", "user"])
     assert "done=changed" in page.url
     assert "Сообщения, Пользователи" in page.text
+    assert "изменён" in page.within(f"account-{account}")
     assert called(town, "postWebhookV3") == 1  # types are our own filter
 
     page = await boss.open(f"/admin/webhooks?edit={account}")

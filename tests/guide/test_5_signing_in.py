@@ -32,7 +32,6 @@ async def test_the_first_run_prints_a_one_time_link_and_makes_no_password(start_
         right = page.form("").filled(name="Анна", login="anna", password=PASSWORD, again=PASSWORD)
         assert (await client.post(link, data=dict(right))).url == f"{golub.url}/admin/accounts"
         assert (await client.get(link)).status_code == 404
-        assert Page((await client.get(f"{golub.url}/sign-in")).text).forms == []  # signed in already
 
     add = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("golub"), "operator", "add", "boris", "--role", "manager",

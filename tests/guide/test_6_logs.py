@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ async def test_one_line_for_each_received_webhook(town: Town, shop: Account) -> 
         assert (line["level"], line["account"], line["path"]) == ("info", town.accounts[shop.user_id], "token")
         assert line["bytes"] > 100
         assert line["time"].endswith("Z")
+    delays = [datetime.fromisoformat(line["time"]).timestamp() * 1000 - line["received_at"] for line in told]
+    assert min(delays) < 1000  # one of three, since the machine may be busy with others
     written = (town.golub.settings.data_dir / "logs" / "app.log").read_text()
     assert shop.subscription
     for secret in ("Тайна", "123-45-67", shop.subscription.rpartition("/")[2], shop.client_secret):
@@ -81,7 +84,7 @@ async def test_each_failure_of_applying_has_its_line(town: Town, shop: Account, 
 async def test_the_file_is_rotated_and_loses_no_line(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "FILE_BYTES", 20_000)
+    monkeypatch.setattr(logs, "FILE_BYTES", 4_000)
     async with opened(tmp_path / "data", sqlite_url) as town:
         outside = await town.client()
         for _ in range(39):  # within the bare path's burst
@@ -89,7 +92,7 @@ async def test_the_file_is_rotated_and_loses_no_line(
         await town.applied()
         folder = town.golub.settings.data_dir / "logs"
         files = sorted(folder.iterdir())
-        assert [one.name for one in files] == ["app.log"] or all(one.name.startswith("app.log") for one in files)
+        assert len(files) > 1
         written = [json.loads(line) for one in files for line in one.read_text().splitlines()]
         kept = {line["delivery"] for line in written if line["event"] == "webhook received"}
         assert kept == {one.id.hex() for one in await town.journal()}

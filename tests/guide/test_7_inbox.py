@@ -69,10 +69,6 @@ async def test_who_waits_for_us_is_shown_oldest_first(town: Town, boss: Browser,
     )
     waiting = [page.within(row) for row in page.ids("chat-")]
     assert ["Первый" in waiting[0], "Третий" in waiting[1], len(waiting)] == [True, True, 2]
-    page = await boss.open("/inbox")
-    assert [name for row in page.ids("chat-") for name in ("Первый", "Второй", "Третий") if name in page.within(row)][
-        -1
-    ] == "Третий"
 
 
 async def test_an_unknown_chat_shows_its_message_at_once_and_its_facts_when_fetched(
@@ -117,7 +113,7 @@ async def test_a_reply_goes_to_avito_once_and_shows_pending_then_sent(town: Town
     town.sim.buyer_says(chat, "Ещё продаёте?")
     await town.applied()
     page = await town.chat_page(boss, "Ещё продаёте?")
-    town.sim.fault("postSendMessage", hang=True)
+    town.sim.fault("postSendMessage", delay=60)
     sending = asyncio.create_task(town.sim.arrived("postSendMessage"))
     page = await reply(boss, page, "Да, продаём")
     async with asyncio.timeout(10):
@@ -161,8 +157,8 @@ async def test_a_lost_answer_to_a_reply_that_arrived_is_found_and_shown_once(
     page = await town.chat_page(boss, "Торг?")
     town.sim.fault("postSendMessage", status=502, after=True)
     page = await reply(boss, page, "Без торга")
-    page = await eventually(lambda: boss.open(page.url), lambda page: "Без торга" in page.within("messages"))
-    assert page.within("outgoing") == ""
+    page = await eventually(lambda: boss.open(page.url), lambda page: page.within("outgoing") == "")
+    assert "Без торга" in page.within("messages")
     assert [message.text for message in chat.history] == ["Торг?", "Без торга"]
 
 
