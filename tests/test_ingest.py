@@ -77,9 +77,11 @@ Open = Callable[..., "asyncio.Future[Endpoint]"]
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: SteppedClock, url: str = "", **chosen: object) -> AsyncGenerator[Endpoint]:
+async def opened(
+    folder: Path, clock: SteppedClock, url: str = "", *, quota: int = 256 << 20, **chosen: object
+) -> AsyncGenerator[Endpoint]:
     settings = Settings(data_dir=folder, port=0, **chosen)  # type: ignore[arg-type]
-    spool = Spool(folder, quota=256 << 20, clock=clock)
+    spool = Spool(folder, quota=quota, clock=clock)
     spool.start()
     store = Store(url or f"sqlite:///{folder / 'absent' / 'golub.db'}")
     ingest = Ingest(spool, store, settings, clock)
@@ -254,9 +256,10 @@ def lookups(outcome: str) -> float:
 async def test_when_the_main_database_cannot_be_asked_known_tokens_get_200_and_others_503(
     tmp_path: Path, clock: SteppedClock, away: str, request: pytest.FixtureRequest
 ) -> None:
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+    silenced: list[asyncio.StreamWriter] = []
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silenced.append(writer)
 
     silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     url = {
@@ -278,6 +281,8 @@ async def test_when_the_main_database_cannot_be_asked_known_tokens_get_200_and_o
         assert unknown.status_code == 503
         assert int(unknown.headers["retry-after"]) >= 1
         assert len(endpoint.stored) == 1
+        for writer in silenced:
+            writer.close()
 
 
 async def test_the_main_database_locked_by_another_process_costs_no_delivery(
@@ -340,13 +345,13 @@ def test_a_budget_refills() -> None:
 
 
 async def test_a_full_spool_says_503_and_stores_nothing(tmp_path: Path, clock: SteppedClock) -> None:
-    async with opened(tmp_path, clock) as endpoint:
-        endpoint.spool._writer._limit = 1000
+    async with opened(tmp_path, clock, quota=2000) as endpoint:
+        assert answer(await endpoint.post(BARE, b"x" * 1000)) == OK
         response = await endpoint.post(BARE, b"x" * 1000)
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
-        assert endpoint.stored == []
-        endpoint.spool._writer._limit = 1 << 20
+        assert len(endpoint.stored) == 1
+        endpoint.spool.drained([one.id for one in endpoint.stored])
         assert answer(await endpoint.post(BARE, b"x" * 1000)) == OK
 
 
@@ -424,7 +429,9 @@ async def test_a_body_that_stops_coming_is_given_up(endpoint: Endpoint, monkeypa
     """Row 28: a lying Content-Length, and a chunked body without an end."""
     monkeypatch.setattr(webhook_module, "READ_DEADLINE", 0.05)
     for request in (HEAD + b"Content-Length: 9\r\n\r\n{}", HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"):
-        assert (await endpoint.raw(request)).startswith(b"HTTP/1.1 408 ")
+        got = await endpoint.raw(request)
+        assert got.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close\r\n" in got
     assert endpoint.stored == []
 
 

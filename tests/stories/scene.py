@@ -65,7 +65,7 @@ class Scene:
             while self.spoken - before < (loop.time() - began) * rate:
                 self.spoken += 1
                 self.simulator.buyer_says(self.rng.choice(chats), f"Сообщение {self.spoken}")
-            await asyncio.sleep(1 / rate)
+            await asyncio.sleep(1 / rate)  # the buyers' pace
 
     @asynccontextmanager
     async def talking(self, rate: float) -> AsyncGenerator[None]:
@@ -82,7 +82,7 @@ class Scene:
         """Until the running process has applied all that was acked. Fails when it takes longer."""
         async with asyncio.timeout(within):
             while self._missing(await self._stored()):  # noqa: ASYNC110 - another process: nothing tells us
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # between two looks at the database
 
     async def judge(self) -> Verdict:
         """Once the process has ended: applies what it left in its spool, and compares."""

@@ -20,7 +20,7 @@ async def test_kill_9_loses_nothing_that_was_acked_and_applies_nothing_twice(
     async with scene(tmp_path, start_golub, seed=seed, database_url=database_url) as town:
         async with town.talking(100):
             for _ in range(at_scale(3, 50)):
-                await asyncio.sleep(town.rng.uniform(0.1, 3))
+                await asyncio.sleep(town.rng.uniform(0.1, 3))  # the moment is the story's die
                 await town.golub.kill()
                 await town.golub.restart()
         await town.golub.kill()
@@ -37,7 +37,7 @@ async def test_sigterm_under_load_answers_what_is_under_way_and_ends_well(
         loop = asyncio.get_running_loop()
         async with town.talking(100):
             for _ in range(at_scale(1, 10)):
-                await asyncio.sleep(town.rng.uniform(0.5, 2))
+                await asyncio.sleep(town.rng.uniform(0.5, 2))  # the moment is the story's die
                 began = loop.time()
                 assert await town.golub.stop() == 0
                 assert loop.time() - began < 10
@@ -58,7 +58,7 @@ async def test_a_second_process_on_the_folder_ends_with_a_clear_message_and_the_
             await second.start()
         assert await second.process.wait() == 1
         async with town.talking(50):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # buyers write meanwhile
         await town.golub.stop()
         verdict = await town.judge()
     assert verdict.acked == verdict.sent > 0

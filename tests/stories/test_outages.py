@@ -36,7 +36,7 @@ async def test_the_main_database_is_locked_by_another_process(
             with closing(sqlite3.connect(tmp_path / "golub-0/golub.db", isolation_level=None)) as outsider:
                 outsider.execute("PRAGMA busy_timeout=5000")
                 outsider.execute("BEGIN IMMEDIATE")
-                await asyncio.sleep(at_scale(3, 10))
+                await asyncio.sleep(at_scale(3, 10))  # the outage lasts
                 outsider.execute("ROLLBACK")
         await town.applied(HEALED + SLACK)
         await verdict_of(town)
@@ -50,7 +50,7 @@ async def test_postgresql_is_stopped_and_comes_back(tmp_path: Path, start_golub:
         async with scene(tmp_path, start_golub, seed=3, database_url=server.create()) as town:
             async with town.talking(RATE):
                 await asyncio.to_thread(server.stop)
-                await asyncio.sleep(at_scale(3, 30))
+                await asyncio.sleep(at_scale(3, 30))  # the outage lasts
                 await asyncio.to_thread(server.start)
             await town.applied(HEALED + SLACK)
             await verdict_of(town)
@@ -61,6 +61,6 @@ async def test_avito_s_api_hangs(tmp_path: Path, start_golub: StartGolub, at_sca
         town.simulator.faults.clear()
         town.simulator.fault("*", hang=True, times=None)
         async with town.talking(RATE):
-            await asyncio.sleep(at_scale(3, 30))
+            await asyncio.sleep(at_scale(3, 30))  # the outage lasts
         await town.applied(HEALED + SLACK)
         await verdict_of(town)

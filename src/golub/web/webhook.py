@@ -79,7 +79,7 @@ class Webhook:
                 extra.append((b"retry-after", b"%d" % math.ceil(error.retry_after)))
             if status == 405:
                 extra.append((b"allow", b"GET, HEAD, POST"))
-            if not _body_is_bounded(scope["headers"]):
+            if status == 408 or not _body_is_bounded(scope["headers"]):
                 extra.append((b"connection", b"close"))  # or its sender could go on for ever
         metrics.webhook_answers.labels(kind, str(status)).inc()
         extra.append((b"content-length", b"%d" % len(body)))
