@@ -148,6 +148,7 @@ async def test_the_list_moves_and_neither_focus_nor_place_nor_draft_is_lost(golu
     page = await golub.page("/inbox")
     rows = page.locator(".chat-row")
     await expect(rows).to_have_count(30)
+    await expect(page.locator(".chat-item")).to_have_count(30)  # all fetched: rows have grown as far as they will
     await rows.nth(20).locator("a").click()
     box = page.locator("#reply-text")
     await box.fill("черновик")
@@ -233,3 +234,20 @@ async def test_a_session_that_was_ended_elsewhere_leads_to_the_sign_in(golub: Wo
         assert session
     await golub.parts.operators.close_session(found[0].hash)
     await page.wait_for_url("**/sign-in**", timeout=12_000)
+
+
+async def test_a_reply_without_a_connection_keeps_its_words_and_is_sent_once(golub: World) -> None:
+    chat = golub.sim.add_chat(golub.shop, "Ирина")
+    golub.sim.buyer_says(chat, "Почём?")
+    page = await golub.page(f"/inbox/{await golub.chat_id(chat)}")
+    box = page.locator("#reply-text")
+    await box.fill("Недорого")
+    await page.context.set_offline(True)
+    await box.press("Enter")
+    await expect(page.locator("#toasts .toast-bad")).to_contain_text("Нет связи")
+    await expect(box).to_have_value("Недорого")
+    await page.context.set_offline(False)
+    await box.press("Enter")
+    await expect(page.locator("#messages .message.own")).to_contain_text("Недорого")
+    await expect(page.locator("#outgoing > li")).to_have_count(0)
+    assert [message.text for message in chat.history] == ["Почём?", "Недорого"]

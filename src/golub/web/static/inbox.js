@@ -55,12 +55,9 @@ function signedOut() {
 }
 
 function toast(message) {
-  const shown = document.getElementById("trouble").content.cloneNode(true).firstElementChild;
-  shown.querySelector("[data-text]").textContent = message;
-  shown.querySelector("[data-retry]").parentElement.remove();
-  shown.classList.add("toast", "toast-bad");
+  const shown = document.getElementById("refusal").content.cloneNode(true);
+  shown.querySelector("p").textContent = message;
   document.getElementById("toasts").append(shown);
-  setTimeout(() => shown.remove(), 8000);
 }
 
 // ---- the list ----
@@ -72,16 +69,23 @@ const before = (one, other) => {
   return view === "waiting" ? newer < 0 : newer > 0;
 };
 
-// Whatever moves, the row at the top of what the reader sees stays where it is, and the focus where it was.
-function steadily(scroll, rows, change) {
-  const top = scroll.getBoundingClientRect().top;
-  const atTop = scroll.scrollTop < 8;
-  const anchor = atTop ? null : [...rows()].find((row) => row.getBoundingClientRect().bottom > top);
-  const anchoredAt = anchor?.getBoundingClientRect().top;
-  const focused = document.activeElement;
+// Whatever comes, goes or grows above, the first row in sight that keeps its place in the list stays where it is.
+function steadily(change) {
+  const { top, bottom } = listScroll.getBoundingClientRect();
+  const inSight = [];
+  if (listScroll.scrollTop >= 8) {
+    for (const row of list.querySelectorAll(".chat-row")) {
+      const box = row.getBoundingClientRect();
+      if (box.bottom > top && box.top < bottom) inSight.push({ id: row.id, order: row.dataset.order, top: box.top });
+    }
+  }
   change();
-  if (anchor?.isConnected) scroll.scrollTop += anchor.getBoundingClientRect().top - anchoredAt;
-  if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
+  for (const was of inSight) {
+    const row = document.getElementById(was.id);
+    if (row?.dataset.order !== was.order) continue;
+    listScroll.scrollTop += row.getBoundingClientRect().top - was.top;
+    break;
+  }
 }
 
 function putRow(row) {
@@ -115,7 +119,7 @@ function mark(row, open) {
 function putRows(answer, asked) {
   const told = html(answer).firstElementChild;
   const got = new Map([...told.children].map((row) => [row.dataset.chat, row]));
-  steadily(listScroll, () => list.querySelectorAll(".chat-row"), () => {
+  steadily(() => {
     for (const id of asked) {
       const known = document.getElementById(`chat-${id}`);
       const row = got.get(String(id));
