@@ -19,9 +19,9 @@ async def chat(town: Town, shop: Account) -> Chat:
 
 
 async def emit(town: Town, shop: Account, kind: str, value: dict[str, Any]) -> None:
-    """Each a second after the one before, as Avito's clock goes."""
-    at = town.sim.now() - 1000 + len(await town.journal())
-    town.sim.emit(shop, avito.encoded(shapes.envelope({}, payload={"type": kind, "value": value}, timestamp=at)))
+    town.a_second_later()
+    event = shapes.envelope({}, payload={"type": kind, "value": value}, timestamp=town.sim.now())
+    town.sim.emit(shop, avito.encoded(event))
     await town.applied()
 
 
@@ -36,6 +36,7 @@ async def test_messages_new_updated_deleted(town: Town, boss: Browser, chat: Cha
     (row,) = page.ids("message-")
     assert "изменено" not in page.within(row)
 
+    town.a_second_later()
     town.sim.edit(first, "Торг уместен?")
     await town.applied()
     page = await boss.open(page.url)
@@ -44,6 +45,7 @@ async def test_messages_new_updated_deleted(town: Town, boss: Browser, chat: Cha
     assert "изменено" in page.within(row)
     assert "Торг есть?" not in page.text
 
+    town.a_second_later()
     town.sim.delete(first)
     await town.applied()
     page = await boss.open(page.url)

@@ -13,6 +13,12 @@ FOREIGN = "https://crm.example.com/hooks/avito?key=1"
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database: what is behind these pages is proved on both by its own tests."""
+    return sqlite_url
+
+
+@pytest.fixture
 async def keys(town: Town, boss: Browser) -> Account:
     """A shop that is connected, without a webhook."""
     keys = town.sim.add_account(7_002, "Диваны")

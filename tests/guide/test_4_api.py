@@ -20,6 +20,12 @@ FOREIGN = "https://crm.example.com/hooks/avito"
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database: what is behind these pages is proved on both by its own tests."""
+    return sqlite_url
+
+
+@pytest.fixture
 async def program(town: Town, boss: Browser) -> httpx2.AsyncClient:
     """Nothing of a browser but its cookie."""
     return await town.client(Cookie=f"session={boss.session}")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx2
+import pytest
 from sqlalchemy import select
 
 from golub.model import Operator, Role, Session
@@ -16,6 +17,12 @@ from tests.guide.page import Page
 from tests.guide.town import PUBLIC, Browser, Town
 
 PASSWORD = "четыре случайных слова"
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database: what is behind these pages is proved on both by its own tests."""
+    return sqlite_url
 
 
 async def test_the_first_run_prints_a_one_time_link_and_makes_no_password(start_golub: StartGolub) -> None:

@@ -56,7 +56,7 @@ async def test_the_lines_come_also_while_the_main_database_is_away(
     try:
         async with outside.write() as session:
             if database_url.startswith("postgresql"):
-                await session.execute(text("LOCK TABLE deliveries, chats, messages"))
+                await session.execute(text("LOCK TABLE deliveries, chats, messages IN EXCLUSIVE MODE"))
             town.sim.buyer_says(town.sim.add_chat(shop), "Есть кто?")
             await town.sim.idle()
 

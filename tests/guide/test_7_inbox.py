@@ -126,7 +126,7 @@ async def test_a_reply_goes_to_avito_once_and_shows_pending_then_sent(town: Town
     await town.applied()
     page = await boss.open(page.url)
     assert page.within("outgoing") == ""
-    assert page.text.count("Да, продаём") == 1  # with its echo, and the answer to the send
+    assert page.within("messages").count("Да, продаём") == 1  # with its echo, and the answer to the send
     assert [message.text for message in chat.history] == ["Ещё продаёте?", "Да, продаём"]
     (own,) = [one for one in page.ids("message-") if "Да, продаём" in page.within(one)]
     assert "Отправлено" in page.within(own)

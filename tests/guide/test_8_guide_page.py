@@ -41,6 +41,12 @@ SAID = {
 }
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database: what is behind these pages is proved on both by its own tests."""
+    return sqlite_url
+
+
 def written(locale: str) -> str:
     return (ROOT / "docs/guide" / f"{locale}.md").read_text()
 

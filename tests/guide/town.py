@@ -47,6 +47,15 @@ async def eventually(look: Callable[[], Awaitable[T]], good: Callable[[T], objec
     return seen
 
 
+class Clock:
+    """Avito's, some way behind ours, so that a test can let a second pass there: its times have no finer grain."""
+
+    behind = 600.0
+
+    def __call__(self) -> float:
+        return time.time() - self.behind
+
+
 class Street(httpx2.AsyncBaseTransport):
     """The way from the internet to our door; `leads_to` may be another house, or a status that somebody answers."""
 
@@ -90,6 +99,7 @@ class Town:
     sim: Simulator
     street: Street
     parts: Parts
+    clock: Clock
     _stack: AsyncExitStack
     accounts: dict[int, int] = field(default_factory=dict[int, int])  # our ids by Avito's
 
@@ -142,6 +152,9 @@ class Town:
         action = f"/admin/webhooks/{self.accounts[shop.user_id]}"
         return await boss.send(await boss.open("/admin/webhooks"), action, **given)
 
+    def a_second_later(self) -> None:
+        self.clock.behind -= 1
+
     async def applied(self) -> None:
         """Until Avito's deliveries are answered and we have applied what we took."""
         await self.sim.idle()
@@ -168,7 +181,8 @@ async def opened(folder: Path, database_url: str, **settings: Any) -> AsyncGener
         await golub.asgi(scope, receive, send)
 
     street = Street(httpx2.ASGITransport(door, client=(AVITO_ADDRESS, 40_000)))
-    sim = Simulator(folder / "simulator.jsonl", base_url=AVITO, deliver=street)
+    clock = Clock()
+    sim = Simulator(folder / "simulator.jsonl", clock=clock, base_url=AVITO, deliver=street)
     chosen: Mapping[str, Any] = {
         "data_dir": folder,
         "database_url": database_url,
@@ -190,7 +204,7 @@ async def opened(folder: Path, database_url: str, **settings: Any) -> AsyncGener
     )
     with _logging(folder):
         async with sim, golub.working(), AsyncExitStack() as stack:
-            yield Town(golub, sim, street, parts, stack)
+            yield Town(golub, sim, street, parts, clock, stack)
             sim.release()  # or a call that hangs would hold up the end
 
 
