@@ -48,9 +48,9 @@ async def eventually(look: Callable[[], Awaitable[T]], good: Callable[[T], objec
 
 
 class Clock:
-    """Avito's, some way behind ours, so that a test can let a second pass there: its times have no finer grain."""
+    """Avito's, a little behind ours, so that a test can let a second pass there: its times have no finer grain."""
 
-    behind = 600.0
+    behind = 10.0
 
     def __call__(self) -> float:
         return time.time() - self.behind
