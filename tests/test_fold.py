@@ -487,6 +487,15 @@ def test_a_blocked_buyer_is_shown_in_all_his_chats(world: World) -> None:
     assert {(chat["status"], chat["fetch_due_at"]) for chat in world.rows()[0].values()} == {("blocked", NOW)}
 
 
+def test_a_new_name_shows_until_the_api_tells_its_own(world: World) -> None:
+    renamed = UserSeen(user_id=BUYER_ID, account_user_id=USER_ID, observed_at=NOW, name="Ёлка", chat_avito_id="u2i-abc")
+    world.fold(FetchDue("u2i-abc", NOW), renamed)
+    assert (world.chat()["buyer_name"], world.chat()["buyer_id"]) == ("Ёлка", BUYER_ID)
+    world.fold(api_chat("u2i-abc", "Анна", None, CREATED))
+    world.fold(renamed)
+    assert world.chat()["buyer_name"] == "Анна"
+
+
 def test_fetching_is_due_claimed_failed_and_done(world: World) -> None:
     world.fold(FetchDue("u2i-abc", NOW + 50, quietly=True))
     assert (world.chat()["fetch_due_at"], world.chat()["fetch_quietly"]) == (NOW, False)  # unknown, so due at once

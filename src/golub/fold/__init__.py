@@ -20,6 +20,7 @@ from golub.fold.merge import (
     merge_chat,
     merge_chat_of_message,
     merge_message,
+    merge_name,
     merge_status,
     new_message,
 )
@@ -107,6 +108,7 @@ def _fold_user(seen: UserSeen, theirs: Sequence[_Touched], chats: dict[str, _Tou
     for touched in [*theirs, *named]:
         if seen.status is not None:
             merge_status(touched.row, seen.status, seen.observed_at, WEBHOOK)
+        merge_name(touched.row, seen)
         _make_due(touched.row, now, quietly=False)
 
 

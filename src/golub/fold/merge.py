@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import astuple
 from typing import Any
 
-from golub.avito.wire import API, WEBHOOK, BuyerFacts, ChatSeen, ItemFacts, MessageSeen
+from golub.avito.wire import API, WEBHOOK, BuyerFacts, ChatSeen, ItemFacts, MessageSeen, UserSeen
 from golub.avito.wire_seen import canonical, rank_of, words_of
 from golub.clock import Millis
 from golub.model import Direction
@@ -101,6 +101,13 @@ def merge_chat(row: Row, seen: ChatSeen) -> None:
         merge_status(row, seen.status, seen.observed_at, seen.source)
     row["created_at"] = _earlier(row["created_at"] or None, seen.created_at or None) or 0
     row["updated_at"] = max(row["updated_at"], seen.updated_at)
+
+
+def merge_name(row: Row, seen: UserSeen) -> None:
+    """A buyer's new name, until the API tells its own."""
+    if seen.name:
+        rank = f"{WEBHOOK}{seen.observed_at:016d}{hashlib.sha256(seen.name.encode()).hexdigest()[:32]}"
+        _take_buyer(row, BuyerFacts(id=seen.user_id, name=seen.name), rank)
 
 
 def merge_chat_of_message(row: Row, seen: MessageSeen) -> None:
