@@ -50,6 +50,11 @@ def _fill(text: str, fields: dict[str, Any]) -> str:
     return text.format(**fields)
 
 
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Marks a text that is put into words later."""
+    return message
+
+
 @cache
 def words(locale: str) -> Words:
     """English needs no catalogue. All areas' catalogues together are one language."""

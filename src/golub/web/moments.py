@@ -38,6 +38,11 @@ def moment(reader: Reader, at: Millis) -> str:
     return f"{day(reader, at)}, {clock_time(reader, at)}"
 
 
+def exact(reader: Reader, at: Millis) -> str:
+    """«3 ноября, 14:05:07», for those who compare it with a log."""
+    return f"{day(reader, at)}, {_local(reader, at).strftime('%H:%M:%S')}"
+
+
 def stamp(reader: Reader, at: Millis) -> str:
     """As short as a chat list wants it: «14:05», «вчера», «пн», «3 нояб.», «03.11.25»."""
     then, today = _local(reader, at).date(), _local(reader, reader.now).date()

@@ -1,7 +1,8 @@
 """Pages out of templates. `render` gives a whole answer, `fragment` the text alone (for the live stream).
 
 Templates have: `operator`, `csrf`, `reader`, `theme`, `request`; `_`, `ngettext`, `icon(name)`, `asset(path)`,
-`initials(name)`; and the filters of `moments`. They work in imported macros as well: the reader is a context variable.
+`initials(name)`; the filters of `moments`, and `visible`. They work in imported macros as well: the reader is a context
+variable.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from starlette.types import Scope
 from golub.web import moments
 from golub.web.csrf import keep_visitor
 from golub.web.language import LOCALES, Reader, reader_of
+from golub.web.links import visible
 from golub.web.parts import parts_of
 from golub.web.session import csrf_token, signing_of
 
@@ -97,12 +99,14 @@ def _environment() -> Environment:
         moments.ago,
         moments.clock_time,
         moments.day,
+        moments.exact,
         moments.iso,
         moments.moment,
         moments.number,
         moments.stamp,
     ):
         environment.filters[write.__name__] = partial(_for_reader, write)
+    environment.filters["visible"] = visible
     return environment
 
 
