@@ -223,9 +223,11 @@ class Writer:
     def _transact(self, batch: Batch) -> tuple[Tally, list[Callable[[], Any]]]:
         """The one place where the spool is written."""
         started = time.perf_counter()
-        tally = replace(self.tally)
         if self._connection is None:
             self._connection = file.connect(self._path)
+            # A commit that failed may have reached the disk all the same: count what is really there.
+            self._seq, self.tally = file.last_seq(self._connection), file.count(self._connection, Tally())
+        tally = replace(self.tally)
         self._connection.execute("BEGIN IMMEDIATE")
         file.insert(self._connection, tally, batch.rows, self._seq + 1)
         settle = [change(self._connection, tally) for change, _ in batch.changes]
