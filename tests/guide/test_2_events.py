@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from golub.model import Cause, DeliveryState
+from golub.model import Cause, Delivery, DeliveryState
 from golub.simulator import Account, Chat, Item
 from golub.simulator import wire as avito
 from tests import shapes
@@ -23,6 +23,12 @@ async def emit(town: Town, shop: Account, kind: str, value: dict[str, Any]) -> N
     event = shapes.envelope({}, payload={"type": kind, "value": value}, timestamp=town.sim.now())
     town.sim.emit(shop, avito.encoded(event))
     await town.applied()
+
+
+async def apply_again(boss: Browser, delivery: Delivery) -> str:
+    """Presses the button on the journal's page of this delivery. Returns what the page says then."""
+    page = await boss.open(f"/admin/deliveries/{delivery.id.hex()}")
+    return (await boss.send(page, f"/admin/deliveries/{delivery.id.hex()}/replay")).text
 
 
 async def fates(town: Town, kind: str) -> list[tuple[str, str]]:
@@ -96,8 +102,8 @@ async def test_users_changed_blocked_unblocked_once_they_are_chosen(
     edit = await boss.open(f"/admin/webhooks?edit={account}")
     edit = await boss.send(edit, f"/admin/webhooks/{account}", types=["message", "chat", "user"])
     assert "done=changed" in edit.url
-    (ignored,) = [one.id for one in await town.journal() if one.event_type == "user"]
-    assert await town.parts.applier.replay([ignored]) == {DeliveryState.APPLIED: 1}
+    (ignored,) = [one for one in await town.journal() if one.event_type == "user"]
+    assert "Теперь доставка применена" in await apply_again(boss, ignored)
     assert "blocked" in (await boss.open(page.url)).within("thread-head")
 
     await emit(town, shop, "user", {**blocked, "status": "unblocked"})
@@ -122,8 +128,13 @@ async def test_a_type_that_is_not_chosen_is_kept_ignored_and_can_be_replayed(
     edit = await boss.open(f"/admin/webhooks?edit={account}")
     await boss.send(edit, f"/admin/webhooks/{account}", types=["message", "chat"])
     ignored = (await town.journal())[-1]
-    assert await town.parts.applier.replay([ignored.id]) == {DeliveryState.APPLIED: 1}
+    key = ignored.id.hex()
+    row = (await boss.open("/admin/deliveries?state=ignored")).within(f"delivery-{key}")
+    assert "Этот тип событий не выбран" in row
+    assert "Теперь доставка применена" in await apply_again(boss, ignored)
     assert "Это не выбрано" in (await boss.open("/inbox")).text
+    assert "Ничего не изменилось" in await apply_again(boss, ignored)
+    assert len((await town.chat_page(boss, "Это не выбрано")).ids("message-")) == 1
 
 
 async def test_unknown_types_and_fields_are_kept_raw_and_shown(
@@ -133,6 +144,10 @@ async def test_unknown_types_and_fields_are_kept_raw_and_shown(
     kept = (await town.journal())[-1]
     assert (kept.event_type, kept.state, kept.cause) == ("promotion", DeliveryState.IGNORED, Cause.UNKNOWN_TYPE)
     assert b'"novelty":[1,2]' in bytes(kept.body)
+    assert "promotion" in (await boss.open("/admin/deliveries?kind=other")).within(f"delivery-{kept.id.hex()}")
+    page = await boss.open(f"/admin/deliveries/{kept.id.hex()}")
+    assert "Golub не знает такого типа событий" in page.text
+    assert '"novelty": [ 1, 2 ]' in page.within("body")
 
     town.sim.buyer_says(chat, type="hologram", content={"hologram": {"depth": 3}})
     await town.applied()
@@ -141,7 +156,8 @@ async def test_unknown_types_and_fields_are_kept_raw_and_shown(
     assert "hologram" in page.within(row)
     assert '"depth": 3' in page.within(row)
     await emit(town, shop, "message", shapes.value(user_id=shop.user_id, chat_id=chat.id, id="x1", mood="хорошее"))
-    assert "хорошее" in bytes((await town.journal())[-1].body).decode()
+    kept = (await town.journal())[-1]
+    assert '"mood": "хорошее"' in (await boss.open(f"/admin/deliveries/{kept.id.hex()}")).within("body")
     assert shapes.CONTENTS["text"]["text"] in (await boss.open(page.url)).text
 
 
