@@ -36,6 +36,7 @@ PIXEL_LIMIT = 40_000_000
 VOICE_LIMIT = 10 << 20  # bytes
 FETCH_SECONDS = 10.0
 CACHE_LIMIT = 512 << 20  # bytes
+ROOM_LEFT = 2 << 30  # bytes free, or a tenth of a smaller disk: below, nothing is kept
 FETCHES_AT_ONCE = 8
 REFUSED_FOR = MINUTE  # how long a picture that could not be had is not asked for again
 
@@ -213,7 +214,7 @@ class Media:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         disk = shutil.disk_usage(self._folder)
-        if disk.free < disk.total // 10:
+        if disk.free < min(disk.total // 10, ROOM_LEFT):
             return
         draft = path.with_suffix(f".{os.getpid()}.new")
         draft.write_bytes(made)
