@@ -146,8 +146,8 @@ class Simulator:
         at = self.now() if created is None else created
         buyer_id = self.world.number() if buyer_id is None else buyer_id
         chat = Chat(self.world.chat_id(chat_type), account, buyer_id, buyer, item, chat_type, at, at)
-        self.world.chats[chat.id] = account.chats[chat.id] = chat
-        account.reordered()
+        self.world.chats[chat.id] = chat
+        account.moved(chat, at)
         return chat
 
     def buyer_says(
