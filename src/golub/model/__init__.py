@@ -18,6 +18,7 @@ from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
 from golub.model.outgoing import OutgoingMessage, OutgoingState
 from golub.model.table import Table
+from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import Alert, Mark
 
 __all__ = [
@@ -44,5 +45,7 @@ __all__ = [
     "Source",
     "SubscriptionState",
     "Table",
+    "TimelineEntry",
+    "TimelineKind",
     "Webhook",
 ]
