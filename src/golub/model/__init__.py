@@ -17,6 +17,7 @@ from golub.model.chats import Chat, Direction, Message, Source
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
 from golub.model.outgoing import OutgoingMessage, OutgoingState
+from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import Alert, Mark
@@ -39,6 +40,10 @@ __all__ = [
     "OutgoingMessage",
     "OutgoingState",
     "PathToken",
+    "Relay",
+    "RelayState",
+    "RelayedDelivery",
+    "RelayedState",
     "Role",
     "Session",
     "SignInFailure",
