@@ -126,7 +126,8 @@ class Account:
         """All chats by last activity; of two in the same second the one that moved later. Kept sorted from the first
         call on, so that a page costs nothing, and a message as much as one insertion."""
         if self._newest_first is None:
-            self._newest_first = sorted(reversed(self.chats.values()), key=_newest)
+            newest = list(self.chats.values())[::-1]
+            self._newest_first = sorted(newest, key=_newest)
         return self._newest_first
 
     def moved(self, chat: Chat, at: int) -> None:
