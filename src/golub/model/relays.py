@@ -19,10 +19,12 @@ class Relay(Table):
     """One address that gets every delivery of an account as Avito sent it."""
 
     __tablename__ = "relays"
+    __table_args__ = (UniqueConstraint("account_id", "url_hash"),)
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     url: Mapped[bytes]  # sealed: another service's address is that service's secret
+    url_hash: Mapped[bytes]  # SHA-256: a click that comes twice adds one relay
     host: Mapped[str]
     state: Mapped[str] = mapped_column(String(16), default=RelayState.WORKING)
     created_at: Mapped[int]

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("account_id", KEY, nullable=False),
         sa.Column("url", sa.LargeBinary(), nullable=False),
+        sa.Column("url_hash", sa.LargeBinary(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -28,8 +29,8 @@ def upgrade() -> None:
         sa.Column("held_until", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_relays_account_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_relays"),
+        sa.UniqueConstraint("account_id", "url_hash", name="uq_relays_account_id_url_hash"),
     )
-    op.create_index("ix_relays_account_id", "relays", ["account_id"])
     op.create_table(
         "relayed_deliveries",
         sa.Column("id", KEY, nullable=False),
