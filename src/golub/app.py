@@ -26,6 +26,7 @@ from golub.live import Live
 from golub.model import Mark, Operator, Role
 from golub.operators import Operators
 from golub.outbox import Outbox
+from golub.relay import Relays
 from golub.server import Server
 from golub.settings import Settings
 from golub.spool import Received, Spool
@@ -67,7 +68,8 @@ class Golub:
         store = Store(settings.effective_database_url)
         live = Live()
         applier = Applier(spool, store, live, clock)
-        applier.on_received, applier.on_failed = _log_received, _log_failed
+        relays = Relays(store, vault, settings, clock)
+        applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
         avito = Avito(settings, store, vault, clock, transport)
         self.parts = Parts(
             settings=settings,
@@ -84,6 +86,7 @@ class Golub:
             operators=Operators(store, clock),
             accounts=Accounts(store, avito, vault, clock),
             subscriptions=Subscriptions(store, avito, spool, vault, settings, clock),
+            relays=relays,
             alerts=Alerts(store, settings, clock, spool),
             media=Media(settings, clock, transport),
         )
@@ -178,7 +181,7 @@ class Golub:
         parts.applier.start()
         loops = [
             tasks.create_task(_keep(type(part).__name__, part.run))
-            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.alerts, parts.operators)
+            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.relays, parts.alerts, parts.operators)
         ]
         try:
             yield

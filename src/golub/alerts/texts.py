@@ -14,6 +14,7 @@ class AlertKind(StrEnum):
     NO_ACCESS = "no_access"
     AVITO_UNREACHABLE = "avito_unreachable"
     QUARANTINE_GROWS = "quarantine_grows"
+    RELAY_FAILING = "relay_failing"
     SPOOL_STUCK = "spool_stuck"
     SPOOL_FILLS = "spool_fills"
     DATABASE_AWAY = "database_away"
@@ -54,6 +55,11 @@ _RUSSIAN = {
         "{account}: за последний час Golub не смог разобрать доставок: {detail}. Они сохранены в карантине. "
         "Посмотрите причину в журнале.",
         "{account}: за последний час новых доставок в карантине нет.",
+    ),
+    AlertKind.RELAY_FAILING: Texts(
+        "{account}: сообщения не пересылаются на {detail}. В Golub они приходят как обычно, а пересылка ждёт, ничего не "
+        "потеряно. Проверьте ту службу, потом откройте «Пересылку» на странице Webhook.",
+        "{account}: пересылка снова работает.",
     ),
     AlertKind.SPOOL_STUCK: Texts(
         "Сообщения принимаются и сохраняются, но уже {detail} не попадают во входящие. Проверьте базу данных и место "
@@ -102,6 +108,11 @@ _ENGLISH = {
         "{account}: deliveries that Golub could not read in the last hour: {detail}. They are kept in quarantine. "
         "Look at the cause in the journal.",
         "{account}: nothing new in quarantine in the last hour.",
+    ),
+    AlertKind.RELAY_FAILING: Texts(
+        "{account}: messages do not reach {detail}, where they are forwarded to. In Golub they arrive as usual, and the "
+        "forwarding waits; nothing is lost. Check that service, then open “Forwarding” on the page of webhooks.",
+        "{account}: forwarding works again.",
     ),
     AlertKind.SPOOL_STUCK: Texts(
         "Messages are received and kept, but for {detail} none has got into the inbox. Check the database and the "

@@ -23,6 +23,8 @@ from golub.model import (
     Delivery,
     DeliveryState,
     Operator,
+    Relay,
+    RelayState,
     Role,
     SubscriptionState,
     Webhook,
@@ -37,6 +39,7 @@ STUCK_AFTER = 2 * MINUTE
 AWAY_AFTER = 2 * MINUTE
 FILLED = 0.8
 QUARANTINED = 5  # in an hour, for one account
+NOT_RELAYED_FOR = 15 * MINUTE  # a receiver that restarts is nobody's trouble
 TELEGRAM = "https://api.telegram.org"
 TELEGRAM_LIMIT = 4000  # characters; sendMessage allows 4096
 LEASE = MINUTE
@@ -137,6 +140,7 @@ class Alerts:
         async with self._store.read() as session:
             accounts = (await session.scalars(select(Account))).all()
             webhooks = (await session.scalars(select(Webhook))).all()
+            relays = (await session.scalars(select(Relay).order_by(Relay.id))).all()
             quarantined = await session.execute(
                 select(Delivery.account_id, func.count())
                 .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.received_at > now - HOUR)
@@ -164,6 +168,10 @@ class Alerts:
         for account_id, count in in_quarantine.items():
             if count >= QUARANTINED:
                 wrong[AlertKind.QUARANTINE_GROWS, account_id] = str(count)
+        for relay in relays:
+            failing = relay.state == RelayState.WORKING and (relay.failing_since or now) <= now - NOT_RELAYED_FOR
+            if failing or relay.state in (RelayState.STALLED, RelayState.GONE):
+                wrong.setdefault((AlertKind.RELAY_FAILING, relay.account_id), relay.host)
         oldest = self._spool.oldest_at
         if oldest is not None and oldest <= now - STUCK_AFTER:
             wrong[AlertKind.SPOOL_STUCK, 0] = _minutes(now - oldest, await self._locale())
