@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 class Playing:
     """One scenario under way, and what there was before it."""
 
-    scenario: Scenario
     faults: list[Fault]
     policy: dict[str, Any]
     shops: list[tuple[Account, dict[str, Any]]]
@@ -25,7 +24,7 @@ class Playing:
 
 class Stage:
     def __init__(self, sim: "Simulator") -> None:
-        self.playing: dict[str, Playing] = {}
+        self.playing: dict[str, Playing] = {}  # those that last; a burst is over when it was played
         self._sim = sim
         self._times: Counter[str] = Counter()
         self._waiting: list[tuple[Scenario, Account]] = []
@@ -46,7 +45,8 @@ class Stage:
         before = [(shop, {key: getattr(shop, key) for key in scenario.shop}) for shop in shops]
         faults = [sim.faults.arm(replace(fault, account=only)) for fault in scenario.faults]
         sim.policy.change(**scenario.policy)
-        self.playing[name] = Playing(scenario, faults, policy, before)
+        if faults or policy or scenario.shop:
+            self.playing[name] = Playing(faults, policy, before)
         self._times[name] += 1
         for shop in shops:
             for key, value in scenario.shop.items():
@@ -61,6 +61,7 @@ class Stage:
 
     def end(self, name: str | None = None) -> None:
         """One or all; one that is not playing is no mistake. Calls that hang in it are let go."""
+        self._waiting = [pair for pair in self._waiting if name not in (None, pair[0].name)]
         for ended in [self.playing.pop(key) for key in list(self.playing) if name in (None, key)]:
             for fault in ended.faults:
                 self._sim.faults.disarm(fault)
@@ -68,7 +69,6 @@ class Stage:
             for shop, before in ended.shops:
                 for key, value in before.items():
                     setattr(shop, key, value)
-            self._waiting = [pair for pair in self._waiting if pair[0] is not ended.scenario]
             if any(fault.hang for fault in ended.faults):
                 self._sim.gate.release()
 
