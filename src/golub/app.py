@@ -29,6 +29,7 @@ from golub.outbox import Outbox
 from golub.relay import Relays
 from golub.server import Server
 from golub.settings import Settings
+from golub.silence import Silence
 from golub.spool import Received, Spool
 from golub.store import Store
 from golub.subscription import Subscriptions
@@ -71,6 +72,8 @@ class Golub:
         relays = Relays(store, vault, settings, clock)
         applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
         avito = Avito(settings, store, vault, clock, transport)
+        backfill = Backfill(store, avito, applier, settings, clock)
+        self.silence = Silence(store, clock, backfill.nudge)
         self.parts = Parts(
             settings=settings,
             clock=clock,
@@ -82,7 +85,7 @@ class Golub:
             live=live,
             avito=avito,
             outbox=Outbox(store, avito, applier, live, clock),
-            backfill=Backfill(store, avito, applier, settings, clock),
+            backfill=backfill,
             operators=Operators(store, clock),
             accounts=Accounts(store, avito, vault, clock),
             subscriptions=Subscriptions(store, avito, spool, vault, settings, clock),
@@ -181,7 +184,7 @@ class Golub:
         parts.applier.start()
         loops = [
             tasks.create_task(_keep(type(part).__name__, part.run))
-            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.relays, parts.alerts, parts.operators)
+            for part in (parts.outbox, parts.backfill, parts.subscriptions, self.silence, parts.relays, parts.alerts, parts.operators)
         ]
         try:
             yield

@@ -10,6 +10,8 @@ from typing import NamedTuple
 class AlertKind(StrEnum):
     SUBSCRIPTION_MISSING = "subscription_missing"
     SUBSCRIPTION_STOLEN = "subscription_stolen"
+    WEBHOOK_SILENT = "webhook_silent"
+    REPAIR_RESTS = "repair_rests"
     WRONG_KEYS = "wrong_keys"
     NO_ACCESS = "no_access"
     AVITO_UNREACHABLE = "avito_unreachable"
@@ -36,6 +38,17 @@ _RUSSIAN = {
         "{account}: сообщения с Авито теперь получает другой сервис, {detail}. Авито присылает их только одному. "
         "Пока Golub забирает их сам, с задержкой в несколько минут. Решите, какой сервис должен остаться.",
         "{account}: подписка снова у Golub, сообщения приходят сразу.",
+    ),
+    AlertKind.WEBHOOK_SILENT: Texts(
+        "{account}: покупатели пишут, а Авито не присылает нам их сообщения, хотя подписка на месте. Пока Golub "
+        "забирает их сам, раз в минуту. Нажмите «Проверить» на странице Webhook: возможно, адрес закрыт снаружи.",
+        "{account}: Авито снова присылает сообщения сразу.",
+    ),
+    AlertKind.REPAIR_RESTS: Texts(
+        "{account}: подписку снова и снова забирает другой сервис, {detail}. Golub вернул её несколько раз за час и "
+        "пока остановился; сообщения забирает сам, с задержкой. Отключите Авито в том сервисе или решите, "
+        "кто останется.",
+        "{account}: спор о подписке окончен, Golub снова следит за ней сам.",
     ),
     AlertKind.WRONG_KEYS: Texts(
         "{account}: Авито не принимает ключи. Входящие сообщения приходят, но ответить из Golub нельзя. "
@@ -88,6 +101,18 @@ _ENGLISH = {
         "{account}: another service, {detail}, now gets the messages from Avito, which sends them to one service only. "
         "For now Golub fetches them itself, some minutes late. Decide which service should stay.",
         "{account}: the subscription is Golub's again, messages come at once.",
+    ),
+    AlertKind.WEBHOOK_SILENT: Texts(
+        "{account}: buyers write and Avito sends us none of it, though the subscription stands. For now Golub fetches "
+        "the messages itself, every minute. Press “Check” on the page of webhooks: perhaps the address cannot be reached "
+        "from outside.",
+        "{account}: Avito sends messages at once again.",
+    ),
+    AlertKind.REPAIR_RESTS: Texts(
+        "{account}: another service, {detail}, takes the subscription again and again. Golub took it back several "
+        "times within an hour and now rests; it fetches messages itself, some minutes late. Disconnect Avito in that "
+        "service, or decide which one stays.",
+        "{account}: the quarrel about the subscription is over, Golub looks after it by itself again.",
     ),
     AlertKind.WRONG_KEYS: Texts(
         "{account}: Avito does not accept the keys. Messages come in, but nobody can reply from Golub. "

@@ -147,8 +147,12 @@ class Alerts:
                 .group_by(Delivery.account_id)
             )
             in_quarantine = {account_id or 0: count for account_id, count in quarantined}
+        paused = {account.id for account in accounts if account.paused_at is not None}
+        deaf = {account.id for account in accounts if account.deaf_since is not None}
         for account in accounts:
-            if account.state == AccountState.WRONG_KEYS:
+            if account.id in paused:
+                unsure |= {(kind, account.id) for kind in AlertKind}
+            elif account.state == AccountState.WRONG_KEYS:
                 wrong[AlertKind.WRONG_KEYS, account.id] = account.state_detail
             elif account.state == AccountState.NO_ACCESS:
                 wrong[AlertKind.NO_ACCESS, account.id] = account.state_detail
@@ -159,12 +163,18 @@ class Alerts:
         for webhook in webhooks:
             missing = AlertKind.SUBSCRIPTION_MISSING, webhook.account_id
             stolen = AlertKind.SUBSCRIPTION_STOLEN, webhook.account_id
+            if webhook.account_id in paused:
+                continue
+            if (webhook.repair_rests_until or 0) > now:
+                wrong[AlertKind.REPAIR_RESTS, webhook.account_id] = webhook.foreign_host
             if webhook.subscription == SubscriptionState.MISSING:
                 wrong[missing] = ""
             elif webhook.subscription == SubscriptionState.FOREIGN:
                 wrong[stolen] = webhook.foreign_host
             elif webhook.subscription == SubscriptionState.UNKNOWN:
                 unsure |= {missing, stolen}
+            if webhook.account_id in deaf and missing not in wrong and stolen not in wrong:
+                wrong[AlertKind.WEBHOOK_SILENT, webhook.account_id] = ""
         for account_id, count in in_quarantine.items():
             if count >= QUARANTINED:
                 wrong[AlertKind.QUARANTINE_GROWS, account_id] = str(count)

@@ -46,7 +46,7 @@ class Account(Table):
     # Kept by `silence`.
     watch_due_at: Mapped[int] = mapped_column(default=0, server_default="0")
     watched_at: Mapped[int] = mapped_column(default=0, server_default="0")  # what came in until then is accounted for
-    looked_at: Mapped[int] = mapped_column(default=0, server_default="0")  # when we last asked Avito whether a silence is a real one
+    looked_at: Mapped[int] = mapped_column(default=0, server_default="0")  # at Avito, during a silence
     deaf_since: Mapped[int | None]  # buyers write and no webhook comes
 
     webhook: Mapped["Webhook | None"] = relationship(back_populates="account", lazy="raise", cascade="all, delete")
