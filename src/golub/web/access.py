@@ -55,6 +55,12 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/webhooks/{account_id}/first": Role.SUPER_ADMIN,
     "/admin/webhooks/{account_id}/url": Role.SUPER_ADMIN,
     "/admin/webhooks/{account_id}/listed": Role.SUPER_ADMIN,
+    "/admin/webhooks/{account_id}/relays": Role.SUPER_ADMIN,
+    "/admin/relays/{relay_id}/pause": Role.SUPER_ADMIN,
+    "/admin/relays/{relay_id}/resume": Role.SUPER_ADMIN,
+    "/admin/relays/{relay_id}/remove": Role.SUPER_ADMIN,
+    "/admin/relays/{relay_id}/replay": Role.SUPER_ADMIN,
+    "/admin/relays/{relay_id}/given-up": Role.SUPER_ADMIN,
     "/admin/alerts/test": Role.SUPER_ADMIN,
     "/api/admin/webhooks": Role.SUPER_ADMIN,
 }
