@@ -18,7 +18,9 @@ from golub.simulator.serve import bind, serving
 from tests.simulator.conftest import Clock, Receiver, get_token
 from tests.simulator.test_api import CHATS, messages_of, png, send_to
 
-WORDS = Path(__file__).parents[2] / "src/golub/simulator/page/words.js"
+ROOT = Path(__file__).parents[2]
+WORDS = ROOT / "src/golub/simulator/page/words.js"
+GUIDE = ROOT / "docs/simulator.md"
 SELF = "/core/v1/accounts/self"
 HI = {"type": "text", "message": {"text": "Здравствуйте!"}}
 
@@ -350,6 +352,11 @@ async def test_a_cut_answer_on_a_real_socket() -> None:
 def test_the_page_has_a_name_for_each() -> None:
     words = WORDS.read_text()
     assert {name: words.count(f'"scenario {name}":') for name in SCENARIOS} == dict.fromkeys(SCENARIOS, 2)
+
+
+def test_the_guide_has_a_line_for_each() -> None:
+    rows = [line for line in GUIDE.read_text().splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{scenario.name}` | {scenario.says} |" for scenario in SCENARIOS.values()]
 
 
 def test_the_command_lists_and_plays(tmp_path: Path) -> None:
