@@ -77,7 +77,7 @@ async def test_an_address_is_added_and_shown(world: World, owner: Browser) -> No
         ("http://bot.example.com/in", "The address must start with https://."),
         ("https://10.0.0.7/in", "10.0.0.7 is an address inside a private network"),
         ("https://golub.example.ru/webhook/avito", "This is Golub&#39;s own address"),
-        ('"><script>alert(1)</script>', "does not look like an address"),
+        ('"><script>alert(1)</script>', "The address must start with https://"),
         ("", "Enter the address."),
     ],
 )
@@ -231,6 +231,15 @@ async def test_a_stolen_place_is_taken_back_and_the_thief_goes_on_hearing(world:
     done = await send(owner, f"webhooks/{world.account_id}/again", foreign_host="crm.example.com", forward="true")
     assert done.status_code == 303
     assert [standing.relay.host for standing in await relays(world)] == ["crm.example.com"]
+
+
+@pytest.mark.parametrize("forward", [True, False])
+async def test_the_api_takes_over_and_forwards_where_asked_to(world: World, owner: Browser, forward: bool) -> None:
+    world.avito.steal_subscription(world.shop, FOREIGN)
+    asked = {"url": world.subscriptions.recommended_url(), "replace": True, "forward": forward}
+    answer = await owner.client.post("/api/admin/webhooks", json=asked, headers={"x-csrf-token": owner.csrf})
+    assert answer.status_code == 201
+    assert [standing.relay.host for standing in await relays(world)] == ["crm.example.com"] * forward
 
 
 async def test_the_page_is_whole_in_russian(world: World, visit: Visit) -> None:
