@@ -282,14 +282,12 @@ class Courier:
             )
             .limit(TIDIED)
         )
-        async with self._store.write() as session:
-            removed = await session.scalars(
-                delete(RelayedDelivery)
-                .where(RelayedDelivery.id.in_(done))
-                .returning(RelayedDelivery.id)
-                .execution_options(synchronize_session=False)
-            )
-            if len(removed.all()) == TIDIED:
-                self._tidy_at = now
-            waiting = select(func.count()).select_from(RelayedDelivery).where(RelayedDelivery.due_at.is_not(None))
+        waiting = select(func.count()).select_from(RelayedDelivery).where(RelayedDelivery.due_at.is_not(None))
+        async with self._store.read() as session:
             metrics.relay_waiting.set(await session.scalar(waiting) or 0)
+            old = (await session.scalars(done)).all()
+        if old:
+            async with self._store.write() as session:
+                await session.execute(delete(RelayedDelivery).where(RelayedDelivery.id.in_(old)))
+        if len(old) == TIDIED:
+            self._tidy_at = now
