@@ -1,1 +1,1 @@
-"""Golub's tests. This file keeps the name ours: the wheel of `avito-api`, a client that we try, brings a `tests` too."""
+"""Golub's tests. This file keeps the name ours: the wheel of `avito-api`, a client we try, brings a `tests` too."""

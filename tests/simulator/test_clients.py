@@ -75,7 +75,7 @@ def picture() -> bytes:
 
 
 async def test_avito_api(town: Town, picture: bytes) -> None:
-    pytest.importorskip("avito_api", reason="avito-api is not installed: make install it, it is a dev dependency")
+    pytest.importorskip("avito_api", reason="avito-api is not installed; it is a dev dependency")
     from avito_api import ClientConfig
     from avito_api.messenger import AsyncMessengerClient
     from avito_api.messenger.models import WebhookMessage
@@ -108,7 +108,7 @@ async def test_avito_api(town: Town, picture: bytes) -> None:
 async def test_avito_api_wants_more_than_the_specification_gives(town: Town) -> None:
     """It refuses the answer to a text that doesn't name its author: the message is sent, and its caller hears of a
     failure. The specification's answer is like that; whether Avito's is, nobody has written down."""
-    pytest.importorskip("avito_api", reason="avito-api is not installed: make install it, it is a dev dependency")
+    pytest.importorskip("avito_api", reason="avito-api is not installed; it is a dev dependency")
     from avito_api import ClientConfig
     from avito_api.messenger import AsyncMessengerClient
 
