@@ -61,7 +61,7 @@ async def delivered(world: World) -> None:
 
 async def test_an_address_is_added_and_shown(world: World, owner: Browser) -> None:
     assert "Forwarding" in (await owner.get(PAGE)).text
-    answer = await send(owner, f"webhooks/{world.account_id}/relays", url=CRM)
+    answer = await send(owner, f"webhooks/{world.account_id}/relays", address=CRM)
     assert answer.status_code == 303
     page = (await owner.get(answer.headers["location"])).text
     assert "From now on the messages of Велосипеды are forwarded there too." in page
@@ -84,7 +84,7 @@ async def test_an_address_is_added_and_shown(world: World, owner: Browser) -> No
 async def test_a_wrong_address_brings_the_form_back_with_words(
     world: World, owner: Browser, url: str, words: str
 ) -> None:
-    answer = await send(owner, f"webhooks/{world.account_id}/relays", url=url)
+    answer = await send(owner, f"webhooks/{world.account_id}/relays", address=url)
     assert answer.status_code == 400
     assert words in answer.text
     assert "<script>alert" not in answer.text
@@ -93,7 +93,7 @@ async def test_a_wrong_address_brings_the_form_back_with_words(
 
 async def test_the_same_address_twice_is_said(world: World, owner: Browser) -> None:
     await added(world)
-    answer = await send(owner, f"webhooks/{world.account_id}/relays", url=CRM)
+    answer = await send(owner, f"webhooks/{world.account_id}/relays", address=CRM)
     assert answer.status_code == 409
     assert "Messages are forwarded to this address already." in answer.text
 

@@ -21,14 +21,14 @@ router = APIRouter()
 
 @router.post("/admin/webhooks/{account_id}/relays")
 async def add(
-    request: Request, parts: Given, _: SuperAdmin, account_id: int, url: Annotated[str, Form()] = ""
+    request: Request, parts: Given, _: SuperAdmin, account_id: int, address: Annotated[str, Form()] = ""
 ) -> Response:
     """From now on the account's deliveries go there too."""
     await parts.accounts.get(account_id)
     try:
-        relay = await parts.relays.add(account_id, url)
+        relay = await parts.relays.add(account_id, address)
     except GolubError as error:
-        drafts = {account_id: RelayDraft(url, error)}
+        drafts = {account_id: RelayDraft(address, error)}
         return await show_page(request, parts, relay_drafts=drafts, status=error.status)
     return _back(relay, "relay_added")
 
