@@ -104,9 +104,7 @@ async def show(
     """What Avito calls for each account, and whom alerts tell. `edit` opens an account's form, `fresh` with a new
     secret in it."""
     done = done if done in DONE else ""
-    return await show_page(
-        request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253], count=count
-    )
+    return await show_page(request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253], count=count)
 
 
 @router.post("/admin/webhooks/{account_id}")
