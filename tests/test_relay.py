@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from golub.clock import DAY, HOUR, MINUTE, SECOND
 from golub.errors import Conflict, Invalid, NotFound
 from golub.guarded import Call, Failure
 from golub.live import Live
-from golub.model import Account, Delivery, Relay, RelayedDelivery, RelayedState, RelayState, Webhook
+from golub.model import Account, Delivery, DeliveryState, Relay, RelayedDelivery, RelayedState, RelayState, Webhook
 from golub.relay import Relays
 from golub.relay.courier import AT_ONCE, LEASE
 from golub.relay.register import RELAYS_MOST, mask
@@ -565,6 +566,34 @@ async def test_a_relay_goes_with_its_account_and_with_a_click(post: Post) -> Non
     assert await post.relays.list_all() == {}
     async with post.store.read() as session:
         assert await session.scalar(select(func.count()).select_from(Delivery)) == 1
+
+
+@pytest.mark.postgres
+async def test_a_relay_that_is_removed_meanwhile_costs_no_delivery(
+    postgres_url: str, tmp_path: Path, clock: SteppedClock
+) -> None:
+    """Its row vanishes between apply's look and apply's commit. SQLite has one writer, and cannot come to that."""
+    store = Store(postgres_url)
+    post = Post(store, tmp_path, clock)
+    relay = await post.relays.add(post.account_id, CRM)
+    queueing = threading.Event()
+
+    @event.listens_for(store._apply, "before_cursor_execute")
+    def _(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if "relayed_deliveries" in statement:
+            queueing.set()
+
+    async with store.write() as session:
+        await session.execute(delete(Relay).where(Relay.id == relay.id))
+        applying = asyncio.create_task(post.arrive(said(1)))
+        assert await asyncio.to_thread(queueing.wait, 10)
+    await applying
+    async with store.read() as session:
+        assert (await session.scalars(select(Delivery.state))).all() == [DeliveryState.APPLIED]
+    assert await post.rows() == []
+    await asyncio.to_thread(post.applier.stop)
+    await asyncio.to_thread(post.spool.close)
+    await store.close()
 
 
 async def test_the_running_loop_forwards_at_once(post: Post) -> None:
