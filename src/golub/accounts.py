@@ -59,10 +59,15 @@ class Accounts:
         self._vault = vault
         self._clock = clock
 
-    async def connect(self, client_id: str, client_secret: str) -> Connected:
-        """Raises `Invalid`, and what `Avito.check_keys` raises: `WrongKeys`, `NoAccess`, `Unavailable`."""
+    async def connect(self, client_id: str, client_secret: str, *, only: int | None = None) -> Connected:
+        """`only`: the account whose keys these must be. Raises `Invalid`, and what `Avito.check_keys` raises:
+        `WrongKeys`, `NoAccess`, `Unavailable`."""
         client_id, client_secret = _key(client_id, "client_id"), _key(client_secret, "client_secret")
         profile = await self._avito.check_keys(client_id, client_secret)
+        if only is not None and (await self.get(only)).user_id != profile.user_id:
+            raise Invalid(
+                "These keys belong to another shop, {shop}. Nothing was changed.", field="", shop=profile.name
+            )
         now, sealed = self._clock(), self._vault.seal(client_secret)
         async with self._store.write() as session:
             account = await session.scalar(select(Account).where(Account.user_id == profile.user_id))

@@ -7,9 +7,8 @@ it, with a token in the URL or without). So replays, restores and disorder chang
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import Boolean, ColumnExpressionArgument, case, func, literal_column, select
 
 from golub.clock import MINUTE, Clock, Millis
 from golub.model import Account, Message, TimelineEntry, TimelineKind, Webhook
@@ -23,6 +22,10 @@ MOST_MISSED = 5000  # of which the times are looked at
 
 _LOST = (TimelineKind.STOLEN, TimelineKind.UNSUBSCRIBED, TimelineKind.DEAF)
 _FOUND = (TimelineKind.SUBSCRIBED, TimelineKind.REPAIRED, TimelineKind.REGISTERED, TimelineKind.HEARING)
+
+
+_IN_TIME_ONE = Message.delivered_at <= Message.created_at + IN_TIME
+_IN_TIME_COUNT = func.coalesce(func.sum(case((_IN_TIME_ONE, 1), else_=0)), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +86,38 @@ class Coverage:
     async def all_since(self, since: Millis) -> dict[int, Tally]:
         """Of every account that was written to; for metrics."""
         until = self._clock() - IN_TIME
-        counted = _counted(since, until).add_columns(Message.account_id).group_by(Message.account_id)
+        counted = (
+            select(Message.account_id, func.count(), _IN_TIME_COUNT)
+            .where(*_of_avito(since, until))
+            .group_by(Message.account_id)
+        )
         async with self._store.read() as session:
-            return {account: Tally(sent, in_time or 0) for sent, in_time, account in await session.execute(counted)}
+            return {account: Tally(sent, in_time) for account, sent, in_time in await session.execute(counted)}
 
     async def _grains(self, account_id: int, since: Millis, until: Millis | None) -> list[tuple[Millis, Tally]]:
         """A message younger than a minute does not count yet: its webhook may still be in time."""
         latest = self._clock() - IN_TIME
         grain = Message.created_at // GRAIN
         counted = (
-            _counted(since, latest if until is None else min(until, latest))
-            .add_columns(grain)
-            .where(Message.account_id == account_id)
+            select(grain, func.count(), _IN_TIME_COUNT)
+            .where(
+                Message.account_id == account_id,
+                *_of_avito(since, latest if until is None else min(until, latest)),
+            )
             .group_by(grain)
         )
         async with self._store.read() as session:
             rows = await session.execute(counted)
-            return [(int(at) * GRAIN, Tally(sent, in_time or 0)) for sent, in_time, at in rows]
+            return [(int(at) * GRAIN, Tally(sent, in_time)) for at, sent, in_time in rows]
 
     async def _gaps(self, account_id: int, since: Millis) -> list[Gap]:
         missed = (
-            _of_avito(select(Message.created_at), since, self._clock() - IN_TIME)
-            .where(Message.account_id == account_id, _in_time().is_not(True))
+            select(Message.created_at)
+            .where(
+                Message.account_id == account_id,
+                _IN_TIME_ONE.is_not(True),
+                *_of_avito(since, self._clock() - IN_TIME),
+            )
             .order_by(Message.created_at.desc())
             .limit(MOST_MISSED)
         )
@@ -147,17 +160,8 @@ def _explained(gap: Gap, entries: Sequence[TimelineEntry]) -> Gap:
     return Gap(gap.first, gap.last, gap.count, cause.kind, cause.detail)
 
 
-def _in_time() -> Any:
-    return Message.delivered_at <= Message.created_at + IN_TIME
-
-
-def _counted(since: Millis, until: Millis) -> Any:
-    in_time = func.sum(case((_in_time(), 1), else_=0))
-    return _of_avito(select(func.count(), in_time), since, until)
-
-
-def _of_avito(statement: Any, since: Millis, until: Millis) -> Any:
-    """Messages that a webhook should have brought: since a webhook was first registered for the account."""
+def _of_avito(since: Millis, until: Millis) -> Sequence[ColumnExpressionArgument[bool]]:
+    """Messages that a webhook should have brought: since one was first registered for the account."""
     registered = (
         select(func.min(TimelineEntry.at))
         .where(TimelineEntry.account_id == Message.account_id, TimelineEntry.kind == TimelineKind.REGISTERED)
@@ -166,8 +170,8 @@ def _of_avito(statement: Any, since: Millis, until: Millis) -> Any:
     )
     created = select(Webhook.created_at).where(Webhook.account_id == Message.account_id).correlate(Message)
     connected = select(Account.created_at).where(Account.id == Message.account_id).correlate(Message)
-    return statement.where(
-        text("messages.direction = 'in'"),  # as the index says it; SQLite proves nothing of a parameter
+    return (
+        literal_column("messages.direction = 'in'", Boolean()),  # as the index says it: SQLite looks into no parameter
         Message.created_at >= since,
         Message.created_at <= until,
         Message.confirmed,

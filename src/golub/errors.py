@@ -18,6 +18,8 @@
 
 from typing import Any
 
+NOT_PAID = "Avito's messenger access is not paid for this account."  # kept with the account; 402 at Avito
+
 
 class GolubError(Exception):
     """`code` is stable and for programs; `message` (with `{name}` places filled from `fields`) is for people."""

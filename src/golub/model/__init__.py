@@ -14,6 +14,7 @@ from golub.model.accounts import (
     Webhook,
 )
 from golub.model.chats import Chat, Direction, Message, Source
+from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
 from golub.model.outgoing import OutgoingMessage, OutgoingState
@@ -30,6 +31,7 @@ __all__ = [
     "Alert",
     "Cause",
     "Chat",
+    "Condition",
     "Delivery",
     "DeliveryState",
     "Direction",
@@ -48,9 +50,11 @@ __all__ = [
     "Session",
     "SignInFailure",
     "Source",
+    "Standing",
     "SubscriptionState",
     "Table",
     "TimelineEntry",
     "TimelineKind",
     "Webhook",
+    "standing_of",
 ]

@@ -96,6 +96,7 @@ def _environment() -> Environment:
     for write in (
         moments.ago,
         moments.clock_time,
+        moments.date_short,
         moments.day,
         moments.iso,
         moments.moment,
