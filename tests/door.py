@@ -20,6 +20,7 @@ from golub.ingest import Ingest
 from golub.live import Live
 from golub.model import PathToken
 from golub.operators import Operators
+from golub.relay import Relays
 from golub.settings import Settings
 from golub.simulator import Simulator
 from golub.spool import Spool
@@ -78,6 +79,7 @@ class World:
     ingest: Ingest
     subscriptions: Subscriptions
     accounts: Accounts
+    relays: Relays
     alerts: Alerts
     backfill: Nudged
     clock: SteppedClock
@@ -128,6 +130,7 @@ class World:
             operators=operators,
             accounts=self.accounts,
             subscriptions=self.subscriptions,
+            relays=self.relays,
             alerts=self.alerts,
             media=nobody,
         )
@@ -159,6 +162,7 @@ async def world(
             ingest=ingest,
             subscriptions=Subscriptions(store, client, spool, shop.VAULT, settings, clock, guarded),
             accounts=Accounts(store, client, shop.VAULT, clock),
+            relays=Relays(store, shop.VAULT, settings, clock, guarded),
             alerts=Alerts(store, settings, clock, spool, guarded),
             backfill=Nudged(),
             clock=clock,

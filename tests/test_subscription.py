@@ -1,14 +1,16 @@
 """Webhooks: what Avito calls, what our door knows and what our rows say stay in step, whatever fails on the way."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
+from golub.alerts import AlertKind
 from golub.clock import DAY, HOUR, MINUTE
 from golub.errors import Invalid, NotFound, Paced, Unavailable, WrongKeys
 from golub.guarded import Failure
-from golub.model import SubscriptionState
+from golub.model import SubscriptionState, TimelineKind
 from golub.store import Store
 from golub.subscription import (
     RETIRED_FOR,
@@ -20,6 +22,7 @@ from golub.subscription import (
     token_of,
     walk,
 )
+from golub.subscription.repair import REPAIRS_AN_HOUR
 from golub.subscription.url import hash_of
 from tests import door, shop
 from tests.conftest import SteppedClock
@@ -159,6 +162,8 @@ async def test_a_changed_url_is_registered_and_the_old_secret_opens_three_days_m
     world.clock.step(MINUTE)
     webhook = await world.subscriptions.update(world.account_id, new)
     assert (webhook.url, webhook.types, world.shop.subscription) == (new, ["message"], new)
+    await first_delivery(world)
+    await world.subscriptions.run_once()
     world.clock.step(RETIRED_FOR - MINUTE)
     await world.subscriptions.run_once()
     assert await world.opens(old)
@@ -168,6 +173,122 @@ async def test_a_changed_url_is_registered_and_the_old_secret_opens_three_days_m
     assert [token.hash for token in await world.tokens()] == [hash_of(token_of(new) or "")]
     assert world.spool.find_token(hash_of(token_of(old) or "")) is None
     assert await world.opens(new)
+
+
+async def first_delivery(world: World) -> None:
+    async with world.applying() as applier:
+        world.avito.buyer_says(world.avito.add_chat(world.shop), "Здравствуйте")
+        await world.avito.idle()
+        assert await asyncio.to_thread(applier.wait_applied, 10)
+
+
+async def test_an_old_secret_opens_until_the_new_one_has_brought_its_first_delivery(world: World) -> None:
+    old, new = world.subscriptions.recommended_url(), world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, old, ["message"])
+    await first_delivery(world)
+    world.clock.step(MINUTE)
+    await world.subscriptions.update(world.account_id, new)  # it is probed, and a probe is no delivery
+    for _ in range(10):
+        world.clock.step(DAY)
+        await world.subscriptions.run_once()
+    assert await world.opens(old)
+    assert await world.opens(new)
+    assert (await world.subscriptions.get(world.account_id)).rotating_since is not None
+
+    await first_delivery(world)
+    await world.subscriptions.run_once()
+    assert (await world.subscriptions.get(world.account_id)).rotating_since is None
+    assert await world.opens(old)  # what was under way still comes in
+    world.clock.step(RETIRED_FOR)
+    assert not await world.opens(old)
+    assert await world.opens(new)
+    kinds = [entry.kind for entry in reversed(await world.accounts.timeline(world.account_id))]
+    assert kinds == [TimelineKind.REGISTERED, TimelineKind.REGISTERED, TimelineKind.ROTATED]
+
+
+async def test_a_second_rotation_keeps_every_secret_that_may_still_be_called(world: World) -> None:
+    urls = [world.subscriptions.recommended_url() for _ in range(3)]
+    for url in urls:
+        await world.subscriptions.register(world.account_id, url, ["message"])
+        world.clock.step(HOUR * 2)
+        await world.subscriptions.run_once()
+    assert [await world.opens(url) for url in urls] == [True] * 3
+    await first_delivery(world)
+    await world.subscriptions.run_once()
+    world.clock.step(RETIRED_FOR)
+    assert [await world.opens(url) for url in urls] == [False, False, True]
+
+
+async def checks(world: World, *, minutes: int) -> None:
+    """As time goes by: the loop of checks takes a turn each half minute."""
+    for _ in range(minutes * 2):
+        world.clock.step(MINUTE // 2)
+        await world.subscriptions.run_once()
+
+
+@pytest.mark.parametrize("host", ["crm.example.com", ""])
+async def test_a_lost_subscription_is_repaired_within_five_minutes_where_that_is_allowed(
+    world: World, host: str
+) -> None:
+    url = world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, url, ["message"])
+    await world.subscriptions.allow_self_repair(world.account_id, True)
+    await checks(world, minutes=11)
+
+    def lose() -> None:
+        if host:
+            world.avito.steal_subscription(world.shop, FOREIGN)
+        else:
+            world.shop.subscription = None
+
+    lose()
+    await checks(world, minutes=5)
+    assert world.shop.subscription == url
+    assert (await world.subscriptions.get(world.account_id)).subscription == SubscriptionState.ACTIVE
+    repaired, lost, *_ = await world.accounts.timeline(world.account_id)
+    assert (repaired.kind, repaired.detail) == (TimelineKind.REPAIRED, host)
+    assert (lost.kind, lost.detail) == (TimelineKind.STOLEN if host else TimelineKind.UNSUBSCRIBED, host)
+    assert world.called("postWebhookUnsubscribe") == 0
+
+    await world.subscriptions.allow_self_repair(world.account_id, False)
+    lose()
+    await checks(world, minutes=30)
+    assert world.shop.subscription != url
+
+
+async def test_against_a_service_that_fights_back_self_repair_rests_and_tells(world: World) -> None:
+    url = world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, url, ["message"], skip_probe=True)
+    await world.subscriptions.allow_self_repair(world.account_id, True)
+    before = world.called("postWebhookV3")
+    for _ in range(50):
+        world.avito.steal_subscription(world.shop, FOREIGN)
+        await checks(world, minutes=1)
+    assert world.called("postWebhookV3") - before == REPAIRS_AN_HOUR
+    await world.alerts.run_once()
+    opened = {alert.kind: alert.detail for alert in await world.alerts.list_open()}
+    assert opened == {
+        AlertKind.REPAIR_RESTS: "crm.example.com",
+        AlertKind.SUBSCRIPTION_STOLEN: "crm.example.com",
+    }
+    await checks(world, minutes=70)  # it has rested, and nobody fights any more
+    await world.alerts.run_once()
+    assert await world.alerts.list_open() == []
+    assert not world.shop.stolen
+
+
+async def test_the_timeline_tells_changes_of_the_subscription_once(world: World) -> None:
+    url = world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, url, ["message"])
+    world.avito.steal_subscription(world.shop, FOREIGN)
+    for status in (200, 500, 200):
+        world.avito.fault("getSubscriptions", status=status) if status != 200 else None
+        await world.subscriptions.check(world.account_id)
+    world.shop.subscription, world.shop.stolen = url, False
+    await world.subscriptions.check(world.account_id)
+    await world.subscriptions.check(world.account_id)
+    kinds = [entry.kind for entry in reversed(await world.accounts.timeline(world.account_id))]
+    assert kinds == [TimelineKind.REGISTERED, TimelineKind.STOLEN, TimelineKind.SUBSCRIBED]
 
 
 async def test_removing_unsubscribes_and_the_secret_opens_three_days_more(world: World) -> None:
@@ -258,7 +379,7 @@ async def test_a_new_spool_learns_the_secrets_from_the_database(world: World) ->
     await world.subscriptions.register(world.account_id, url, ["message"])
     digest = hash_of(token_of(url) or "")
     world.spool.drop_token(digest)
-    await world.subscriptions.restore_tokens()
+    await world.subscriptions.secrets.restore()
     assert world.spool.find_token(digest) is not None
 
 

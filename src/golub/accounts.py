@@ -8,18 +8,29 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import selectinload
 
 from golub.avito.client import Avito
 from golub.clock import Clock
 from golub.errors import GolubError, Invalid, NotFound
-from golub.model import Account, AccountState, Chat, Message, OutgoingMessage, OutgoingState
+from golub.model import (
+    Account,
+    AccountState,
+    Chat,
+    Message,
+    OutgoingMessage,
+    OutgoingState,
+    TimelineEntry,
+    TimelineKind,
+    Webhook,
+)
 from golub.store import Store
 from golub.vault import Vault
 
 COLOURS = ("#7c5cff", "#0a84ff", "#00a3a3", "#2f9e44", "#f08c00", "#e8590c", "#e64980", "#868e96")
 NAME_LIMIT = 80
+TIMELINE_LIMIT = 60
 KEY_LIMIT = 200  # characters; Avito's own have 20 and 40
 
 
@@ -38,6 +49,7 @@ class Holdings:
     chats: int
     messages: int
     waiting: int  # outgoing messages that are not finished
+    unread_history: int = 0  # chats whose history is still to be read
 
 
 class Accounts:
@@ -47,10 +59,15 @@ class Accounts:
         self._vault = vault
         self._clock = clock
 
-    async def connect(self, client_id: str, client_secret: str) -> Connected:
-        """Raises `Invalid`, and what `Avito.check_keys` raises: `WrongKeys`, `NoAccess`, `Unavailable`."""
+    async def connect(self, client_id: str, client_secret: str, *, only: int | None = None) -> Connected:
+        """`only`: the account whose keys these must be. Raises `Invalid`, and what `Avito.check_keys` raises:
+        `WrongKeys`, `NoAccess`, `Unavailable`."""
         client_id, client_secret = _key(client_id, "client_id"), _key(client_secret, "client_secret")
         profile = await self._avito.check_keys(client_id, client_secret)
+        if only is not None and (await self.get(only)).user_id != profile.user_id:
+            raise Invalid(
+                "These keys belong to another shop, {shop}. Nothing was changed.", field="", shop=profile.name
+            )
         now, sealed = self._clock(), self._vault.seal(client_secret)
         async with self._store.write() as session:
             account = await session.scalar(select(Account).where(Account.user_id == profile.user_id))
@@ -70,6 +87,8 @@ class Accounts:
             account.state, account.state_detail, account.state_at = AccountState.WORKING, "", now
             account.sweep_due_at = 0
             await session.flush()
+            told = TimelineKind.NEW_KEYS if renewed else TimelineKind.CONNECTED
+            session.add(TimelineEntry(account_id=account.id, kind=told, at=now))
         with suppress(GolubError):  # keys are free; only the messenger tells if it is paid for
             await self._avito.subscriptions(account.id)
         return Connected(await self.get(account.id), renewed)
@@ -100,7 +119,51 @@ class Accounts:
                     OutgoingMessage.account_id == account_id, OutgoingMessage.state.in_(open_states)
                 )
             )
-        return Holdings(chats or 0, messages or 0, waiting or 0)
+            unread_history = await session.scalar(
+                select(func.count()).where(
+                    Chat.account_id == account_id, Chat.fetch_due_at.is_not(None), Chat.fetch_quietly
+                )
+            )
+        return Holdings(chats or 0, messages or 0, waiting or 0, unread_history or 0)
+
+    async def timeline(self, account_id: int, limit: int = TIMELINE_LIMIT) -> Sequence[TimelineEntry]:
+        """What happened to the account, newest first."""
+        async with self._store.read() as session:
+            found = await session.scalars(
+                select(TimelineEntry)
+                .where(TimelineEntry.account_id == account_id)
+                .order_by(TimelineEntry.at.desc(), TimelineEntry.id.desc())
+                .limit(limit)
+            )
+            return found.all()
+
+    async def pause(self, account_id: int) -> None:
+        """Avito gets no request of ours for it any more; webhooks are still received and kept. Raises `NotFound`."""
+        now = self._clock()
+        await self._change(account_id, TimelineKind.PAUSED, Account.paused_at.is_(None), paused_at=now)
+
+    async def resume(self, account_id: int) -> None:
+        """What was written meanwhile is swept at once, and the subscription looked at. Raises `NotFound`."""
+        await self._change(
+            account_id, TimelineKind.RESUMED, Account.paused_at.is_not(None), paused_at=None, sweep_due_at=0
+        )
+        async with self._store.write() as session:
+            await session.execute(update(Webhook).where(Webhook.account_id == account_id).values(check_due_at=0))
+
+    async def _change(
+        self, account_id: int, kind: TimelineKind, only: ColumnElement[bool], **values: int | None
+    ) -> None:
+        await self.get(account_id)
+        async with self._store.write() as session:
+            changed = await session.scalar(
+                update(Account)
+                .where(Account.id == account_id, only)
+                .values(**values)
+                .returning(Account.id)
+                .execution_options(synchronize_session=False)
+            )
+            if changed is not None:
+                session.add(TimelineEntry(account_id=account_id, kind=kind, at=self._clock()))
 
     async def rename(self, account_id: int, name: str, colour: str) -> None:
         """Only for the eyes of this team; Avito's own name stays. Raises `Invalid`, `NotFound`."""

@@ -26,8 +26,10 @@ from golub.live import Live
 from golub.model import Mark, Operator, Role
 from golub.operators import Operators
 from golub.outbox import Outbox
+from golub.relay import Relays
 from golub.server import Server
 from golub.settings import Settings
+from golub.silence import Silence
 from golub.spool import Received, Spool
 from golub.store import Store
 from golub.subscription import Subscriptions
@@ -67,8 +69,11 @@ class Golub:
         store = Store(settings.effective_database_url)
         live = Live()
         applier = Applier(spool, store, live, clock)
-        applier.on_received, applier.on_failed = _log_received, _log_failed
+        relays = Relays(store, vault, settings, clock)
+        applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
         avito = Avito(settings, store, vault, clock, transport)
+        backfill = Backfill(store, avito, applier, settings, clock)
+        self.silence = Silence(store, clock, backfill.nudge)
         self.parts = Parts(
             settings=settings,
             clock=clock,
@@ -80,10 +85,11 @@ class Golub:
             live=live,
             avito=avito,
             outbox=Outbox(store, avito, applier, live, clock),
-            backfill=Backfill(store, avito, applier, settings, clock),
+            backfill=backfill,
             operators=Operators(store, clock),
             accounts=Accounts(store, avito, vault, clock),
             subscriptions=Subscriptions(store, avito, spool, vault, settings, clock),
+            relays=relays,
             alerts=Alerts(store, settings, clock, spool),
             media=Media(settings, clock, transport),
         )
@@ -178,7 +184,7 @@ class Golub:
         parts.applier.start()
         loops = [
             tasks.create_task(_keep(type(part).__name__, part.run))
-            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.alerts, parts.operators)
+            for part in (parts.outbox, parts.backfill, parts.subscriptions, self.silence, parts.relays, parts.alerts, parts.operators)
         ]
         try:
             yield

@@ -68,11 +68,32 @@ def simulate(
     demo: Annotated[bool, typer.Option(help="Start with three shops and their history.")] = True,
     pace: Annotated[float | None, typer.Option(help="Let buyers write, a message each so many seconds.")] = None,
     retry: Annotated[list[float] | None, typer.Option(help="Repeat a failed delivery after so many seconds.")] = None,
+    chats: Annotated[int, typer.Option(min=0, max=1_000_000, help="So many more chats; 100000 start in seconds.")] = 0,
+    scenario: Annotated[list[str] | None, typer.Option(help="Play this from the start; may be given again.")] = None,
+    list_scenarios: Annotated[bool, typer.Option("--list-scenarios", help="Say what can be played, and end.")] = False,
 ) -> None:
     """An Avito of your own: its messenger API, its webhooks and its oddities. Needs nothing of Golub."""
+    from golub.simulator import SCENARIOS
     from golub.simulator.serve import run
 
-    run(host, port, log_path=log, seed=seed, demo=demo, pace=pace, retries=retry or ())
+    if list_scenarios:
+        for one in SCENARIOS.values():
+            say(f"{one.name:16} {one.says}")
+        return
+    if unknown := set(scenario or ()) - set(SCENARIOS):
+        complain(f"no such scenario: {', '.join(sorted(unknown))}; see golub simulate --list-scenarios")
+        raise SystemExit(2)
+    run(
+        host,
+        port,
+        log_path=log,
+        seed=seed,
+        demo=demo,
+        pace=pace,
+        retries=retry or (),
+        chats=chats,
+        scenarios=scenario or (),
+    )
 
 
 @cli.command()

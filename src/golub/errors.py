@@ -9,6 +9,7 @@
     │   ├── NotFound      there is no such thing, or not for this operator
     │   ├── Conflict      somebody was here first, or a confirmation is missing
     │   ├── WrongKeys     Avito does not know this client id and secret
+    │   ├── Paused        a person paused the account: we ask Avito nothing for it
     │   └── NoAccess      Avito knows us and refuses: no rights, or no paid messenger access
     └── Ambiguous         it may have happened: look before doing it again
 
@@ -16,6 +17,8 @@
 """
 
 from typing import Any
+
+NOT_PAID = "Avito's messenger access is not paid for this account."  # kept with the account; 402 at Avito
 
 
 class GolubError(Exception):
@@ -77,6 +80,11 @@ class Conflict(Rejected):
 
 class WrongKeys(Rejected):
     code = "wrong_keys"
+
+
+class Paused(Rejected):
+    status = 409
+    code = "paused"
 
 
 class NoAccess(Rejected):

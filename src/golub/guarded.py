@@ -1,4 +1,4 @@
-"""The one client for addresses that people type: the webhook's own URL when we try it, and the alert channel.
+"""The one client for addresses that people type: the webhook's own URL when we try it, the alert channel, relays.
 
 It promises that nobody can make Golub call into its own network. The host is resolved once, every address it has must
 be public, the connection goes to that very address (the name travels in SNI and Host, so certificates are checked as
@@ -9,7 +9,7 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -23,6 +23,7 @@ from golub.errors import Invalid
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
+Headers = Mapping[str, str] | Sequence[tuple[str, str]]  # a sequence may name one twice; values are latin-1
 
 URL_LIMIT = 2000
 
@@ -77,6 +78,7 @@ class Call:
     secured: bool = False  # TLS done, the certificate fits the name
     status: int | None = None
     took: int = 0  # milliseconds
+    retry_after: str = ""  # the header, as it came
 
     @property
     def succeeded(self) -> bool:
@@ -133,7 +135,7 @@ class Guarded:
         return str(parsed.copy_with(host=host, port=None))
 
     async def post(
-        self, url: str, *, content: bytes, headers: Mapping[str, str] | None = None, deadline: float = 10.0
+        self, url: str, *, content: bytes, headers: Headers = (), deadline: float = 10.0
     ) -> Call:
         """One POST, at most `deadline` seconds from name to status. Raises `Invalid` as `check_url` does."""
         target = httpx2.URL(self.check_url(url))
@@ -144,12 +146,14 @@ class Guarded:
         failure = Failure.NONE
         try:
             async with asyncio.timeout(deadline):
-                failure = await self._send(target, content, dict(headers or {}), seen)
+                failure = await self._send(target, content, _encoded(headers), seen)
         except TimeoutError:
             failure = Failure.TIMEOUT
         return Call(failure=failure, took=round((time.monotonic() - started) * 1000), **seen)
 
-    async def _send(self, url: httpx2.URL, content: bytes, headers: dict[str, str], seen: dict[str, Any]) -> Failure:
+    async def _send(
+        self, url: httpx2.URL, content: bytes, headers: list[tuple[bytes, bytes]], seen: dict[str, Any]
+    ) -> Failure:
         host = url.raw_host.decode("ascii")
         try:
             addresses = [ip_address(found) for found in await self._resolve(host, url.port or 443)]
@@ -168,7 +172,12 @@ class Guarded:
         return failure
 
     async def _send_to(
-        self, pinned: Address, url: httpx2.URL, content: bytes, headers: dict[str, str], seen: dict[str, Any]
+        self,
+        pinned: Address,
+        url: httpx2.URL,
+        content: bytes,
+        headers: list[tuple[bytes, bytes]],
+        seen: dict[str, Any],
     ) -> Failure:
         async def watch(event: str, _: Mapping[str, Any]) -> None:
             if event == "connection.connect_tcp.complete":
@@ -180,7 +189,7 @@ class Guarded:
             "POST",
             url.copy_with(host=str(pinned)),
             content=content,
-            headers={"user-agent": "Golub", **headers, "host": url.netloc.decode("ascii")},
+            headers=[(b"host", url.netloc), *headers],
             extensions={
                 "sni_hostname": url.raw_host.decode("ascii"),
                 "trace": watch,
@@ -192,6 +201,7 @@ class Guarded:
         try:
             response = await transport.handle_async_request(request)
             seen["status"] = response.status_code
+            seen["retry_after"] = response.headers.get("retry-after", "")[:100]
             await response.aclose()
         except httpx2.ConnectError:
             return Failure.TLS if seen.get("connected") else Failure.CONNECT
@@ -236,6 +246,14 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in block for block in _CLOSED_V4)
     return address in _OPEN_V6 and not any(address in block for block in _CLOSED_V6)
+
+
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """As httpx2 sends them unchanged: not folded into one another, not written in another character set."""
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    if not any(name.lower() == "user-agent" for name, _ in pairs):
+        pairs.append(("user-agent", "Golub"))
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs if name.lower() != "host"]
 
 
 def _is_this_machine(host: str) -> bool:

@@ -42,3 +42,21 @@ spool_pending_bytes = Gauge("golub_spool_pending_bytes", "Their size.", registry
 spool_oldest_seconds = Gauge(
     "golub_spool_oldest_seconds", "Age of the oldest of them: what a lost disk would cost.", registry=REGISTRY
 )
+coverage_share = Gauge(
+    "golub_coverage_share",
+    "Share of an account's messages of the last 24 h whose webhook came within 60 s of being sent (0 to 1).",
+    ["account"],
+    registry=REGISTRY,
+)
+coverage_missed = Gauge(
+    "golub_coverage_missed", "Messages of the last 24 h whose webhook did not.", ["account"], registry=REGISTRY
+)
+relay_sends = Counter(
+    "golub_relay_sends",
+    "Tries to forward a delivery to a relay, by outcome (sent, failed).",
+    ["outcome"],
+    registry=REGISTRY,
+)
+relay_waiting = Gauge(
+    "golub_relay_waiting", "Deliveries that wait to be forwarded, over all relays.", registry=REGISTRY
+)

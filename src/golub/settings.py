@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 AVITO_URL = "https://api.avito.ru"
 WEBHOOK_PATH = "/webhook/avito"
+RELAYED_HEADER = "x-golub-delivery"  # on what we forward: the delivery's id, the same over all tries
 
 Network = IPv4Network | IPv6Network
 

@@ -91,3 +91,18 @@ async def test_it_speaks_english_and_says_what_failed(page: Page, world: Simulat
     await expect(page.locator("#messages .failed")).to_contain_text("not acked: 503")
     await page.locator("#back").click()
     await expect(page.locator("#chats button").first).to_contain_text("hello")
+
+
+@pytest.mark.browser
+async def test_a_scenario_is_played_and_ended(page: Page, world: Simulator) -> None:
+    await page.locator("#scenario").select_option("unpaid")
+    await page.locator("#play button[type=submit]").click()
+    playing = page.locator("#playing button")
+    await expect(playing).to_have_text("Мессенджер не оплачен ×")
+    assert not any(shop.paid for shop in world.world.accounts.values())
+    await page.locator("#language").click()
+    await expect(playing).to_have_text("Messenger not paid for ×")
+    await playing.click()
+    await expect(playing).to_have_count(0)
+    assert all(shop.paid for shop in world.world.accounts.values())
+    assert not await page.evaluate("() => document.documentElement.scrollWidth > innerWidth")

@@ -63,6 +63,7 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
         operators=operators,
         accounts=nobody,
         subscriptions=nobody,
+        relays=nobody,
         alerts=nobody,
         media=nobody,
     )

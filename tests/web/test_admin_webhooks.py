@@ -173,7 +173,7 @@ async def test_editing_the_types_and_the_address(world: World, owner: Browser) -
     [
         (SubscriptionState.ACTIVE, "Active: Avito calls this address"),
         (SubscriptionState.MISSING, "Register again"),
-        (SubscriptionState.FOREIGN, "Give Golub its place back; crm.example.com goes silent"),
+        (SubscriptionState.FOREIGN, "Give Golub its place back"),
         (SubscriptionState.UNKNOWN, "Avito has not told us whether the subscription stands"),
     ],
 )

@@ -10,10 +10,13 @@ from typing import NamedTuple
 class AlertKind(StrEnum):
     SUBSCRIPTION_MISSING = "subscription_missing"
     SUBSCRIPTION_STOLEN = "subscription_stolen"
+    WEBHOOK_SILENT = "webhook_silent"
+    REPAIR_RESTS = "repair_rests"
     WRONG_KEYS = "wrong_keys"
     NO_ACCESS = "no_access"
     AVITO_UNREACHABLE = "avito_unreachable"
     QUARANTINE_GROWS = "quarantine_grows"
+    RELAY_FAILING = "relay_failing"
     SPOOL_STUCK = "spool_stuck"
     SPOOL_FILLS = "spool_fills"
     DATABASE_AWAY = "database_away"
@@ -36,6 +39,17 @@ _RUSSIAN = {
         "Пока Golub забирает их сам, с задержкой в несколько минут. Решите, какой сервис должен остаться.",
         "{account}: подписка снова у Golub, сообщения приходят сразу.",
     ),
+    AlertKind.WEBHOOK_SILENT: Texts(
+        "{account}: покупатели пишут, а Авито не присылает нам их сообщения, хотя подписка на месте. Пока Golub "
+        "забирает их сам, раз в минуту. Нажмите «Проверить» на странице Webhook: возможно, адрес закрыт снаружи.",
+        "{account}: Авито снова присылает сообщения сразу.",
+    ),
+    AlertKind.REPAIR_RESTS: Texts(
+        "{account}: подписку снова и снова забирает другой сервис, {detail}. Golub вернул её несколько раз за час и "
+        "пока остановился; сообщения забирает сам, с задержкой. Отключите Авито в том сервисе или решите, "
+        "кто останется.",
+        "{account}: спор о подписке окончен, Golub снова следит за ней сам.",
+    ),
     AlertKind.WRONG_KEYS: Texts(
         "{account}: Авито не принимает ключи. Входящие сообщения приходят, но ответить из Golub нельзя. "
         "Введите новые client id и secret.",
@@ -54,6 +68,11 @@ _RUSSIAN = {
         "{account}: за последний час Golub не смог разобрать доставок: {detail}. Они сохранены в карантине. "
         "Посмотрите причину в журнале.",
         "{account}: за последний час новых доставок в карантине нет.",
+    ),
+    AlertKind.RELAY_FAILING: Texts(
+        "{account}: сообщения не пересылаются на {detail}. В Golub они приходят как обычно, а пересылка ждёт, ничего не "
+        "потеряно. Проверьте ту службу, потом откройте «Пересылку» на странице Webhook.",
+        "{account}: пересылка снова работает.",
     ),
     AlertKind.SPOOL_STUCK: Texts(
         "Сообщения принимаются и сохраняются, но уже {detail} не попадают во входящие. Проверьте базу данных и место "
@@ -83,6 +102,18 @@ _ENGLISH = {
         "For now Golub fetches them itself, some minutes late. Decide which service should stay.",
         "{account}: the subscription is Golub's again, messages come at once.",
     ),
+    AlertKind.WEBHOOK_SILENT: Texts(
+        "{account}: buyers write and Avito sends us none of it, though the subscription stands. For now Golub fetches "
+        "the messages itself, every minute. Press “Check” on the page of webhooks: perhaps the address cannot be reached "
+        "from outside.",
+        "{account}: Avito sends messages at once again.",
+    ),
+    AlertKind.REPAIR_RESTS: Texts(
+        "{account}: another service, {detail}, takes the subscription again and again. Golub took it back several "
+        "times within an hour and now rests; it fetches messages itself, some minutes late. Disconnect Avito in that "
+        "service, or decide which one stays.",
+        "{account}: the quarrel about the subscription is over, Golub looks after it by itself again.",
+    ),
     AlertKind.WRONG_KEYS: Texts(
         "{account}: Avito does not accept the keys. Messages come in, but nobody can reply from Golub. "
         "Enter a new client id and secret.",
@@ -102,6 +133,11 @@ _ENGLISH = {
         "{account}: deliveries that Golub could not read in the last hour: {detail}. They are kept in quarantine. "
         "Look at the cause in the journal.",
         "{account}: nothing new in quarantine in the last hour.",
+    ),
+    AlertKind.RELAY_FAILING: Texts(
+        "{account}: messages do not reach {detail}, where they are forwarded to. In Golub they arrive as usual, and the "
+        "forwarding waits; nothing is lost. Check that service, then open “Forwarding” on the page of webhooks.",
+        "{account}: forwarding works again.",
     ),
     AlertKind.SPOOL_STUCK: Texts(
         "Messages are received and kept, but for {detail} none has got into the inbox. Check the database and the "

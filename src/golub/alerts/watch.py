@@ -23,6 +23,8 @@ from golub.model import (
     Delivery,
     DeliveryState,
     Operator,
+    Relay,
+    RelayState,
     Role,
     SubscriptionState,
     Webhook,
@@ -37,6 +39,7 @@ STUCK_AFTER = 2 * MINUTE
 AWAY_AFTER = 2 * MINUTE
 FILLED = 0.8
 QUARANTINED = 5  # in an hour, for one account
+NOT_RELAYED_FOR = 15 * MINUTE  # a receiver that restarts is nobody's trouble
 TELEGRAM = "https://api.telegram.org"
 TELEGRAM_LIMIT = 4000  # characters; sendMessage allows 4096
 LEASE = MINUTE
@@ -137,14 +140,19 @@ class Alerts:
         async with self._store.read() as session:
             accounts = (await session.scalars(select(Account))).all()
             webhooks = (await session.scalars(select(Webhook))).all()
+            relays = (await session.scalars(select(Relay).order_by(Relay.id))).all()
             quarantined = await session.execute(
                 select(Delivery.account_id, func.count())
                 .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.received_at > now - HOUR)
                 .group_by(Delivery.account_id)
             )
             in_quarantine = {account_id or 0: count for account_id, count in quarantined}
+        paused = {account.id for account in accounts if account.paused_at is not None}
+        deaf = {account.id for account in accounts if account.deaf_since is not None}
         for account in accounts:
-            if account.state == AccountState.WRONG_KEYS:
+            if account.id in paused:
+                unsure |= {(kind, account.id) for kind in AlertKind}
+            elif account.state == AccountState.WRONG_KEYS:
                 wrong[AlertKind.WRONG_KEYS, account.id] = account.state_detail
             elif account.state == AccountState.NO_ACCESS:
                 wrong[AlertKind.NO_ACCESS, account.id] = account.state_detail
@@ -155,15 +163,25 @@ class Alerts:
         for webhook in webhooks:
             missing = AlertKind.SUBSCRIPTION_MISSING, webhook.account_id
             stolen = AlertKind.SUBSCRIPTION_STOLEN, webhook.account_id
+            if webhook.account_id in paused:
+                continue
+            if (webhook.repair_rests_until or 0) > now:
+                wrong[AlertKind.REPAIR_RESTS, webhook.account_id] = webhook.foreign_host
             if webhook.subscription == SubscriptionState.MISSING:
                 wrong[missing] = ""
             elif webhook.subscription == SubscriptionState.FOREIGN:
                 wrong[stolen] = webhook.foreign_host
             elif webhook.subscription == SubscriptionState.UNKNOWN:
                 unsure |= {missing, stolen}
+            if webhook.account_id in deaf and missing not in wrong and stolen not in wrong:
+                wrong[AlertKind.WEBHOOK_SILENT, webhook.account_id] = ""
         for account_id, count in in_quarantine.items():
             if count >= QUARANTINED:
                 wrong[AlertKind.QUARANTINE_GROWS, account_id] = str(count)
+        for relay in relays:
+            failing = relay.state == RelayState.WORKING and (relay.failing_since or now) <= now - NOT_RELAYED_FOR
+            if failing or relay.state in (RelayState.STALLED, RelayState.GONE):
+                wrong.setdefault((AlertKind.RELAY_FAILING, relay.account_id), relay.host)
         oldest = self._spool.oldest_at
         if oldest is not None and oldest <= now - STUCK_AFTER:
             wrong[AlertKind.SPOOL_STUCK, 0] = _minutes(now - oldest, await self._locale())

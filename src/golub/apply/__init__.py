@@ -63,11 +63,13 @@ class Failure:
 
 
 class Applier:
-    """`on_received` and `on_failed` are called from its threads; set them before `start`."""
+    """`on_received`, `on_failed` and `on_relayed` (something is to be forwarded) are called from its threads; set them
+    before `start`."""
 
     def __init__(self, spool: Spool, store: Store, live: Live, clock: Clock = now) -> None:
         self.on_received: Callable[[list[Received]], None] = lambda _: None
         self.on_failed: Callable[[Failure], None] = lambda _: None
+        self.on_relayed: Callable[[], None] = lambda: None
         self._spool = spool
         self._store = store
         self._live = live
@@ -144,7 +146,10 @@ class Applier:
         others get `cause`. Returns the number of the former."""
 
         def change(connection: Connection) -> int:
-            return journal.confirm_waiting(connection, account_id, chat_avito_id, cause, self._clock())
+            now = self._clock()
+            count, delivered = journal.confirm_waiting(connection, account_id, chat_avito_id, cause, now)
+            fold(connection, self._store, account_id, delivered, now)  # what nobody sees: it rings no bell
+            return count
 
         return await self._asked(change)
 
@@ -232,6 +237,8 @@ class Applier:
         finally:
             self._spool.end(ids)
         self._live.ring(batch.rings)
+        if batch.relayed:
+            self.on_relayed()
         self._spool.drained(ids)
         for row, verdict in batch.outcomes:
             if verdict.state is DeliveryState.QUARANTINED:

@@ -6,14 +6,15 @@ Draining twice is harmless: a delivery's id is the journal's key, and one that i
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
-from golub.apply import journal
+from golub.apply import forward, journal
 from golub.apply.verdicts import Shop, Shops, Verdict, judge, quarantine
 from golub.clock import Millis
 from golub.fold import Observation, fold
 from golub.live import Ring
-from golub.model import DEFAULT_EVENT_TYPES, Account, Cause, Webhook
+from golub.model import DEFAULT_EVENT_TYPES, Account, Cause, Relay, RelayState, Webhook
+from golub.settings import WEBHOOK_PATH
 from golub.spool import Received
 from golub.store import Store, is_outage
 
@@ -21,11 +22,12 @@ Outcome = tuple[Received, Verdict]
 
 
 class Batch:
-    """One transaction of apply. Collects what is to be told once it is committed: `rings`, and `outcomes`."""
+    """One transaction of apply. Collects what is to be told once it is committed: `rings`, `outcomes`, `relayed`."""
 
     def __init__(self, connection: Connection, store: Store, now: Millis) -> None:
         self.rings: list[Ring] = []
         self.outcomes: list[Outcome] = []
+        self.relayed = 0
         self._connection = connection
         self._store = store
         self._now = now
@@ -36,20 +38,20 @@ class Batch:
         known = journal.known(self._connection, [one.id for one in received])
         fresh = {one.id: one for one in received if one.id not in known}
         judged = [(one, judge(one, self._shops, self._now)) for one in fresh.values()]
-        journal.record(self._connection, self._store, judged, self._now)
+        self._keep(judged)
         self._fold(judged)
 
     def apply_each(self, received: Sequence[Received]) -> None:
         """The same one by one: a row at fault is quarantined, and hurts nobody else."""
         for one in received:
-            self._guarded(one, lambda one=one: self.apply([one]), lambda verdict, one=one: self._record(one, verdict))
+            self._guarded(one, lambda one=one: self.apply([one]), lambda verdict, one=one: self._keep([(one, verdict)]))
 
     def condemn(self, received: Received, detail: str) -> None:
         """Quarantines a delivery at which the process died, without another look at its bytes."""
         if journal.known(self._connection, [received.id]):
             return
         verdict = quarantine(received, self._shops, Cause.CRASHED, detail)
-        self._record(received, verdict)
+        self._keep([(received, verdict)])
         self.outcomes.append((received, verdict))
 
     def apply_again(self, received: Sequence[Received]) -> None:
@@ -79,8 +81,9 @@ class Batch:
             refuse(verdict)
             self.outcomes.append((received, verdict))
 
-    def _record(self, received: Received, verdict: Verdict) -> None:
-        journal.record(self._connection, self._store, [(received, verdict)], self._now)
+    def _keep(self, judged: Sequence[Outcome]) -> None:
+        journal.record(self._connection, self._store, judged, self._now)
+        self.relayed += forward.enqueue(self._connection, self._store, judged, self._shops, self._now)
 
     def _fold(self, judged: Sequence[Outcome]) -> None:
         by_account: defaultdict[int, list[Observation]] = defaultdict(list)
@@ -95,9 +98,20 @@ class Batch:
 def _load_shops(connection: Connection) -> Shops:
     """Few rows, and read for every batch: a choice made in the panel counts at once, on every node."""
     rows = connection.execute(
-        select(Account.id, Account.user_id, Webhook.types).outerjoin(Webhook, Webhook.account_id == Account.id)
+        select(
+            Account.id,
+            Account.user_id,
+            Webhook.types,
+            Webhook.url,
+            exists().where(Relay.account_id == Account.id, Relay.state != RelayState.GONE),
+        ).outerjoin(Webhook, Webhook.account_id == Account.id)
     )
-    return Shops([Shop(key, user_id, tuple(types or DEFAULT_EVENT_TYPES)) for key, user_id, types in rows])
+    return Shops(
+        [
+            Shop(key, user_id, tuple(types or DEFAULT_EVENT_TYPES), relayed, (url or "").endswith(WEBHOOK_PATH))
+            for key, user_id, types, url, relayed in rows
+        ]
+    )
 
 
 def _reason(error: Exception) -> str:

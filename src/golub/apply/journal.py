@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, bindparam, select, update
 from golub.apply.verdicts import Verdict
 from golub.avito import wire_json
 from golub.clock import Millis
+from golub.fold import Delivered
 from golub.model import Cause, Chat, Delivery, DeliveryState, Message
 from golub.spool import Received
 from golub.store import Store
@@ -79,11 +80,13 @@ def read(connection: Connection, ids: Collection[bytes]) -> list[Received]:
     return sorted(found, key=lambda one: (one.received_at, one.id))
 
 
-def confirm_waiting(connection: Connection, account_id: int, chat_avito_id: str, cause: Cause, now: Millis) -> int:
+def confirm_waiting(
+    connection: Connection, account_id: int, chat_avito_id: str, cause: Cause, now: Millis
+) -> tuple[int, list[Delivered]]:
     """Hints about this chat that the API has meanwhile borne out become applied; the others get `cause`.
 
-    Returns how many were borne out. A message counts as known when a page of the API had it, a chat event when the
-    API told of the chat.
+    Returns how many were borne out, and which messages they had told of. A message counts as known when a page of the
+    API had it, a chat event when the API told of the chat.
     """
     hint = (
         _deliveries.c.account_id == account_id,
@@ -102,9 +105,10 @@ def confirm_waiting(connection: Connection, account_id: int, chat_avito_id: str,
             | ((_deliveries.c.event_type == "chat") & fetched),
         )
         .values(state=DeliveryState.APPLIED.value, cause=Cause.NONE.value, applied_at=now, due_at=None)
-    )
+        .returning(_deliveries.c.event_type, _deliveries.c.message_avito_id, _deliveries.c.received_at)
+    ).all()
     connection.execute(update(_deliveries).where(*hint).values(cause=cause.value, due_at=None))
-    return done.rowcount
+    return len(done), [Delivered(chat_avito_id, message, at) for kind, message, at in done if kind == "message"]
 
 
 def _row(received: Received, verdict: Verdict, now: Millis) -> Row:

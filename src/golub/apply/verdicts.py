@@ -15,6 +15,8 @@ class Shop:
     account_id: int
     user_id: int
     types: tuple[str, ...] = DEFAULT_EVENT_TYPES  # chosen in the panel: our own filter
+    relayed: bool = False  # it has relays
+    bare: bool = False  # Avito calls the bare path for it
 
 
 class Shops:

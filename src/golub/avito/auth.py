@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from golub.avito.errors import Down
 from golub.clock import MINUTE, SECOND, Clock, Millis
-from golub.errors import NotFound, WrongKeys
+from golub.errors import NotFound, Paused, WrongKeys
 from golub.model import Account
 from golub.store import Store
 from golub.vault import Vault
@@ -100,6 +100,8 @@ class Tokens:
             account = await session.scalar(select(Account).where(Account.id == account_id))
         if account is None:
             raise NotFound("This account is no longer connected.")
+        if account.paused_at is not None:  # here, because nothing reaches Avito for an account without its token
+            raise Paused("This account is paused: Golub asks Avito nothing for it. Resume it on the page of accounts.")
         return account
 
     def _ended(self, account_id: int, task: asyncio.Task[Access]) -> None:

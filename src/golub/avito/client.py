@@ -26,7 +26,7 @@ from golub.avito.errors import Down, Expired, decode, reason, refusal
 from golub.avito.pace import Lane, Pace
 from golub.clock import Clock
 from golub.errors import Ambiguous, GolubError, NoAccess, NotFound, Rejected, Unavailable, WrongKeys
-from golub.model import Account, AccountState
+from golub.model import Account, AccountState, TimelineEntry, TimelineKind
 from golub.settings import Settings
 from golub.store import Store
 from golub.vault import Vault
@@ -104,6 +104,10 @@ class Avito:
     def failures(self, account_id: int) -> int:
         """How often in a row Avito has failed for this account; for the doctor."""
         return self._pace.failures(account_id)
+
+    def used(self, account_id: int) -> int:
+        """Requests for this account in the last minute, by this process."""
+        return self._pace.used(account_id)
 
     async def chats(
         self,
@@ -312,16 +316,22 @@ class Avito:
             return
         if access and (access.state, access.state_detail) == (state, detail):
             return
+        now = self._clock()
         try:
             async with self._store.write() as session:
-                await session.execute(
+                changed = await session.scalar(
                     update(Account)
                     .where(
                         Account.id == account_id,
                         or_(Account.state != state, Account.state_detail != detail),
                     )
-                    .values(state=state, state_detail=detail, state_at=self._clock())
+                    .values(state=state, state_detail=detail, state_at=now)
+                    .returning(Account.id)
+                    .execution_options(synchronize_session=False)
                 )
+                if changed is not None:
+                    kind = TimelineKind(f"api_{state}")
+                    session.add(TimelineEntry(account_id=account_id, kind=kind, at=now, detail=detail))
         except Unavailable:
             log.warning("the account's state could not be kept", account=account_id, state=state)
         else:

@@ -102,6 +102,12 @@ class Pace:
         """How often in a row Avito has failed for this account."""
         return self._accounts[account_id].failures
 
+    def used(self, account_id: int) -> int:
+        """Requests of the last minute, by this process."""
+        account = self._accounts[account_id]
+        since = _now() - self._window
+        return account.under_way + sum(at > since for at in account.answered)
+
     def told(self, account_id: int, limit: str | None, remaining: str | None) -> None:
         """Takes Avito's own figures from its headers; they can only make us slower, and nonsense is ignored.
 

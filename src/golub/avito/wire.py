@@ -177,6 +177,7 @@ def _event(envelope: Json, received_at: Millis, account_user_id: int | None, fla
             source=WEBHOOK,
             quiet=False,
             flags=flags,
+            delivered_at=received_at,
         )
     elif kind == "chat":
         seen = chat_from(
@@ -232,6 +233,7 @@ def _message(
     source: int,
     quiet: bool,
     flags: set[str],
+    delivered_at: Millis | None = None,
 ) -> MessageSeen:
     content = _content(value, flags)
     told_type = text_or_empty(value.get("type"))[:64]
@@ -268,6 +270,7 @@ def _message(
         read=bool(read),
         chat_type=text_or_empty(value.get("chat_type"))[:16],
         item_id=optional_number(value.get("item_id"), "item_id", flags),
+        delivered_at=delivered_at,
         flags=tuple(sorted(flags)),
     )
 

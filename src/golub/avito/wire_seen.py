@@ -38,6 +38,7 @@ class MessageSeen:
     read: bool = False  # the other side has read it: the buyer for ours, we (wherever) for the buyer's
     chat_type: str = ""
     item_id: int | None = None
+    delivered_at: Millis | None = None  # when our door took it, where a webhook brought it
     flags: tuple[str, ...] = ()
 
     @cached_property

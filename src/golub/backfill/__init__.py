@@ -22,7 +22,7 @@ from golub.backfill.chats import Known, Reader
 from golub.backfill.hints import CLOSED, Hints
 from golub.backfill.listing import Listing
 from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
-from golub.errors import GolubError, NoAccess, Paced, Rejected, Unavailable, WrongKeys
+from golub.errors import GolubError, NoAccess, Paced, Paused, Rejected, Unavailable, WrongKeys
 from golub.fold import FetchDue, FetchFailed, ReadSent
 from golub.model import Account, Chat
 from golub.runner import Loop
@@ -38,7 +38,10 @@ HINTS_AT_ONCE = 4
 ACCOUNTS_AT_ONCE = 8
 OF_ONE_ACCOUNT = 4
 CLOSED_PAUSE = MINUTE  # at least, between two looks at an account that Avito refuses
+DEAF_PERIOD = MINUTE  # between two sweeps while webhooks fail to come
 FAILED_PAUSE = MINUTE  # the first pause of a chat that Avito refuses; it doubles up to a day
+
+_RUNNING = Account.paused_at.is_(None)
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +62,7 @@ class Backfill:
         self._busy: Counter[str] = Counter()  # by kind of work
         self._chats_of: Counter[int] = Counter()  # being read, by account
         self._paused: dict[int, Millis] = {}  # accounts that Avito asked us to leave alone
+        self._swept: dict[int, set[str]] = {}  # chats that the last sweep of an account found, and that are to be read
         self._read: set[int] = set()  # chats of which Avito is to hear that they were read
 
     def nudge(self) -> None:
@@ -134,11 +138,13 @@ class Backfill:
     async def _claim_accounts(self, now: Millis) -> list[int]:
         places = ACCOUNTS_AT_ONCE - self._busy["list"]
         async with self._store.read() as session:
-            first = await session.scalar(select(func.min(Account.sweep_due_at)))
+            first = await session.scalar(select(func.min(Account.sweep_due_at)).where(_RUNNING))
         if places <= 0 or first is None or first > now:
             return []
         async with self._store.write() as session:
-            return await self._store.claim(session, Account.sweep_due_at, now=now, lease=LEASE, limit=places)
+            return await self._store.claim(
+                session, Account.sweep_due_at, now=now, lease=LEASE, limit=places, only=(_RUNNING,)
+            )
 
     async def _claim_chats(self, now: Millis, *, quietly: bool) -> list[int]:
         limit = HISTORY_AT_ONCE - self._busy["history"] if quietly else CHATS_AT_ONCE - self._busy["chat"]
@@ -146,7 +152,7 @@ class Backfill:
             return []
         self._paused = {account_id: until for account_id, until in self._paused.items() if now < until < now + DAY}
         full = {account_id for account_id, count in self._chats_of.items() if count >= OF_ONE_ACCOUNT}
-        closed = select(Account.id).where(Account.state.in_(CLOSED))
+        closed = select(Account.id).where(Account.state.in_(CLOSED) | ~_RUNNING)
         only = (
             Chat.fetch_quietly.is_(quietly),
             Chat.account_id.not_in(full | self._paused.keys()),
@@ -167,14 +173,19 @@ class Backfill:
             account = await session.get(Account, account_id)
         if account is None:
             return
-        pause = self._sweep_period
-        swept_at = account.swept_at
+        pause = min(self._sweep_period, DEAF_PERIOD) if account.deaf_since else self._sweep_period
+        values: dict[str, int] = {}
         try:
             if account.backfill_offset is not None:
                 await self._listing.bring_in(account)
-            changed = await self._listing.sweep(account)
-            swept_at = self._clock()
-            log.info("swept", account=account_id, changed=changed)
+            swept = await self._listing.sweep(account)
+            values = {
+                "swept_at": self._clock(),
+                "sweep_changed": len(swept.changed),
+                "sweep_requests": swept.requests,
+            }
+            self._swept[account_id] = set(swept.changed)
+            log.info("swept", account=account_id, changed=len(swept.changed))
         except (WrongKeys, NoAccess):
             pause = max(pause, CLOSED_PAUSE)
         except (Down, Paced) as error:
@@ -182,10 +193,12 @@ class Backfill:
         except Rejected as error:
             log.warning("Avito refuses its list of chats", account=account_id, error=str(error))
         async with self._store.write() as session:
+            if values:
+                await session.execute(update(Account).where(Account.id == account_id).values(values))
             await session.execute(
                 update(Account)
                 .where(Account.id == account_id, Account.sweep_due_at == lease)  # unless it was made due meanwhile
-                .values(sweep_due_at=self._clock() + pause, swept_at=swept_at)
+                .values(sweep_due_at=self._clock() + pause)
             )
 
     async def _read_chat(self, chat_id: int) -> None:
@@ -196,11 +209,25 @@ class Backfill:
             return
         self._chats_of[account.id] += 1
         try:
-            await self._reader.read(account, Known.of(chat), lane=Lane.BULK if chat.fetch_quietly else Lane.PROMPT)
+            lane = Lane.BULK if chat.fetch_quietly else Lane.PROMPT
+            requests = await self._reader.read(account, Known.of(chat), lane=lane)
+            await self._count(account.id, chat.avito_id, requests)
         except (Down, Paced, Rejected) as error:
             await self._put_off(account, chat, error)
         finally:
             self._chats_of[account.id] -= 1
+
+    async def _count(self, account_id: int, chat_avito_id: str, requests: int) -> None:
+        """What reading a chat cost belongs to the sweep that found it. (Another process's reading is not counted.)"""
+        found = self._swept.get(account_id, set())
+        if chat_avito_id in found:
+            found.discard(chat_avito_id)
+            async with self._store.write() as session:
+                await session.execute(
+                    update(Account)
+                    .where(Account.id == account_id)
+                    .values(sweep_requests=Account.sweep_requests + requests)
+                )
 
     async def _put_off(self, account: Account, chat: Chat, error: GolubError) -> None:
         """A fault of Avito, or of the account, pauses the account; a refused chat pauses itself alone."""
@@ -208,7 +235,7 @@ class Backfill:
         if isinstance(error, Down | Paced):
             self._paused[account.id] = now + max(int(error.retry_after * SECOND), SECOND)
             observation = FetchDue(chat.avito_id, self._paused[account.id], quietly=chat.fetch_quietly)
-        elif isinstance(error, WrongKeys) or error.code == "not_paid":
+        elif isinstance(error, WrongKeys | Paused) or error.code == "not_paid":
             observation = FetchDue(chat.avito_id, now + CLOSED_PAUSE, quietly=chat.fetch_quietly)
         else:
             pause = min(DAY, FAILED_PAUSE << min(chat.fetch_attempts, 16))

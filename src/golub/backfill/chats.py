@@ -40,19 +40,22 @@ class Reader:
         self._applier = applier
         self._clock = clock
 
-    async def read(self, account: Account, known: Known, *, lane: Lane) -> None:
-        """Facts first, so that a name appears at once; in bulk the list has just told them. Raises what `Avito` does.
+    async def read(self, account: Account, known: Known, *, lane: Lane) -> int:
+        """Facts first, so that a name appears at once; in bulk the list has just told them. Returns the number of
+        requests. Raises what `Avito` does.
 
         Messages of the time before the account was connected are history: quiet.
         """
         facts: ChatSeen | None = None
         if lane is not Lane.BULK or not known.facts_at:
             facts = await self._read_facts(account, known.avito_id, lane)
+        requests = 1 if facts else 0
         asked_at = self._clock()
         ids: set[str] = set()
         offset = newest = 0
         while True:
             page = await self._avito.messages(account.id, known.avito_id, offset=offset, lane=lane)
+            requests += 1
             seen, unreadable = read_messages(page, account.user_id, known.avito_id, asked_at)
             new = [one for one in seen if one.avito_id not in ids]
             ids |= {one.avito_id for one in new}
@@ -69,13 +72,14 @@ class Reader:
                 continue
             if not ids and facts is None:
                 facts = await self._read_facts(account, known.avito_id, lane)
+                requests += 1
             verified_to = 0
             if newest or (facts and not facts.last_message):  # an empty page is no proof that there is nothing
                 updated_at = facts.updated_at if facts else known.updated_at
                 verified_to = min(max(updated_at, newest), asked_at - SETTLED)
             fetched = Fetched(known.avito_id, at=asked_at, verified_to=verified_to, lease=known.lease)
             await self._applier.submit(account.id, [*told, fetched])
-            return
+            return requests
 
     async def _read_facts(self, account: Account, chat_avito_id: str, lane: Lane) -> ChatSeen:
         asked_at = self._clock()

@@ -14,7 +14,7 @@ from golub.avito.errors import Down
 from golub.avito.pace import Lane
 from golub.backfill.chats import Known, Reader
 from golub.clock import MINUTE, SECOND, Clock, Millis
-from golub.errors import NoAccess, Paced, Rejected, WrongKeys
+from golub.errors import NoAccess, Paced, Paused, Rejected, WrongKeys
 from golub.model import Account, AccountState, Cause, Chat, Delivery, DeliveryState
 from golub.store import Store
 
@@ -88,7 +88,7 @@ class Hints:
             )
         if account is None:
             return
-        if account.state in CLOSED:
+        if account.state in CLOSED or account.paused_at is not None:
             await self._put_off(group, Cause.NO_API, NO_API_PAUSE)
             return
         try:
@@ -96,7 +96,7 @@ class Hints:
         except (Down, Paced) as error:
             await self._put_off(group, Cause.UNCONFIRMED, max(int(error.retry_after * SECOND), 5 * SECOND))
             return
-        except (WrongKeys, NoAccess):
+        except (WrongKeys, NoAccess, Paused):
             await self._put_off(group, Cause.NO_API, NO_API_PAUSE)
             return
         except Rejected:

@@ -5,6 +5,7 @@ changed, not by how much there is.
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
@@ -16,6 +17,14 @@ from golub.clock import Clock, Millis
 from golub.fold import FetchDue, Observation
 from golub.model import Account, Chat
 from golub.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The chats that had changed, by Avito's names, and how many pages of the list it took to know."""
+
+    changed: frozenset[str]
+    requests: int
 
 
 class Listing:
@@ -37,12 +46,14 @@ class Listing:
             await self._keep(account.id, offset + PAGE_LIMIT, 0)
         await self._keep(account.id, None, self._clock())
 
-    async def sweep(self, account: Account) -> int:
-        """Makes the chats due that changed since they were read, and returns their number. It stops at the first
+    async def sweep(self, account: Account) -> Swept:
+        """Makes the chats due that changed since they were read, and says which. It stops at the first
         page without any. All are marked in one transaction, oldest first: a walk that was cut short marks none, or
         the pages that it never saw would look as if they were known."""
         found: list[ChatSeen] = []
+        requests = 0
         async for _, seen in self._pages(account, 0, Lane.PROMPT):
+            requests += 1
             changed = await self._changed(account.id, seen)
             if not changed:
                 break
@@ -53,7 +64,7 @@ class Listing:
             told += [chat, FetchDue(chat.chat_avito_id, started - len(found) + place)]
         if told:
             await self._applier.submit(account.id, told)
-        return len(found)
+        return Swept(frozenset(chat.chat_avito_id for chat in found), max(requests, 1))
 
     async def _pages(self, account: Account, offset: int, lane: Lane) -> AsyncGenerator[tuple[int, Sequence[ChatSeen]]]:
         """Pages with their offsets. Ends with the list, at the cap, or where a page has nothing new."""

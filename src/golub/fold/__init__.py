@@ -19,16 +19,17 @@ from golub.fold.merge import (
     Row,
     merge_chat,
     merge_chat_of_message,
+    merge_delivered,
     merge_message,
     merge_name,
     merge_status,
     new_message,
 )
-from golub.fold.observations import FetchDue, Fetched, FetchFailed, MarkRead, Observation, ReadSent
+from golub.fold.observations import Delivered, FetchDue, Fetched, FetchFailed, MarkRead, Observation, ReadSent
 from golub.live import Ring
 from golub.store import Store
 
-__all__ = ["FetchDue", "FetchFailed", "Fetched", "MarkRead", "Observation", "ReadSent", "fold"]
+__all__ = ["Delivered", "FetchDue", "FetchFailed", "Fetched", "MarkRead", "Observation", "ReadSent", "fold"]
 
 
 def fold(
@@ -43,7 +44,9 @@ def fold(
     locked, new = rows.lock_chats(connection, store, account_id, names, ids)
     chats = {name: _Touched(row, dict(row), name in new) for name, row in locked.items()}
 
-    _fold_messages(connection, account_id, chats, [one for one in told if isinstance(one, MessageSeen)], now)
+    messages = [one for one in told if isinstance(one, MessageSeen)]
+    delivered = [one for one in told if isinstance(one, Delivered)]
+    _fold_messages(connection, account_id, chats, messages, delivered, now)
     by_id = {touched.row["id"]: touched for touched in chats.values()}
     for one in told:
         if isinstance(one, UserSeen):
@@ -54,7 +57,7 @@ def fold(
         elif isinstance(one, ReadSent):
             if touched := by_id.get(one.chat_id):
                 touched.row["read_sent_at"] = max(touched.row["read_sent_at"], one.at)
-        elif not isinstance(one, MessageSeen):
+        elif not isinstance(one, MessageSeen | Delivered):
             _fold_fact(one, chats[one.chat_avito_id].row, now)
     return _settle(connection, account_id, list(chats.values()), now)
 
@@ -71,9 +74,15 @@ class _Touched:
 
 
 def _fold_messages(
-    connection: Connection, account_id: int, chats: dict[str, _Touched], told: Sequence[MessageSeen], now: Millis
+    connection: Connection,
+    account_id: int,
+    chats: dict[str, _Touched],
+    told: Sequence[MessageSeen],
+    delivered: Sequence[Delivered],
+    now: Millis,
 ) -> None:
     keys = {(chats[one.chat_avito_id].row["id"], one.avito_id) for one in told}
+    keys |= {(chats[one.chat_avito_id].row["id"], one.message_avito_id) for one in delivered}
     known = rows.find_messages(connection, keys)
     before = {key: dict(row) for key, row in known.items()}
     owners = {touched.row["id"]: touched for touched in chats.values()}
@@ -85,6 +94,9 @@ def _fold_messages(
             merge_message(known[key], one)
         else:
             known[key] = new_message(one, account_id, chat["id"], now)
+    for one in delivered:
+        if row := known.get((chats[one.chat_avito_id].row["id"], one.message_avito_id)):
+            merge_delivered(row, one.at)
     added: list[Row] = []
     changed: list[Row] = []
     for key, row in known.items():

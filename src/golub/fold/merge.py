@@ -19,7 +19,8 @@ _KNOWS_CONTENT = 2  # see `rank_of`
 
 # Written, but nothing that anybody sees: a change here alone rings no bell.
 UNSEEN_BY_ALL = frozenset({
-    "observed_at", "source", "digest", "tombstone_at", "confirmed", "quiet", "first_source", "received_at", "version",
+    "observed_at", "source", "digest", "tombstone_at", "confirmed", "quiet", "first_source", "received_at",
+    "delivered_at", "version",
     "facts_at", "buyer_rank", "item_rank", "status_rank", "updated_at",
     "fetch_due_at", "fetch_quietly", "fetch_attempts", "fetched_at", "verified_to", "read_sent_at",
 })  # fmt: skip
@@ -40,6 +41,7 @@ def new_message(seen: MessageSeen, account_id: int, chat_id: int, now: Millis) -
         "confirmed": False,
         "first_source": seen.source,
         "received_at": now,
+        "delivered_at": None,
         "version": 0,
     }
     _take_content(row, seen)
@@ -82,11 +84,17 @@ def _grow(row: Row, seen: MessageSeen, told: int) -> None:
         row["deleted_at"] = _earlier(row["deleted_at"], row["tombstone_at"])
     row["confirmed"] = row["confirmed"] or seen.source == API
     row["quiet"] = row["quiet"] and seen.quiet
+    merge_delivered(row, seen.delivered_at)
     row["read_by_peer"] = row["read_by_peer"] or (seen.read and seen.direction is Direction.OUT)
     row["seen"] = row["seen"] or (seen.read and seen.direction is Direction.IN)
     row["unread"] = (
         row["direction"] == Direction.IN and not row["quiet"] and not row["seen"] and row["deleted_at"] is None
     )
+
+
+def merge_delivered(row: Row, at: Millis | None) -> None:
+    """The first webhook counts, in whatever order the journal is read."""
+    row["delivered_at"] = _earlier(row["delivered_at"], at)
 
 
 def merge_chat(row: Row, seen: ChatSeen) -> None:

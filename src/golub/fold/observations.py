@@ -23,6 +23,16 @@ class ReadSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """A webhook on the bare path had told of this message at that time, as the API now bears out. It changes no
+    message that is not known: whoever observes it has seen the row."""
+
+    chat_avito_id: str
+    message_avito_id: str
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class FetchDue:
     """The chat is to be fetched from the API. `quietly`: as history, without unread messages and notifications."""
 
@@ -52,4 +62,4 @@ class FetchFailed:
     retry_at: Millis | None
 
 
-Observation = MessageSeen | ChatSeen | UserSeen | MarkRead | ReadSent | FetchDue | Fetched | FetchFailed
+Observation = MessageSeen | ChatSeen | UserSeen | MarkRead | ReadSent | Delivered | FetchDue | Fetched | FetchFailed

@@ -14,10 +14,13 @@ from golub.model.accounts import (
     Webhook,
 )
 from golub.model.chats import Chat, Direction, Message, Source
+from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
 from golub.model.outgoing import OutgoingMessage, OutgoingState
+from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.table import Table
+from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import Alert, Mark
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "Alert",
     "Cause",
     "Chat",
+    "Condition",
     "Delivery",
     "DeliveryState",
     "Direction",
@@ -38,11 +42,19 @@ __all__ = [
     "OutgoingMessage",
     "OutgoingState",
     "PathToken",
+    "Relay",
+    "RelayState",
+    "RelayedDelivery",
+    "RelayedState",
     "Role",
     "Session",
     "SignInFailure",
     "Source",
+    "Standing",
     "SubscriptionState",
     "Table",
+    "TimelineEntry",
+    "TimelineKind",
     "Webhook",
+    "standing_of",
 ]

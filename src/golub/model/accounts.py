@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from golub.model.table import Key, Table
@@ -39,6 +39,15 @@ class Account(Table):
     swept_at: Mapped[int] = mapped_column(default=0)
     backfill_offset: Mapped[int | None] = mapped_column(default=0)  # next page of the chat list; None: done
     backfilled_at: Mapped[int] = mapped_column(default=0)
+    paused_at: Mapped[int | None]  # by a person: webhooks are kept, and Avito gets no request of ours
+    # What the last sweep cost, for people: requests, its reading of the chats included, and chats that had changed.
+    sweep_requests: Mapped[int] = mapped_column(default=0, server_default="0")
+    sweep_changed: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Kept by `silence`.
+    watch_due_at: Mapped[int] = mapped_column(default=0, server_default="0")
+    watched_at: Mapped[int] = mapped_column(default=0, server_default="0")  # what came in until then is accounted for
+    looked_at: Mapped[int] = mapped_column(default=0, server_default="0")  # at Avito, during a silence
+    deaf_since: Mapped[int | None]  # buyers write and no webhook comes
 
     webhook: Mapped["Webhook | None"] = relationship(back_populates="account", lazy="raise", cascade="all, delete")
 
@@ -69,6 +78,9 @@ class Webhook(Table):
     last_error_at: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[int]
     updated_at: Mapped[int]
+    rotating_since: Mapped[int | None]  # a new secret is registered; older ones open until its first delivery
+    self_repair: Mapped[bool] = mapped_column(default=False, server_default=false())
+    repair_rests_until: Mapped[int | None]  # another service fights back
 
     account: Mapped[Account] = relationship(back_populates="webhook", lazy="raise")
 

@@ -86,6 +86,7 @@ class Message(Table):
         Index("ix_messages_chat_id_created_at", "chat_id", "created_at", "id"),
         Index("ix_messages_chat_id_version", "chat_id", "version"),
         Index("ix_messages_unread", "chat_id", **where("unread")),
+        Index("ix_messages_incoming", "account_id", "created_at", **where("direction = 'in'")),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -111,6 +112,7 @@ class Message(Table):
     quiet: Mapped[bool] = mapped_column(default=False)  # history alone told us: no unread, no notification
     unread: Mapped[bool] = mapped_column(default=False)  # a buyer's message that no operator has seen
     confirmed: Mapped[bool] = mapped_column(default=False)  # the API has told us of it too
-    first_source: Mapped[int] = mapped_column(Integer, default=0)  # how it came first: coverage counts it
+    first_source: Mapped[int] = mapped_column(Integer, default=0)  # how it came first
     received_at: Mapped[int]  # when we first had it
+    delivered_at: Mapped[int | None]  # when its first webhook came, before or after the API told of it: coverage
     version: Mapped[int] = mapped_column(default=0)  # the chat's version at which this row last changed

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from golub.simulator import media, wire
 from golub.simulator.gate import Answer, Refused
-from golub.simulator.world import CHAT_TYPES, Account, Chat
+from golub.simulator.world import CHAT_TYPES, Account, Chat, Message
 
 if TYPE_CHECKING:
     from golub.simulator.simulator import Simulator
@@ -104,7 +104,7 @@ class Api:
             _bad("message.text", "must not be empty")
         if len(text) > wire.TEXT_LIMIT:
             _bad("message.text", f"must be at most {wire.TEXT_LIMIT} characters")
-        return 200, wire.sent_json(await self._sim.shop_says(chat, text))
+        return 200, self._sent(await self._sim.shop_says(chat, text))
 
     async def send_image(self, request: Request, account: Account) -> Answer:
         chat = _chat(request, account)
@@ -112,7 +112,10 @@ class Api:
         if not isinstance(image_id, str) or image_id not in self._sim.world.images:
             _bad("image_id", "unknown image")
         content = {"image": {"sizes": wire.image_sizes(image_id, self._sim.base_url)}}
-        return 200, wire.sent_json(await self._sim.shop_says(chat, "", kind="image", content=content))
+        return 200, self._sent(await self._sim.shop_says(chat, "", kind="image", content=content))
+
+    def _sent(self, message: Message) -> dict[str, Any]:
+        return wire.sent_json(message, self._sim.policy.sent_author)
 
     async def upload(self, request: Request, _account: Account) -> Answer:
         async with request.form() as form:
@@ -129,8 +132,9 @@ class Api:
 
     async def delete(self, request: Request, account: Account) -> Answer:
         chat = _chat(request, account)
-        message = self._sim.world.messages.get(request.path_params["message_id"])
-        if not message or message.chat is not chat:
+        wanted = request.path_params["message_id"]
+        message = next((message for message in chat.history if message.id == wanted), None)
+        if not message:
             raise Refused(404, wire.error(404, "message not found"))
         if not message.outgoing:
             raise Refused(403, wire.error(403, "not the author of the message"))
@@ -179,6 +183,7 @@ class Api:
         if self._sim.policy.probe and not await self._sim.deliveries.probe(url):
             _bad("url", "did not answer 200")
         account.subscription, account.stolen = url, False
+        self._sim.stage.subscribed(account)
         return 200, {"ok": True}
 
     async def unsubscribe(self, request: Request, account: Account) -> Answer:

@@ -19,6 +19,7 @@ from golub.simulator.catalogue import SHOPS
 from golub.simulator.faults import Fault
 from golub.simulator.lively import Lively
 from golub.simulator.load import Load
+from golub.simulator.scenarios import TABLE
 from golub.simulator.world import Account, Chat, Item, Message
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Control:
             ("DELETE", "/_sim/faults", self.clear_faults),
             ("GET", "/_sim/policy", self.policy),
             ("PATCH", "/_sim/policy", self.change_policy),
+            ("GET", "/_sim/scenarios", self.scenarios),
+            ("POST", "/_sim/scenario", self.play),
+            ("DELETE", "/_sim/scenario", self.end),
             ("POST", "/_sim/load", self.load),
             ("GET", "/_sim/load", self.progress),
             ("DELETE", "/_sim/load", self.stop_load),
@@ -240,6 +244,24 @@ class Control:
         """{any of the policy's keys}: retries are seconds before each further attempt, [] for none."""
         self._sim.policy.change(**body)
         return self._sim.policy.as_json()
+
+    async def scenarios(self, _request: Request, _body: dict[str, Any]) -> Any:
+        """What can be played by name, and what is being played."""
+        playing = self._sim.stage.playing
+        return {"scenarios": [{"name": s.name, "says": s.says, "playing": s.name in playing} for s in TABLE]}
+
+    async def play(self, _request: Request, body: dict[str, Any]) -> Any:
+        """{name, account?: user_id, wait?}: plays a scenario; with wait its events come once a shop has a webhook."""
+        only(body, "name", "account", "wait")
+        accounts = self._sim.world.accounts
+        account = None if body.get("account") is None else accounts.get(body["account"]) or missing("account")
+        scenario = self._sim.stage.play(str(body.get("name")), account, bool(body.get("wait")))
+        return 201, {"name": scenario.name, "says": scenario.says, "playing": True}
+
+    async def end(self, request: Request, _body: dict[str, Any]) -> Any:
+        """?name=: ends one scenario or all; what has happened stays."""
+        self._sim.end(request.query_params.get("name"))
+        return {"ok": True}
 
     async def load(self, _request: Request, body: dict[str, Any]) -> Any:
         """{rate, count | duration, chats?, account?: user_id, quiet?}: a stream of buyers' messages."""

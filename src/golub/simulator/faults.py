@@ -1,8 +1,8 @@
 """What can go wrong on purpose: a fault is one way of answering badly, armed for an operation.
 
 Faults are looked up by operation: an operationId of Avito's OpenAPI file, "token", "self", "webhook", or "*" for any
-API call. They are used in the order they were armed. Scenarios (named mixtures over time) will be built from `arm`
-and `clear` alone, so nothing else of the simulator needs to know them.
+API call. They are used in the order they were armed. Scenarios (named mixtures, `scenarios`) are built from `arm` and
+`disarm` alone, so nothing else of the simulator needs to know them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ class Fault:
 
     On an API call: wait `delay` s, then answer `status` with `body` (JSON, or text/bytes as they are), or never answer
     (`hang`). With `after` the operation is carried out first and only its answer is lost: how a sent message becomes
-    unconfirmed. A fault with a delay alone is a slow, correct answer.
+    unconfirmed. A fault with a delay alone is a slow, correct answer. `pad` makes a correct answer so many bytes
+    longer, and with `cut` the connection ends in the middle of it.
     On "webhook": a delay makes the delivery late; without one it is dropped for good and the oracle says so.
     """
 
@@ -28,6 +29,8 @@ class Fault:
     times: int | None = 1  # None: until cleared
     hang: bool = False
     after: bool = False
+    cut: bool = False
+    pad: int = 0
     share: float = 1.0  # which part of the calls is hit
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     account: int | None = None  # only this user_id
@@ -54,6 +57,10 @@ class Faults:
     def clear(self, operation: str | None = None) -> None:
         self.armed = [f for f in self.armed if operation is not None and f.operation != operation]
 
+    def disarm(self, fault: Fault) -> None:
+        """This one; one that is spent already is no mistake."""
+        self.armed = [armed for armed in self.armed if armed is not fault]
+
     def take(self, operation: str, account: int | None = None) -> Fault | None:
         """The fault that this call runs into, if any; counts the hit."""
         for fault in self.armed:
@@ -65,6 +72,6 @@ class Faults:
                 continue
             fault.hits += 1
             if fault.spent:
-                self.armed.remove(fault)
+                self.disarm(fault)
             return fault
         return None

@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from golub.simulator import wire
 from golub.simulator.faults import Fault, Faults
@@ -48,6 +50,21 @@ class Refused(Exception):
         self.status = status
         self.body = body
         self.headers = headers
+
+
+class Cut(Response):
+    """The first half of an answer; then the connection is gone.
+
+    It ends in the exception that a client sees, so that one without a socket in between sees it as well.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
+        whole = bytes(self.body)
+        headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
+        headers.append((b"content-length", str(max(len(whole), 1)).encode()))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": whole[: len(whole) // 2], "more_body": True})
+        raise httpx2.RemoteProtocolError("the simulator cut this answer")
 
 
 class Gate:
@@ -100,7 +117,8 @@ class Gate:
 
     async def _run(self, name: str, request: Request, answered: Callable[[Call], Awaitable[Response]]) -> Response:
         call = Call(name, request.method, request.url.path, self._clock(), query=request.url.query)
-        call.account = request.path_params.get("user_id")
+        owner = self._tokens.owner(request.headers.get("authorization"))
+        call.account = request.path_params.get("user_id", owner)
         self.calls.append(call)
         if len(self.calls) > KEPT_CALLS:
             del self.calls[: KEPT_CALLS // 2]
@@ -118,6 +136,8 @@ class Gate:
                 response = _response(refused.status, refused.body, refused.headers)
         if fault and fault.after:
             response = await self._suffer(fault, request) or response
+        if fault and (fault.cut or fault.pad):
+            response = _spoilt(response, fault)
         call.status = response.status_code
         return response
 
@@ -168,6 +188,13 @@ class Gate:
             raise Refused(429, wire.error(429, "Too many requests"), headers | {"retry-after": str(wait)})
         recent.append(now)
         return headers
+
+
+def _spoilt(response: Response, fault: Fault) -> Response:
+    """The same answer, longer, or cut off in the middle."""
+    body = bytes(response.body) + b" " * fault.pad
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return (Cut if fault.cut else Response)(body, response.status_code, headers)
 
 
 def _response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -18,6 +18,8 @@ class Policy:
     duplicates: int = 0  # further copies of each event
     probe: bool = False  # whether registration calls the URL and refuses one that does not answer 200; unknown
     token_seconds: int = 86_400  # POST /token
+    voice_seconds: int = 3_600  # getVoiceFiles: how long a link lives
+    sent_author: bool = False  # whether a sent text's answer names its author; the specification says no
     signature_secret: str | None = None  # None: a digest that nobody can verify, as today
     rate_limit: int | None = None  # requests a minute for each account without a limit of its own; unpublished
 
@@ -44,6 +46,8 @@ KINDS: dict[str, tuple[type, ...]] = {
     "duplicates": (int,),
     "probe": (bool,),
     "token_seconds": (int,),
+    "voice_seconds": (int,),
+    "sent_author": (bool,),
     "signature_secret": (str, type(None)),
     "rate_limit": (int, type(None)),
 }  # what may be changed while running; concurrency is read at the start

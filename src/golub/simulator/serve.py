@@ -11,11 +11,16 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import httpx2
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.loops.auto import auto_loop_factory
 
+from golub.simulator.crowd import seed_crowd
 from golub.simulator.seed import seed_demo
 from golub.simulator.simulator import Simulator
+
+WAREHOUSE = 180_000_001  # the shop that has the crowd in a world without the demo's shops
 
 
 def bind(host: str = "127.0.0.1", port: int = 0) -> tuple[socket.socket, str]:
@@ -30,7 +35,12 @@ def bind(host: str = "127.0.0.1", port: int = 0) -> tuple[socket.socket, str]:
 async def serving(sim: Simulator, bound: socket.socket) -> AsyncGenerator[None]:
     """Enters the simulator and answers on the socket, which it closes, until the block ends."""
     config = uvicorn.Config(
-        sim.app, log_level="warning", access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=3
+        _cuttable(sim.app),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=3,
     )
     server = _Server(config)
     async with sim:
@@ -54,16 +64,26 @@ def run(
     pace: float | None = None,
     base_url: str | None = None,
     retries: Sequence[float] = (),
-    chats: int = 14,
+    chats: int = 0,
+    scenarios: Sequence[str] = (),
 ) -> None:
     """Serves until SIGINT or SIGTERM. `demo` seeds three shops; `pace` keeps buyers writing, a message each so often.
 
+    `chats` are so many more, spread over the shops; `scenarios` are played from the start, and what happens in them
+    as soon as a shop has a webhook.
     `base_url` is what pictures and voices are linked by, where the outside sees another address.
     """
     bound, url = bind(host, port)
     sim = Simulator(log_path, seed=seed, base_url=base_url or url, retries=retries)
     if demo:
-        seed_demo(sim, chats)
+        seed_demo(sim)
+    if chats:
+        shops = list(sim.world.accounts.values()) or [sim.add_account(WAREHOUSE, "Большой склад")]
+        for number, shop in enumerate(shops):
+            if share := chats // len(shops) + (number < chats % len(shops)):
+                seed_crowd(sim, shop, share)
+    for name in scenarios:
+        sim.stage.play(name, wait=True)
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
         runner.run(_until_stopped(sim, bound, url, pace))
 
@@ -83,6 +103,18 @@ async def _until_stopped(sim: Simulator, bound: socket.socket, url: str, pace: f
                 flush=True,
             )
         await stop.wait()
+
+
+def _cuttable(app: ASGIApp) -> ASGIApp:
+    """An answer that was cut on purpose (`gate.Cut`) closes its connection, and is no traceback on the terminal."""
+
+    async def cuttable(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except httpx2.RemoteProtocolError:
+            return
+
+    return cuttable
 
 
 class _Server(uvicorn.Server):

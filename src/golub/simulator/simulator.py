@@ -27,6 +27,8 @@ from golub.simulator.gate import Call, Gate
 from golub.simulator.lively import Lively
 from golub.simulator.oracle import Key, OracleLog
 from golub.simulator.policy import Policy
+from golub.simulator.scenarios import Scenario
+from golub.simulator.stage import Stage
 from golub.simulator.tokens import Tokens
 from golub.simulator.world import CHAT_TYPES, DELETED_TEXT, Account, Chat, Item, Message, World
 
@@ -67,6 +69,7 @@ class Simulator:
         self.voices: dict[str, Account] = {}
         self.lively: Lively | None = None  # the one that runs
         self.on_reply: list[Callable[[Message], None]] = []  # called for every message that a shop sent
+        self.stage = Stage(self)
         self.control = Control(self)
         self.app: Starlette = application(self)
         self.log.write({"kind": "start", "at": round(clock(), 3), "seed": seed})
@@ -146,8 +149,8 @@ class Simulator:
         at = self.now() if created is None else created
         buyer_id = self.world.number() if buyer_id is None else buyer_id
         chat = Chat(self.world.chat_id(chat_type), account, buyer_id, buyer, item, chat_type, at, at)
-        self.world.chats[chat.id] = account.chats[chat.id] = chat
-        account.reordered()
+        self.world.chats[chat.id] = chat
+        account.moved(chat, at)
         return chat
 
     def buyer_says(
@@ -228,13 +231,23 @@ class Simulator:
         after: bool = False,
         share: float = 1.0,
         headers: Mapping[str, str] | None = None,
+        cut: bool = False,
+        pad: int = 0,
         account: Account | None = None,
     ) -> Fault:
         """Arms a fault; see `faults.Fault`. `after=True` on a send is the lost answer."""
         only = account.user_id if account else None
         return self.faults.arm(
-            Fault(operation, status, body, delay, times, hang, after, share, dict(headers or {}), only)
+            Fault(operation, status, body, delay, times, hang, after, cut, pad, share, dict(headers or {}), only)
         )
+
+    def play(self, name: str, account: Account | None = None) -> Scenario:
+        """Plays a scenario by name, for one shop or for all; see `scenarios`. Raises ValueError for an unknown name."""
+        return self.stage.play(name, account)
+
+    def end(self, name: str | None = None) -> None:
+        """Ends one scenario or all: the weather is as before, what has happened stays."""
+        self.stage.end(name)
 
     def expire_tokens(self, account: Account) -> None:
         """Every access token of this account is expired from now on; a new one can be had."""
@@ -250,7 +263,7 @@ class Simulator:
         return image_id
 
     def voice_link(self, voice_id: str) -> str:
-        expires = str(self.now() + wire.VOICE_SECONDS)
+        expires = str(self.now() + self.policy.voice_seconds)
         return f"{self.base_url}/voice/{voice_id}.wav?expires={expires}&sign={self._sign(voice_id, expires)}"
 
     def voice_open(self, voice_id: str, expires: str, sign: str) -> bool:

@@ -64,6 +64,11 @@ class Tokens:
             if token.account is account:
                 token.expires = float("-inf")
 
+    def owner(self, authorization: str | None) -> int | None:
+        """Whose token that is, also an expired one."""
+        token = self._access.get((authorization or "").partition(" ")[2].strip())
+        return token.account.user_id if token else None
+
     def check(self, authorization: str | None, user_id: int | None) -> Account | tuple[int, Json]:
         """The account that may go on, or the refusal. `user_id` None: any account (subscriptions name none)."""
         scheme, _, secret = (authorization or "").partition(" ")

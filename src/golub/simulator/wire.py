@@ -20,7 +20,6 @@ OFFSET_LIMIT = 1000  # … and offset 0..1000; past it 400, not an empty page
 UPLOAD_BYTES = 24 * 1024 * 1024  # uploadImages
 UPLOAD_PIXELS = 75_000_000  # uploadImages
 DELETE_SECONDS = 3600  # deleteMessage: "не позднее часа"
-VOICE_SECONDS = 3600  # getVoiceFiles: the link lives one hour
 SIZES = ("1280x960", "640x480", "140x105", "32x32")
 AVATARS = (24, 36, 48, 64, 72, 96, 128, 192, 256)
 
@@ -88,8 +87,8 @@ def message_json(message: Message) -> Json:
     return body
 
 
-def sent_json(message: Message) -> Json:
-    """The answer to a send. Only the image call returns the author."""
+def sent_json(message: Message, author: bool) -> Json:
+    """The answer to a send. By the specification only that of an image names its author."""
     body: Json = {
         "content": message.content,
         "created": message.created,
@@ -97,7 +96,7 @@ def sent_json(message: Message) -> Json:
         "id": message.id,
         "type": message.type,
     }
-    if message.type == "image":
+    if author or message.type == "image":
         body["author_id"] = message.author_id
     return body
 

@@ -1,11 +1,13 @@
 """The things Avito knows: accounts, chats, messages, items.
 
 Plain records and their small rules, all in memory. `wire` says how they look to a client, `api` and `delivery`
-are what happens to them. A chat's history is oldest first here; the API answers newest first.
+are what happens to them. A chat's history is oldest first here; the API answers newest first. A chat may keep its
+history untold until somebody looks (`crowd`), which is how a hundred thousand of them start in seconds.
 """
 
 import string
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -79,15 +81,27 @@ class Chat:
     item: Item | None
     chat_type: str
     created: int
-    updated: int
-    history: list[Message] = field(default_factory=list[Message])
+    updated: int  # of `World.touched` and `crowd` alone: the list of newest chats goes by it
     unseen: list[Message] = field(default_factory=list[Message])  # the shop's messages that the buyer has not read
     omits: set[str] = field(
         default_factory=set[str]
     )  # keys that the API leaves out: "users", "context", "last_message"
+    untold: Callable[["Chat"], None] | None = None  # tells the history when it is first asked for
+    untold_unread: bool = False  # what `unread` is until then
+    _history: list[Message] = field(default_factory=list[Message])
+
+    @property
+    def history(self) -> list[Message]:
+        """Oldest first."""
+        if self.untold:
+            tell, self.untold = self.untold, None
+            tell(self)
+        return self._history
 
     @property
     def unread(self) -> bool:
+        if self.untold:
+            return self.untold_unread
         return any(not m.is_read and not m.outgoing for m in reversed(self.history))
 
 
@@ -109,13 +123,27 @@ class Account:
     _newest_first: list[Chat] | None = None
 
     def newest_first(self) -> list[Chat]:
-        """All chats by last activity. Kept sorted until a chat changes: pages of one walk cost nothing each."""
+        """All chats by last activity; of two in the same second the one that moved later. Kept sorted from the first
+        call on, so that a page costs nothing, and a message as much as one insertion."""
         if self._newest_first is None:
-            self._newest_first = sorted(self.chats.values(), key=lambda chat: chat.updated, reverse=True)
+            newest = list(self.chats.values())[::-1]
+            self._newest_first = sorted(newest, key=_newest)
         return self._newest_first
 
-    def reordered(self) -> None:
-        self._newest_first = None
+    def moved(self, chat: Chat, at: int) -> None:
+        """A chat, new or known, was last active at `at`."""
+        newest = self._newest_first
+        if newest is not None and chat.id in self.chats:
+            place = bisect_left(newest, -chat.updated, key=_newest)
+            del newest[newest.index(chat, place)]
+        chat.updated = at
+        if newest is not None:
+            newest.insert(bisect_left(newest, -at, key=_newest), chat)
+        self.chats[chat.id] = chat
+
+
+def _newest(chat: Chat) -> int:
+    return -chat.updated
 
 
 class World:
@@ -150,8 +178,7 @@ class World:
         self.touched(message.chat, message.created)
 
     def touched(self, chat: Chat, at: int) -> None:
-        chat.updated = max(chat.updated, at)
-        chat.account.reordered()
+        chat.account.moved(chat, max(chat.updated, at))
 
     def walk(self) -> Iterator[Message]:
         for chat in self.chats.values():

@@ -6,13 +6,13 @@ that what Avito would send arrives.
 
 from golub.subscription.register import (
     CHECK_EVERY,
-    RETIRED_FOR,
     ForeignSubscription,
     Listed,
     ProbeFailed,
     Subscriptions,
     check_types,
 )
+from golub.subscription.secrets import RETIRED_FOR
 from golub.subscription.trial import NONCE_HEADER, Traffic, Walk, find_first_since, read_traffic, walk
 from golub.subscription.url import host_of, is_answered, mask, token_of
 

@@ -10,30 +10,48 @@ from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.avito.client import Avito
-from golub.clock import HOUR, MINUTE, Clock, Millis
-from golub.errors import Conflict, GolubError, Invalid, NotFound, Paced, Unavailable
+from golub.clock import MINUTE, Clock, Millis
+from golub.errors import Conflict, GolubError, Invalid, NotFound, Paced, Paused, Unavailable
 from golub.guarded import Call, Guarded
-from golub.model import EVENT_TYPES, Account, PathToken, SubscriptionState, Webhook
+from golub.model import (
+    EVENT_TYPES,
+    Account,
+    PathToken,
+    SubscriptionState,
+    TimelineEntry,
+    TimelineKind,
+    Webhook,
+)
 from golub.settings import Settings
-from golub.spool import Spool, TokenEntry
+from golub.spool import Spool
 from golub.store import Store
+from golub.subscription.repair import mend
+from golub.subscription.secrets import Secrets
 from golub.subscription.url import check_shape, hash_of, host_of, is_answered, make_url, token_of
 from golub.vault import Vault
 
-RETIRED_FOR = 72 * HOUR  # an old secret still opens: Avito may have deliveries on their way
-UNCERTAIN_FOR = HOUR  # a secret without a webhook: its registration may be under way, or wait for a confirmation
 CHECK_EVERY = 10 * MINUTE
+CHECK_OFTEN = 2 * MINUTE  # where we may repair what is lost
 CHECK_AGAIN = 2 * MINUTE  # where Avito did not answer; also the lease of a check
 TURN = 30.0  # seconds between two looks at what is due
 PROBES_A_MINUTE = 6  # for one account
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}  # as `curl -d` sends it, which Avito's page shows
+
+_KIND_OF = {
+    SubscriptionState.ACTIVE: TimelineKind.SUBSCRIBED,
+    SubscriptionState.MISSING: TimelineKind.UNSUBSCRIBED,
+    SubscriptionState.FOREIGN: TimelineKind.STOLEN,
+}
+_MENDED = (TimelineKind.REGISTERED, TimelineKind.REPAIRED)
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +100,7 @@ class Subscriptions:
         self._store = store
         self._avito = avito
         self._spool = spool
-        self._vault = vault
+        self.secrets = Secrets(store, spool, vault, clock)
         self._settings = settings
         self._clock = clock
         self._guarded = guarded or Guarded(allow_loopback=settings.allow_loopback_webhook)
@@ -142,6 +160,7 @@ class Subscriptions:
         *,
         replace_foreign: bool | str = False,
         skip_probe: bool = False,
+        told_as: TimelineKind = TimelineKind.REGISTERED,
     ) -> Webhook:
         """Makes Avito call `url`, and keeps the account's webhook. The same URL twice is harmless.
 
@@ -157,7 +176,7 @@ class Subscriptions:
                     "If Golub takes its place, {host} will get no more of them.",
                     host=listed.foreign_host,
                 )
-            await self._keep_token(account_id, url)
+            await self.secrets.keep(account_id, url)
             if not skip_probe and not is_answered(call := await self.probe(account_id, url)):
                 raise ProbeFailed(call)
             try:
@@ -165,8 +184,8 @@ class Subscriptions:
             except Unavailable:
                 if url not in await self._avito.subscriptions(account_id):
                     raise
-            webhook = await self._record(account_id, url, chosen)
-            await self._retire_all_but(account_id, url)
+            webhook = await self._record(account_id, url, chosen, told_as=told_as, host=listed.foreign_host)
+            await self.secrets.retire_replaced()
         log.info("a webhook was registered", account=account_id, host=host_of(url), types=chosen)
         return await self.check(account_id) or webhook
 
@@ -195,7 +214,7 @@ class Subscriptions:
                 await self._avito.unsubscribe(account_id, url)
             async with self._store.write() as session:
                 await session.execute(delete(Webhook).where(Webhook.account_id == account_id))
-            await self._retire_all_but(account_id, "")
+            await self.secrets.retire_all_but(account_id, "")
         log.info("a webhook was removed", account=account_id)
         return listed
 
@@ -221,6 +240,8 @@ class Subscriptions:
         found: dict[str, Any]
         try:
             listed = await self.preview(account_id)
+        except Paused:
+            return webhook
         except GolubError as error:
             found = {
                 "subscription": SubscriptionState.UNKNOWN,
@@ -229,19 +250,31 @@ class Subscriptions:
                 "check_due_at": now + CHECK_AGAIN,
             }
         else:
-            found = {"foreign_host": listed.foreign_host, "checked_at": now, "check_due_at": now + CHECK_EVERY}
+            found = {"foreign_host": listed.foreign_host, "checked_at": now}
+            found["check_due_at"] = now + (CHECK_OFTEN if webhook.self_repair else CHECK_EVERY)
             if listed.ours:
                 found["subscription"] = SubscriptionState.ACTIVE
                 if webhook.url not in listed.ours:  # a registration whose end we did not see: what Avito calls, counts
                     found["url"] = listed.ours[0]
-                    await self._keep_token(account_id, listed.ours[0])
+                    await self.secrets.keep(account_id, listed.ours[0])
             else:
                 found["subscription"] = SubscriptionState.FOREIGN if listed.foreign else SubscriptionState.MISSING
         if found["subscription"] != webhook.subscription:
             log.info("the subscription at Avito", account=account_id, state=found["subscription"])
         async with self._store.write() as session:
             await session.execute(update(Webhook).where(Webhook.id == webhook.id).values(**found))
+            await _tell_change(session, account_id, found, now)
         return await self.find(account_id)
+
+    async def allow_self_repair(self, account_id: int, allowed: bool) -> None:
+        """Whether we may register our URL again by ourselves. Raises `NotFound`."""
+        await self.get(account_id)
+        async with self._store.write() as session:
+            await session.execute(
+                update(Webhook)
+                .where(Webhook.account_id == account_id)
+                .values(self_repair=allowed, repair_rests_until=None, check_due_at=0)
+            )
 
     async def run(self) -> None:
         """Checks every webhook at the start and then regularly, and drops secrets whose time is over."""
@@ -249,7 +282,7 @@ class Subscriptions:
         while True:
             try:
                 if not started:
-                    await self.restore_tokens()
+                    await self.secrets.restore()
                     async with self._store.write() as session:
                         await session.execute(update(Webhook).values(check_due_at=0))
                     started = True
@@ -261,93 +294,66 @@ class Subscriptions:
     async def run_once(self) -> None:
         now = self._clock()
         async with self._store.write() as session:
-            due = await self._store.claim(session, Webhook.check_due_at, now=now, lease=CHECK_AGAIN, limit=50)
+            running = Webhook.account_id.in_(select(Account.id).where(Account.paused_at.is_(None)))
+            due = await self._store.claim(
+                session, Webhook.check_due_at, now=now, lease=CHECK_AGAIN, limit=50, only=(running,)
+            )
             accounts = (await session.scalars(select(Webhook.account_id).where(Webhook.id.in_(due)))).all()
         for account_id in accounts:
-            await self.check(account_id)
-        await self._drop_old_tokens()
+            if webhook := await self.check(account_id):
+                await mend(self._store, self._clock, webhook, partial(self._register_again, webhook))
+        await self.secrets.retire_replaced()
+        await self.secrets.drop_old()
 
-    async def restore_tokens(self) -> None:
-        """Tells this process's spool every secret that the database knows: it may be a new one, or restored."""
-        async with self._store.read() as session:
-            tokens = (await session.scalars(select(PathToken))).all()
-        for token in tokens:
-            if self._spool.find_token(token.hash) is None:
-                await asyncio.to_thread(self._spool.put_token, _entry(token))
+    async def _register_again(self, webhook: Webhook) -> None:
+        """Whoever allowed self-repair agreed to take the place of any service."""
+        await self.register(
+            webhook.account_id,
+            webhook.url,
+            webhook.types,
+            replace_foreign=True,
+            skip_probe=True,
+            told_as=TimelineKind.REPAIRED,
+        )
 
     def _lock(self, account_id: int) -> asyncio.Lock:
         return self._locks.setdefault(account_id, asyncio.Lock())
 
-    async def _keep_token(self, account_id: int, url: str) -> None:
-        """Durable in the database, then in the spool. Raises `Invalid` for the secret of another account."""
-        token = token_of(url)
-        if not token:
-            return
-        digest = hash_of(token)
-        async with self._store.write() as session:
-            if await session.get(Account, account_id) is None:
-                raise NotFound("This account is no longer connected.")
-            found = await session.scalar(select(PathToken).where(PathToken.hash == digest))
-            if found is None:
-                found = PathToken(
-                    account_id=account_id, hash=digest, token=self._vault.seal(token), created_at=self._clock()
-                )
-                session.add(found)
-            elif found.account_id != account_id:
-                raise Invalid("The secret at the end belongs to another account: each has its own.", field="url")
-            found.retired_at = None
-            await session.flush()
-        await asyncio.to_thread(self._spool.put_token, _entry(found))
-
-    async def _record(self, account_id: int, url: str, types: list[str]) -> Webhook:
+    async def _record(
+        self, account_id: int, url: str, types: list[str], *, told_as: TimelineKind | None = None, host: str = ""
+    ) -> Webhook:
         now = self._clock()
         async with self._store.write() as session:
             webhook = await session.scalar(select(Webhook).where(Webhook.account_id == account_id))
             if webhook is None:
                 webhook = Webhook(account_id=account_id, created_at=now)
                 session.add(webhook)
+            if webhook.url and webhook.url != url:
+                webhook.rotating_since = now
             if webhook.url != url:
                 webhook.subscription, webhook.last_error, webhook.last_error_at = SubscriptionState.UNKNOWN, "", 0
             webhook.url, webhook.types, webhook.updated_at = url, types, now
+            if told_as:
+                session.add(TimelineEntry(account_id=account_id, kind=told_as, at=now, detail=host))
             await session.flush()
         return webhook
 
-    async def _retire_all_but(self, account_id: int, url: str) -> None:
-        """The account's other secrets open for three days more."""
-        await self._retire(PathToken.account_id == account_id, PathToken.hash != hash_of(token_of(url) or ""))
 
-    async def _retire(self, *which: Any) -> None:
-        now = self._clock()
-        async with self._store.write() as session:
-            tokens = await session.scalars(
-                update(PathToken)
-                .where(PathToken.retired_at.is_(None), *which)
-                .values(retired_at=now + RETIRED_FOR)
-                .returning(PathToken)
-                .execution_options(synchronize_session=False)
-            )
-            entries = [_entry(token) for token in tokens]
-        for entry in entries:
-            await asyncio.to_thread(self._spool.put_token, entry)
-
-    async def _drop_old_tokens(self) -> None:
-        now = self._clock()
-        async with self._store.read() as session:
-            used = [hash_of(token_of(url) or "") for url in await session.scalars(select(Webhook.url))]
-            strays = select(PathToken.id).where(
-                PathToken.retired_at.is_(None),
-                PathToken.hash.not_in(used),
-                PathToken.created_at < now - UNCERTAIN_FOR,
-            )
-            stray = (await session.scalars(strays)).all()
-            old = (await session.scalars(select(PathToken.hash).where(PathToken.retired_at <= now))).all()
-        if stray:
-            await self._retire(PathToken.id.in_(stray))
-        for digest in old:
-            await asyncio.to_thread(self._spool.drop_token, digest)
-        if old:
-            async with self._store.write() as session:
-                await session.execute(delete(PathToken).where(PathToken.hash.in_(old), PathToken.retired_at <= now))
+async def _tell_change(session: AsyncSession, account_id: int, found: dict[str, Any], now: Millis) -> None:
+    """Into the timeline, where it is another finding than the last one there. That Avito did not say is none."""
+    kind = _KIND_OF.get(found["subscription"])
+    if kind is None:
+        return
+    last = await session.scalar(
+        select(TimelineEntry)
+        .where(TimelineEntry.account_id == account_id, TimelineEntry.kind.in_((*_KIND_OF.values(), *_MENDED)))
+        .order_by(TimelineEntry.id.desc())
+        .limit(1)
+    )
+    known = TimelineKind.SUBSCRIBED if last is None or last.kind in _MENDED else TimelineKind(last.kind)
+    host = found["foreign_host"] if kind is TimelineKind.STOLEN else ""
+    if (kind, host) != (known, last.detail if last and known is TimelineKind.STOLEN else ""):
+        session.add(TimelineEntry(account_id=account_id, kind=kind, at=now, detail=host))
 
 
 def check_types(types: Collection[str]) -> list[str]:
@@ -360,7 +366,3 @@ def check_types(types: Collection[str]) -> list[str]:
                 "Invalid type: {type}. Valid types: {valid}", field="types", type=kind, valid=list(EVENT_TYPES)
             )
     return [kind for kind in EVENT_TYPES if kind in types]
-
-
-def _entry(token: PathToken) -> TokenEntry:
-    return TokenEntry(token.hash, token.id, token.account_id, token.retired_at)

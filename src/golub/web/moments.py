@@ -33,6 +33,11 @@ def day(reader: Reader, at: Millis) -> str:
     return format_date(moment, "long", locale=reader.locale)
 
 
+def date_short(reader: Reader, at: Millis) -> str:
+    """«3.11.» or «11/3», for an axis."""
+    return format_skeleton("Md", _local(reader, at), locale=reader.locale)
+
+
 def moment(reader: Reader, at: Millis) -> str:
     """«3 ноября, 14:05»."""
     return f"{day(reader, at)}, {clock_time(reader, at)}"

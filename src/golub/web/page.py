@@ -98,6 +98,7 @@ def _environment() -> Environment:
     for write in (
         moments.ago,
         moments.clock_time,
+        moments.date_short,
         moments.day,
         moments.exact,
         moments.iso,

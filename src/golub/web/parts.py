@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the pages only hold them: importing a page must not import 
     from golub.live import Live
     from golub.operators import Operators
     from golub.outbox import Outbox
+    from golub.relay import Relays
     from golub.spool import Spool
     from golub.subscription import Subscriptions
     from golub.web.media import Media
@@ -43,6 +44,7 @@ class Parts:
     operators: "Operators"
     accounts: "Accounts"
     subscriptions: "Subscriptions"
+    relays: "Relays"
     alerts: "Alerts"
     media: "Media"
     halted: str = ""  # why we only receive; an English text of the catalogue

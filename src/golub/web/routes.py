@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
 from golub.web import guide, health, inbox, pictures, preferences, sign_in, stream
-from golub.web.admin import accounts, deliveries, operators, webhooks
+from golub.web.admin import account, accounts, deliveries, operators, relays, webhooks
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
@@ -27,8 +27,10 @@ ROUTERS = (
     pictures.router,  # /media/…
     operators.router,  # /admin/operators
     accounts.router,  # /admin/accounts
+    account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
     webhooks.router,  # /admin/webhooks, /admin/alerts/test
     deliveries.router,  # /admin/deliveries
+    relays.router,  # /admin/webhooks/…/relays, /admin/relays
     webhooks_api.router,  # /api/admin/webhooks
 )
 

@@ -149,6 +149,17 @@ function drawWords() {
   draw("kinds", KINDS, () => KINDS.map((kind) => make("button", { type: "button", onclick: () => say(kind, "") }, word(kind))));
 }
 
+// A scenario is played for all shops. What can be ended is what is on; what has happened stays.
+function drawScenarios(scenarios) {
+  const title = (s) => word(`scenario ${s.name}`);
+  draw("scenario", scenarios.map((s) => s.name), () => scenarios.map((s) => make("option", { value: s.name, title: s.says }, title(s))));
+  const playing = scenarios.filter((s) => s.playing);
+  draw("playing", playing.map((s) => s.name), () => playing.map((s) => make("button", {
+    type: "button", class: "plain small", title: s.says, "aria-label": `${word("endScenario")}: ${title(s)}`,
+    onclick: () => act("DELETE", `/scenario?name=${encodeURIComponent(s.name)}`),
+  }, `${title(s)} ×`)));
+}
+
 async function refresh() {
   const chosen = state.chat;
   state.shops = (await ask("GET", "/accounts")).accounts;
@@ -160,6 +171,7 @@ async function refresh() {
   }
   drawShops(); drawChats(); drawAbout(); drawMessages();
   drawCounts(await ask("GET", "/oracle"));
+  drawScenarios((await ask("GET", "/scenarios")).scenarios);
   $("lively").checked = (await ask("GET", "/lively")).pace !== null;
   if (matchMedia("(min-width: 1081px)").matches) {
     const [events, calls] = await Promise.all([ask("GET", "/events?limit=60"), ask("GET", "/calls?limit=60")]);
@@ -208,6 +220,10 @@ $("language").addEventListener("click", () => {
   refresh();
 });
 $("lively").addEventListener("change", (event) => act("POST", "/lively", { pace: event.target.checked ? 5 : null }));
+$("play").addEventListener("submit", (event) => {
+  event.preventDefault();
+  act("POST", "/scenario", { name: $("scenario").value });
+});
 $("back").addEventListener("click", () => { document.body.dataset.view = "chats"; });
 $("write").addEventListener("submit", (event) => {
   event.preventDefault();

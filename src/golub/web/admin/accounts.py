@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from golub.accounts import COLOURS, Holdings
 from golub.errors import GolubError
-from golub.model import Account
+from golub.model import Account, standing_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts
 from golub.web.session import Admin
@@ -113,4 +113,5 @@ async def _page(
         edit_error=edit_error,
         client_id=client_id,
         colours=COLOURS,
+        standing_of=standing_of,
     )

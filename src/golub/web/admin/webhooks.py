@@ -3,7 +3,9 @@
 Only super administrators come here: whoever can move a webhook can make every message go elsewhere.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from fastapi.responses import RedirectResponse
 from golub.errors import GolubError, Invalid, NotFound
 from golub.guarded import Call
 from golub.model import DEFAULT_EVENT_TYPES, Account, Delivery, Webhook
+from golub.relay import Standing
 from golub.subscription import (
     ForeignSubscription,
     Listed,
@@ -28,10 +31,11 @@ from golub.subscription import (
 from golub.web.page import render
 from golub.web.parts import Given, Parts
 from golub.web.session import SuperAdmin
+from golub.web.takeover import forwarding, why_not
 
 router = APIRouter()
 
-DONE = ("registered", "changed", "removed")
+DONE = ("registered", "changed", "removed", "relay_added", "relay_removed", "relay_again")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Draft:
     error: GolubError | None = None
     foreign_host: str = ""  # that the person has agreed to replace
     skip_probe: bool = False
+    forward: bool = True  # whom we replace goes on getting everything
+    not_forwarded: GolubError | None = None  # why that cannot be
 
     @property
     def call(self) -> Call | None:
@@ -55,6 +61,14 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class RelayDraft:
+    """An address to forward to that was refused."""
+
+    url: str
+    error: GolubError
+
+
+@dataclass(frozen=True)
 class Card:
     """An account on the page. With a `draft` its form is open."""
 
@@ -63,6 +77,8 @@ class Card:
     traffic: Traffic | None
     draft: Draft | None
     shown_url: str = field(default="")
+    relays: tuple[Standing, ...] = ()
+    relay_draft: RelayDraft | None = None
 
     @property
     def host(self) -> str:
@@ -83,11 +99,12 @@ async def show(
     done: str = "",
     account: int = 0,
     host: str = "",
+    count: int = 0,
 ) -> Response:
     """What Avito calls for each account, and whom alerts tell. `edit` opens an account's form, `fresh` with a new
     secret in it."""
     done = done if done in DONE else ""
-    return await _page(request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253])
+    return await show_page(request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253], count=count)
 
 
 @router.post("/admin/webhooks/{account_id}")
@@ -100,6 +117,7 @@ async def register(
     types: Annotated[list[str] | None, Form()] = None,
     foreign_host: Annotated[str, Form()] = "",
     skip_probe: Annotated[bool, Form()] = False,
+    forward: Annotated[bool, Form()] = False,
 ) -> Response:
     """Registers, or changes what is registered. A warning brings the form back, with what it warns of."""
     await parts.accounts.get(account_id)
@@ -109,26 +127,48 @@ async def register(
             raise Invalid("Choose at least one kind of event.", field="types")
         existed = await parts.subscriptions.find(account_id)
         change = parts.subscriptions.update if existed else parts.subscriptions.register
-        await change(account_id, url, chosen, replace_foreign=foreign_host or False, skip_probe=skip_probe)
+        async with _forwarding(parts, account_id, foreign_host, forward):
+            await change(account_id, url, chosen, replace_foreign=foreign_host or False, skip_probe=skip_probe)
     except GolubError as error:
-        draft = Draft(url, tuple(chosen), error, foreign_host, skip_probe)
-        return await _page(request, parts, drafts={account_id: draft}, status=error.status)
+        draft = Draft(
+            url,
+            tuple(chosen),
+            error,
+            foreign_host,
+            skip_probe,
+            forward or not foreign_host,
+            await why_not(parts, account_id, error),
+        )
+        return await show_page(request, parts, drafts={account_id: draft}, status=error.status)
     return _back(account_id, "changed" if existed else "registered")
 
 
 @router.post("/admin/webhooks/{account_id}/again")
 async def register_again(
-    request: Request, parts: Given, _: SuperAdmin, account_id: int, foreign_host: Annotated[str, Form()] = ""
+    request: Request,
+    parts: Given,
+    _: SuperAdmin,
+    account_id: int,
+    foreign_host: Annotated[str, Form()] = "",
+    forward: Annotated[bool, Form()] = False,
 ) -> Response:
     """The same URL once more, after Avito lost it or another service took its place."""
     webhook = await parts.subscriptions.get(account_id)
     try:
-        await parts.subscriptions.register(
-            account_id, webhook.url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True
-        )
+        async with _forwarding(parts, account_id, foreign_host, forward):
+            await parts.subscriptions.register(
+                account_id, webhook.url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True
+            )
     except GolubError as error:
-        draft = Draft(webhook.url, tuple(webhook.types), error, "", skip_probe=True)
-        return await _page(request, parts, drafts={account_id: draft}, status=error.status)
+        draft = Draft(
+            webhook.url,
+            tuple(webhook.types),
+            error,
+            skip_probe=True,
+            forward=forward or not foreign_host,
+            not_forwarded=await why_not(parts, account_id, error),
+        )
+        return await show_page(request, parts, drafts={account_id: draft}, status=error.status)
     return _back(account_id, "registered")
 
 
@@ -188,7 +228,17 @@ def _back(account_id: int, done: str, host: str = "") -> Response:
     return RedirectResponse(f"/admin/webhooks?done={done}&account={account_id}{more}#account-{account_id}", 303)
 
 
-async def _page(
+@asynccontextmanager
+async def _forwarding(parts: Parts, account_id: int, host: str, wanted: bool) -> AsyncGenerator[None]:
+    """Where a person has agreed to replace `host`, and wants it to go on getting everything."""
+    if not (host and wanted):
+        yield
+        return
+    async with forwarding(parts, account_id, host):
+        yield
+
+
+async def show_page(
     request: Request,
     parts: Parts,
     *,
@@ -197,10 +247,21 @@ async def _page(
     done: str = "",
     of: int = 0,
     host: str = "",
+    count: int = 0,
     drafts: dict[int, Draft] | None = None,
+    relay_drafts: dict[int, RelayDraft] | None = None,
     status: int = 200,
 ) -> Response:
-    cards = [await _card(parts, account, edit, fresh, drafts or {}) for account in await parts.accounts.list()]
+    """The whole page, with forms as they were sent where something was wrong with them."""
+    relays = await parts.relays.list_all()
+    cards = [
+        replace(
+            await _card(parts, account, edit, fresh, drafts or {}),
+            relays=tuple(relays.get(account.id, ())),
+            relay_draft=(relay_drafts or {}).get(account.id),
+        )
+        for account in await parts.accounts.list()
+    ]
     names = {card.account.id: card.account.name for card in cards}
     return render(
         request,
@@ -210,6 +271,7 @@ async def _page(
         done=done if of in names or not of else "",
         done_name=names.get(of, ""),
         foreign_left=host,
+        count=count,
         settings=parts.settings,
         public_host=host_of(parts.settings.public_url) if parts.settings.public_url else "",
         open_alerts=await parts.alerts.list_open(),

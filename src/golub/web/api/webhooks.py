@@ -1,12 +1,13 @@
 """`/api/admin/webhooks`: the guide's API. Statuses, keys and texts are those of the system that the guide was written
 for, so that what was built against it goes on working; answers are always JSON.
 
-What it adds: several accounts (`webhooks`, `?account=`), `"replace": true` for another service's place, and a `warning`
-where the URL did not answer a try from this machine.
+What it adds: several accounts (`webhooks`, `?account=`), `"replace": true` for another service's place and
+`"forward": true` to go on supplying it, and a `warning` where the URL did not answer a try from this machine.
 """
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from golub.model import DEFAULT_EVENT_TYPES, Account, SubscriptionState, Webhook
 from golub.subscription import ForeignSubscription, ProbeFailed
 from golub.web.parts import Given, Parts
 from golub.web.session import SuperAdmin
+from golub.web.takeover import forwarding
 
 PATH = "/api/admin/webhooks"
 NO_SHOPS = {"webhook": None, "error": "No shops with API credentials found"}
@@ -44,7 +46,8 @@ async def read(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
 
 @router.post(PATH)
 async def create(request: Request, parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
-    """Registers `{"url", "types"}`; `"replace": true` takes another service's place."""
+    """Registers `{"url", "types"}`; `"replace": true` takes another service's place, `"forward": true` with it
+    forwards everything to that service."""
     return await _change(request, parts, account, new=True)
 
 
@@ -74,12 +77,16 @@ async def _change(request: Request, parts: Parts, account: str, *, new: bool) ->
     replace = asked.get("replace") is True
 
     async def register(*, skip_probe: bool) -> Webhook:
-        if new:
-            chosen = DEFAULT_EVENT_TYPES if types is None else types
-            return await parts.subscriptions.register(
-                found.id, url or "", chosen, replace_foreign=replace, skip_probe=skip_probe
+        supplied = forwarding(parts, found.id, None) if replace and asked.get("forward") is True else nullcontext()
+        async with supplied:
+            if new:
+                chosen = DEFAULT_EVENT_TYPES if types is None else types
+                return await parts.subscriptions.register(
+                    found.id, url or "", chosen, replace_foreign=replace, skip_probe=skip_probe
+                )
+            return await parts.subscriptions.update(
+                found.id, url, types, replace_foreign=replace, skip_probe=skip_probe
             )
-        return await parts.subscriptions.update(found.id, url, types, replace_foreign=replace, skip_probe=skip_probe)
 
     warning: dict[str, str] = {}
     try:
