@@ -19,7 +19,7 @@ from golub.errors import Conflict, Invalid, NotFound
 from golub.fold import FetchDue
 from golub.live import Live
 from golub.model import Account, AccountState, Chat, Message, Operator, OutgoingMessage, OutgoingState
-from golub.outbox import LEASE, TEXT_LIMIT, TRIES, Outbox, queue
+from golub.outbox import LEASE, LONGEST, TEXT_LIMIT, TRIES, Outbox, queue, split
 from golub.simulator import Simulator
 from golub.store import Store
 from tests import shop
@@ -53,10 +53,10 @@ class Desk:
     async def write(self, chat: Chat, text: str, key: str = "") -> int:
         self.keys += 1
         async with self.store.write() as session:
-            outgoing = await queue(
+            queued = await queue(
                 session, chat=chat, operator_id=None, text=text, client_key=key or str(self.keys), now=self.clock()
             )
-        return outgoing.id
+        return queued[0].id
 
     async def reply(self, outgoing_id: int) -> OutgoingMessage:
         async with self.store.read() as session:
@@ -126,7 +126,9 @@ async def test_one_key_for_two_texts_is_a_conflict(desk: Desk) -> None:
         await desk.write(ours, "нет", key="click")
 
 
-@pytest.mark.parametrize("text", ["", " \n ", "я" * (TEXT_LIMIT + 1), "a\0b", "a\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", " \n ", "я" * (LONGEST + 1), "a\0b", "a\ud800"], ids=["none", "blank", "long", "null", "half"]
+)
 async def test_what_avito_would_refuse_is_not_queued(desk: Desk, text: str) -> None:
     _, ours = await desk.chat()
     with pytest.raises(Invalid):
@@ -138,6 +140,49 @@ async def test_a_thousand_emoji_are_a_thousand_characters(desk: Desk) -> None:
     outgoing_id = await desk.write(ours, "🕊" * TEXT_LIMIT)
     await desk.work()
     assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+
+
+LONG = "\n\n".join(f"Абзац {number}. " + "слово " * 130 for number in range(3))
+
+
+async def test_a_long_reply_goes_out_in_its_parts_in_order_and_once(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    first = await desk.write(ours, LONG, key="click")
+    assert await desk.write(ours, LONG, key="click") == first
+    with pytest.raises(Conflict):
+        await desk.write(ours, LONG[:-40], key="click")
+    await desk.work()
+    assert [message.text for message in theirs.history] == split(LONG, TEXT_LIMIT)
+    assert len(theirs.history) == 3
+    async with desk.store.read() as session:
+        rows = list(await session.scalars(select(OutgoingMessage).order_by(OutgoingMessage.id)))
+    assert [(row.client_key, row.part, row.parts, row.state) for row in rows] == [
+        ("click", 1, 3, OutgoingState.SENT),
+        ("click/2", 2, 3, OutgoingState.SENT),
+        ("click/3", 3, 3, OutgoingState.SENT),
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_after_a_part_that_failed_no_other_goes_out_alone(desk: Desk, status: int) -> None:
+    theirs, ours = await desk.chat()
+    await desk.write(ours, "Здравствуйте")
+    await desk.work()
+    first = await desk.write(ours, LONG)
+    desk.sim.fault("postSendMessage", status=status)
+    other = await desk.write(ours, "А это другой ответ")
+    for _ in range(8):
+        await desk.work()
+        desk.clock.step(HOUR)
+    states = [(await desk.reply(first + number)).state for number in range(3)]
+    failed = OutgoingState.REJECTED if status == 400 else OutgoingState.UNCONFIRMED
+    assert states == [failed, OutgoingState.REJECTED, OutgoingState.REJECTED]
+    assert (await desk.reply(first + 1)).error_code == "earlier_part"
+    assert (await desk.reply(other)).state == OutgoingState.SENT
+    for number in range(3):  # a person sends them again, one by one
+        await desk.outbox.retry(first + number, await operator(desk))
+        await desk.work()
+    assert [message.text for message in theirs.history][2:] == split(LONG, TEXT_LIMIT)
 
 
 async def test_avitos_own_chat_takes_no_replies(desk: Desk) -> None:
@@ -167,13 +212,13 @@ async def test_a_hanging_chat_holds_up_no_other(desk: Desk) -> None:
         running = asyncio.create_task(desk.outbox.run())
         async for batch in batches:
             rings += [ring.chat_id for ring in batch]
-            if OutgoingState.SENT in {(await desk.reply(one)).state for one in (slow_id, quick_id)}:
+            sent = OutgoingState.SENT in {(await desk.reply(one)).state for one in (slow_id, quick_id)}
+            if sent and {slow.id, quick.id} == set(rings):
                 break
     states = {(await desk.reply(one)).state for one in (slow_id, quick_id)}
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert states == {OutgoingState.SENDING, OutgoingState.SENT}
-    assert {slow.id, quick.id} == set(rings)
 
 
 async def test_a_refusal_says_why_and_may_be_tried_again(desk: Desk) -> None:

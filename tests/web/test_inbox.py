@@ -315,7 +315,7 @@ async def test_a_reply_without_script_leads_back_to_the_chat(talk: Talk, manager
     assert (answer.status_code, answer.headers["location"]) == (303, f"/inbox/{chat}")
 
 
-@pytest.mark.parametrize("text", ["", "  \n ", "ы" * 1001, "a\0b"])
+@pytest.mark.parametrize("text", ["", "  \n ", "ы" * 10_001, "a\0b"], ids=["none", "blank", "long", "null"])
 async def test_what_avito_would_not_take_is_refused_before(
     parts: Parts, talk: Talk, manager: Browser, text: str
 ) -> None:
@@ -339,6 +339,51 @@ async def test_avito_s_own_chat_has_no_box_to_write_in(talk: Talk, manager: Brow
     page = await read(manager, f"/inbox/{talk.chats['a2u-1']}")
     assert page.all("textarea") == []
     assert (await reply(manager, talk.chats["a2u-1"], "привет")).status_code == 400
+
+
+async def queued(parts: Parts) -> list[str]:
+    async with parts.store.read() as session:
+        return list(await session.scalars(select(OutgoingMessage.text).order_by(OutgoingMessage.id)))
+
+
+async def test_a_long_reply_is_shown_in_its_parts_before_it_is_queued(
+    parts: Parts, talk: Talk, manager: Browser
+) -> None:
+    await talk.says("chat", "Расскажите")
+    chat = talk.chats["chat"]
+    long = "Слово <b>за</b> словом. " * 90
+    answer = await reply(manager, chat, long)
+    shown = Read(answer.text)
+    assert shown.all("dialog")
+    assert len(shown.all("li")) == 3
+    assert "We will send it in 3 messages" in shown.text
+    assert "Слово <b>за</b> словом." in shown.text
+    assert await queued(parts) == []
+    page = await manager.post(f"/inbox/{chat}/reply", {"text": long, "client_key": "key"})
+    assert Read(page.text).all("input", name="sure")  # without script it is a page
+    sure = {"text": long, "client_key": "key", "sure": "yes"}
+    for _ in range(2):
+        answer = await manager.post(f"/inbox/{chat}/reply", sure, headers={"HX-Request": "true"})
+        assert "part 2 of 3" in Read(answer.text).text
+    assert len(await queued(parts)) == 3
+
+
+async def test_the_same_words_again_are_a_question_to_a_person(
+    parts: Parts, talk: Talk, manager: Browser, clock: SteppedClock
+) -> None:
+    await talk.says("chat", "Ещё есть?")
+    chat = talk.chats["chat"]
+    await reply(manager, chat, "Да", key="one")
+    assert not Read((await reply(manager, chat, "Да", key="one")).text).all("dialog")  # the same click: no question
+    asked = Read((await reply(manager, chat, " Да\n", key="two")).text)
+    assert "You have just sent the same message." in asked.text
+    assert await queued(parts) == ["Да"]
+    await manager.post(
+        f"/inbox/{chat}/reply", {"text": "Да", "client_key": "two", "sure": "yes"}, headers={"HX-Request": "true"}
+    )
+    assert await queued(parts) == ["Да", "Да"]
+    clock.step(11 * MINUTE)
+    assert not Read((await reply(manager, chat, "Да", key="three")).text).all("dialog")
 
 
 async def test_a_sent_reply_is_shown_once_with_its_writer(parts: Parts, talk: Talk, manager: Browser) -> None:

@@ -16,7 +16,7 @@ from golub.model.accounts import (
 from golub.model.chats import Chat, Direction, Message, Source
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
-from golub.model.outgoing import OutgoingMessage, OutgoingState
+from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.table import Table
 from golub.model.upkeep import Alert, Mark
 
@@ -26,6 +26,7 @@ __all__ = [
     "Account",
     "AccountState",
     "Alert",
+    "BlockedBuyer",
     "Cause",
     "Chat",
     "Delivery",
@@ -35,6 +36,7 @@ __all__ = [
     "Message",
     "OneTimeLink",
     "Operator",
+    "OutgoingKind",
     "OutgoingMessage",
     "OutgoingState",
     "PathToken",

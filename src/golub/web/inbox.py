@@ -187,23 +187,46 @@ async def reply(
     chat_id: ChatId,
     text: Annotated[str, Form()] = "",
     client_key: Annotated[str, Form(max_length=64)] = "",
+    sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Queues a reply, once for one `client_key`, and returns what is on its way."""
+    """Queues a reply, once for one `client_key`, and returns what is on its way.
+
+    A reply that goes out in several messages, or says again what was just said, is shown first: it is queued when the
+    person is `sure`.
+    """
     text = text.replace("\r\n", "\n").strip()
     if not text:
         raise Invalid("Write something first.", field="text")
+    client_key = client_key or secrets.token_hex(16)
     async with parts.store.write() as session:
         chat = await inbox.get_chat(session, chat_id)
+        repeated = await outbox.is_repeated(
+            session, chat_id=chat_id, text=text, client_key=client_key, now=parts.clock()
+        )
+        if not sure and (repeated or len(text) > TEXT_LIMIT):
+            return _ask(request, parts, chat, text, client_key, repeated)
         await outbox.queue(
-            session,
-            chat=chat,
-            operator_id=operator.id,
-            text=text,
-            client_key=client_key or secrets.token_hex(16),
-            now=parts.clock(),
+            session, chat=chat, operator_id=operator.id, text=text, client_key=client_key, now=parts.clock()
         )
     parts.outbox.nudge()
     return await _after_reply(request, parts, chat_id)
+
+
+def _ask(request: Request, parts: Parts, chat: Chat, text: str, client_key: str, repeated: bool) -> HTMLResponse:
+    """What would be sent, with the question whether it shall be."""
+    if len(text) > outbox.LONGEST:
+        raise Invalid("A reply may have at most {limit} characters.", field="text", limit=outbox.LONGEST)
+    template = "inbox/preview.html" if "hx-request" in request.headers else "inbox/preview_page.html"
+    return _render(
+        request,
+        parts,
+        template,
+        chat=chat,
+        text=text,
+        pieces=outbox.split(text, TEXT_LIMIT),
+        client_key=client_key,
+        repeated=repeated,
+    )
 
 
 @router.post("/inbox/{chat_id}/read")
@@ -310,6 +333,7 @@ def _render(request: Request, parts: Parts, template: str, **context: Any) -> HT
         visible=visible,
         avito_chat_url=avito_chat_url,
         text_limit=TEXT_LIMIT,
+        longest=outbox.LONGEST,
         **context,
     )
 

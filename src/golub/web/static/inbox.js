@@ -367,11 +367,16 @@ function newKey() {
 function grown(box) {
   const form = box.form;
   const limit = Number(form.dataset.limit);
-  const left = limit - characters(box.value.trim());
+  const longest = Number(form.dataset.longest);
+  const length = characters(box.value.trim());
   const budget = document.getElementById("reply-budget");
-  budget.value = left <= limit / 5 ? String(left) : "";
-  budget.classList.toggle("is-over", left < 0);
-  form.querySelector(".reply-send").disabled = left < 0 || left === limit;
+  budget.value =
+    length > longest ? String(longest - length)
+    : length > limit ? form.dataset.inParts
+    : length >= limit * 0.8 ? String(limit - length)
+    : "";
+  budget.classList.toggle("is-over", length > longest);
+  form.querySelector(".reply-send").disabled = length > longest || length === 0;
   box.style.height = "auto";
   box.style.height = `${Math.min(box.scrollHeight + 2, 220)}px`;
   box.style.overflowY = box.scrollHeight > 218 ? "auto" : "hidden";
@@ -395,35 +400,70 @@ function putOutgoing(rows) {
 async function send(form) {
   const box = form.elements.text;
   const text = box.value.trim();
-  if (!text || characters(text) > Number(form.dataset.limit)) return;
+  if (!text || characters(text) > Number(form.dataset.longest)) return;
   const chat = form.dataset.chat;
   // The key belongs to this text until it is taken: pressing again after a lost answer must not send it twice.
   const kept = JSON.parse(sessionStorage.getItem(`golub:key:${chat}`) ?? "null");
   const key = kept?.text === text ? kept.key : newKey();
   sessionStorage.setItem(`golub:key:${chat}`, JSON.stringify({ text, key }));
+  await post(chat, text, key);
+}
+
+async function post(chat, text, key, sure = "") {
   const row = document.getElementById("reply-pending").content.cloneNode(true).firstElementChild;
   row.dataset.key = key;
   row.querySelector(".words").textContent = text;
+  const box = document.getElementById("reply-text");
   document.getElementById("outgoing").append(row);
   scroller().scrollTop = 0;
   box.value = "";
   grown(box);
   try {
-    const { text: answer } = await ask(form.getAttribute("action"), { form: { text, client_key: key } }, true);
+    const { text: answer } = await ask(`/inbox/${chat}/reply`, { form: { text, client_key: key, sure } }, true);
+    const told = html(answer);
+    const question = told.querySelector("dialog");
+    if (question) {
+      row.remove();
+      giveBack(chat, text);
+      if (openId() === chat) decide(question, chat, text, key);
+      return;
+    }
     sessionStorage.removeItem(`golub:key:${chat}`);
     localStorage.removeItem(draftOf(chat));
     row.dataset.state = "taken";
-    if (openId() === chat) putOutgoing([...html(answer).children]);
+    if (openId() === chat) putOutgoing([...told.children]);
   } catch (error) {
     row.remove();
     toast(error.message);
-    if (openId() === chat) {
-      const now = document.getElementById("reply-text");
-      now.value = [text, now.value].filter(Boolean).join("\n");
-      grown(now);
-      localStorage.setItem(draftOf(chat), now.value);
-    } else localStorage.setItem(draftOf(chat), text);
+    giveBack(chat, text);
   }
+}
+
+// What was not taken is a draft again.
+function giveBack(chat, text) {
+  if (openId() === chat) {
+    const now = document.getElementById("reply-text");
+    now.value = [text, now.value].filter(Boolean).join("\n");
+    grown(now);
+    localStorage.setItem(draftOf(chat), now.value);
+  } else localStorage.setItem(draftOf(chat), text);
+}
+
+// A reply in several messages, or the same words again: the server has asked, and a person answers.
+function decide(dialog, chat, text, key) {
+  document.getElementById("preview")?.remove();
+  pane.append(dialog);
+  dialog.showModal();
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (openId() === chat) document.getElementById("reply-text").focus({ preventScroll: true });
+  });
+  dialog.querySelector("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    dialog.close();
+    post(chat, text, key, "yes");
+  });
 }
 
 // ---- what happens ----

@@ -1,4 +1,4 @@
-"""What operators asked us to send: each message at most once, and every one ends as sent, rejected or unconfirmed.
+"""Sends what operators wrote: each message at most once, and every one ends as sent, rejected or unconfirmed.
 
 Avito has no idempotency key, so `sending` is committed before the request leaves. What happened to a request whose
 answer was lost, or whose process died, is looked up in the chat; what cannot be found there waits for a person, and is
@@ -13,22 +13,20 @@ from typing import Any
 
 import structlog
 from sqlalchemy import exists, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from golub.apply import Applier
-from golub.avito.client import TEXT_LIMIT, Avito
+from golub.avito.client import Avito
 from golub.avito.pace import Lane
 from golub.avito.wire import MessageSeen, read_message, read_messages
 from golub.clock import MINUTE, SECOND, Clock, Millis
-from golub.errors import Ambiguous, Conflict, Invalid, NotFound, Rejected, Unavailable
+from golub.errors import Ambiguous, Conflict, NotFound, Rejected, Unavailable
 from golub.live import Live, Ring
 from golub.model import Account, Chat, Direction, Message, Operator, OutgoingMessage, OutgoingState
+from golub.outbox.queueing import later_parts
 from golub.runner import Loop
 from golub.store import Store
-
-__all__ = ["TEXT_LIMIT", "Outbox", "queue"]
 
 LEASE = 3 * MINUTE  # longer than a call with its token and its place in the queue
 AT_ONCE = 64
@@ -38,54 +36,6 @@ LOOK_UPS = (0, 5 * SECOND, 30 * SECOND, 2 * MINUTE)  # Avito may show a message 
 CLOCKS_DIFFER = 30 * SECOND  # Avito's `created` may be this much before our `started_at`
 
 log = structlog.get_logger(__name__)
-
-
-async def queue(
-    session: AsyncSession, *, chat: Chat, operator_id: int | None, text: str, client_key: str, now: Millis
-) -> OutgoingMessage:
-    """Queues a reply in the caller's transaction; `Outbox.nudge` after its commit. The same `client_key` queues once.
-
-    Raises `Invalid` for a text that Avito would refuse (1 to 1000 characters, postSendMessage) and for Avito's own
-    chats, `Conflict` where that key stands for other words.
-    """
-    text = _sendable(text)
-    if chat.chat_type == "a2u":
-        raise Invalid("This is Avito's own chat: it takes no replies.", field="text")
-    if not client_key:
-        raise Invalid("The reply has no key of its own.", field="client_key")
-    written = select(OutgoingMessage).where(
-        OutgoingMessage.chat_id == chat.id, OutgoingMessage.client_key == client_key
-    )
-    queued = await session.scalar(written)
-    if queued is None:
-        queued = OutgoingMessage(
-            account_id=chat.account_id,
-            chat_id=chat.id,
-            operator_id=operator_id,
-            client_key=client_key,
-            text=text,
-            due_at=now,
-            created_at=now,
-        )
-        try:
-            async with session.begin_nested():
-                session.add(queued)
-        except IntegrityError:  # the same click came twice at once
-            queued = (await session.execute(written)).scalar_one()
-    if queued.text != text:
-        raise Conflict("This reply was already taken, with other words.")
-    return queued
-
-
-def _sendable(text: str) -> str:
-    text = text.replace("\r\n", "\n").strip()
-    if not text:
-        raise Invalid("Write something first.", field="text")
-    if len(text) > TEXT_LIMIT:
-        raise Invalid("Avito takes at most {limit} characters in one message.", field="text", limit=TEXT_LIMIT)
-    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
-        raise Invalid("This text has characters that Avito cannot take.", field="text")
-    return text
 
 
 class Outbox:
@@ -369,11 +319,34 @@ class Outbox:
             )
             if moved is None:
                 return False
+            if outgoing.part < outgoing.parts and _has_failed(values.get("state", outgoing.state), values):
+                await _stop_later_parts(session, outgoing, self._clock())
             ring = await _ring(session, outgoing.chat_id)
         for name, value in values.items():
             setattr(outgoing, name, value)
         self._live.ring(ring)
         return True
+
+
+def _has_failed(state: str, values: dict[str, Any]) -> bool:
+    """Whether nothing more happens by itself to a message that is not known to have arrived."""
+    given_up = "due_at" in values and values["due_at"] is None
+    return given_up and state in (OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
+
+
+async def _stop_later_parts(session: AsyncSession, outgoing: OutgoingMessage, now: Millis) -> None:
+    """What follows in the same long reply does not go out alone: a person decides, part by part."""
+    await session.execute(
+        update(OutgoingMessage)
+        .where(later_parts(outgoing), OutgoingMessage.state == OutgoingState.QUEUED)
+        .values(
+            state=OutgoingState.REJECTED,
+            due_at=None,
+            finished_at=now,
+            error_code="earlier_part",
+            error="An earlier part of this reply has not arrived. Nothing of this part was sent.",
+        )
+    )
 
 
 async def _ring(session: AsyncSession, chat_id: int) -> list[Ring]:
