@@ -25,7 +25,7 @@ from golub.ingest import Ingest
 from golub.live import Live
 from golub.model import Mark, Operator, Role
 from golub.operators import Operators
-from golub.outbox import Outbox
+from golub.outbox import Outbox, Pictures
 from golub.server import Server
 from golub.settings import Settings
 from golub.spool import Received, Spool
@@ -79,7 +79,7 @@ class Golub:
             applier=applier,
             live=live,
             avito=avito,
-            outbox=Outbox(store, avito, applier, live, clock),
+            outbox=Outbox(store, avito, applier, live, clock, Pictures(settings.data_dir / "outgoing", clock)),
             backfill=Backfill(store, avito, applier, settings, clock),
             operators=Operators(store, clock),
             accounts=Accounts(store, avito, vault, clock),

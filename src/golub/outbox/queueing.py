@@ -1,5 +1,8 @@
 """Takes replies into the queue, in the caller's transaction; `Outbox.nudge` after its commit."""
 
+from collections.abc import Sequence
+from typing import TypedDict
+
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +15,16 @@ from golub.outbox.splitting import split
 
 LONGEST = 10 * TEXT_LIMIT  # characters of one reply: more is a document, and no chat's business
 REPEATED_WITHIN = 10 * MINUTE
+PICTURES_AT_ONCE = 10
+
+
+class Written(TypedDict):
+    """What text and photos of one reply have in common."""
+
+    chat: Chat
+    operator_id: int | None
+    client_key: str
+    now: Millis
 
 
 async def queue(
@@ -30,7 +43,9 @@ async def queue(
             chat_id=chat.id,
             operator_id=operator_id,
             client_key=part_key(client_key, number),
+            kind=OutgoingKind.TEXT,
             text=one,
+            picture="",
             part=number,
             parts=len(texts),
             due_at=now,
@@ -39,6 +54,32 @@ async def queue(
         for number, one in enumerate(texts, 1)
     ]
     return await _add(session, rows)
+
+
+async def queue_pictures(
+    session: AsyncSession, *, chat: Chat, operator_id: int | None, pictures: Sequence[str], client_key: str, now: Millis
+) -> list[OutgoingMessage]:
+    """Queues attached pictures by the names that `Pictures.add` gave them, a message each, in their order."""
+    if len(pictures) > PICTURES_AT_ONCE:
+        raise Invalid("Attach at most {count} photos at once.", field="pictures", count=PICTURES_AT_ONCE)
+    _check(chat, client_key)
+    rows = [
+        OutgoingMessage(
+            account_id=chat.account_id,
+            chat_id=chat.id,
+            operator_id=operator_id,
+            client_key=f"{client_key}+{number}",
+            kind=OutgoingKind.IMAGE,
+            text="",
+            picture=picture,
+            part=1,
+            parts=1,
+            due_at=now,
+            created_at=now,
+        )
+        for number, picture in enumerate(pictures, 1)
+    ]
+    return await _add(session, rows) if rows else []
 
 
 async def is_repeated(session: AsyncSession, *, chat_id: int, text: str, client_key: str, now: Millis) -> bool:
@@ -94,7 +135,7 @@ async def _add(session: AsyncSession, rows: list[OutgoingMessage]) -> list[Outgo
         except IntegrityError:  # the same click came twice at once
             queued = list(await session.scalars(written))
     same = [(one.kind, one.text, one.picture, one.parts) for one in queued] == [
-        (row.kind or OutgoingKind.TEXT, row.text, row.picture or "", row.parts or 1) for row in rows
+        (row.kind, row.text, row.picture, row.parts) for row in rows
     ]
     if not same:
         raise Conflict("This reply was already taken, with other words.")

@@ -21,7 +21,7 @@ from golub.web.session import Signed
 
 router = APIRouter()
 
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, max-age=604800, immutable",
     "Content-Disposition": "inline",
@@ -77,7 +77,7 @@ async def voice(parts: Given, operator: Signed, signature: str, message_id: RowI
         return urls[wanted]
 
     path, media_type = await parts.media.voice(f"{message.account_id}/{wanted}", find_url)
-    return FileResponse(path, media_type=media_type, headers=_HEADERS)
+    return FileResponse(path, media_type=media_type, headers=HEADERS)
 
 
 @router.get("/media/{signature}/{kind}/{row}/{size}")
@@ -91,7 +91,7 @@ async def picture(parts: Given, operator: Signed, signature: str, kind: Kind, ro
     except GolubError as error:
         # To the browser it is a picture that is not there; it must not keep that answer.
         return Response(str(error), error.status, media_type="text/plain")
-    return Response(drawn, media_type="image/webp", headers=_HEADERS)
+    return Response(drawn, media_type="image/webp", headers=HEADERS)
 
 
 async def _source(parts: Parts, kind: Kind, row: int, size: int) -> str:
