@@ -32,6 +32,7 @@ from golub.spool import Received, Spool
 from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
+from golub.web.keeping import Keeping
 from golub.web.media import Media
 from golub.web.parts import Parts
 from golub.web.routes import build
@@ -87,6 +88,7 @@ class Golub:
             alerts=Alerts(store, settings, clock, spool),
             media=Media(settings, clock, transport),
         )
+        self._keeping = Keeping(store, avito, self.parts.media, clock)
         self.asgi = Webhook(self.parts.ingest, build(self.parts))
 
     @asynccontextmanager
@@ -178,7 +180,14 @@ class Golub:
         parts.applier.start()
         loops = [
             tasks.create_task(_keep(type(part).__name__, part.run))
-            for part in (parts.outbox, parts.backfill, parts.subscriptions, parts.alerts, parts.operators)
+            for part in (
+                parts.outbox,
+                parts.backfill,
+                parts.subscriptions,
+                parts.alerts,
+                parts.operators,
+                self._keeping,
+            )
         ]
         try:
             yield

@@ -205,11 +205,11 @@ class Avito:
         path = "/messenger/v1/accounts/{user}/chats/" + _segment(chat_avito_id) + "/read"
         await self._ask(account_id, "POST", path, Lane.PROMPT, of_one_chat=True)
 
-    async def voice_files(self, account_id: int, voice_ids: list[str]) -> dict[str, str]:
+    async def voice_files(self, account_id: int, voice_ids: list[str], *, lane: Lane = Lane.OPERATOR) -> dict[str, str]:
         """Links by voice id; each lives an hour (getVoiceFiles)."""
         path = "/messenger/v1/accounts/{user}/getVoiceFiles"
         query = {"voice_ids": ",".join(voice_ids)}
-        answer = _object(await self._ask(account_id, "GET", path, Lane.OPERATOR, query=query))
+        answer = _object(await self._ask(account_id, "GET", path, lane, query=query))
         urls = _object(answer.get("voices_urls"))
         return {voice: url for voice, url in urls.items() if isinstance(url, str)}
 

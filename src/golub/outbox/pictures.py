@@ -18,6 +18,7 @@ from golub.redraw import redraw
 QUOTA = 512 << 20  # bytes: some 500 photos that wait
 KEPT_FOR = 2 * DAY  # an attached picture that nobody sent
 AT_ONCE = 2
+LEAST_FREE = 2 << 30  # bytes: deliveries need the room more
 
 _NAME = re.compile(r"[0-9a-f]{32}\.(?:jpg|png)")
 
@@ -70,7 +71,7 @@ class Pictures:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         disk = shutil.disk_usage(self._folder)
         kept = sum(entry.stat().st_size for entry in self._folder.iterdir())
-        if kept > self._quota or disk.free < disk.total // 10:
+        if kept > self._quota or disk.free < min(disk.total // 10, LEAST_FREE):
             raise Unavailable("There is no room left for photos on the server's disk.")
 
     def _keep(self, name: str, picture: bytes, small: bytes) -> None:

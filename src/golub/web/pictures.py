@@ -11,10 +11,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse, Response
 
+from golub.avito.pace import Lane
 from golub.errors import GolubError, NotFound
 from golub.inbox import LARGEST_ID
 from golub.model import Chat, Message
 from golub.web.content import picture_source, voice_id
+from golub.web.keeping import keep_voice
 from golub.web.media import Size
 from golub.web.parts import Given, Parts
 from golub.web.session import Signed
@@ -69,14 +71,7 @@ async def voice(parts: Given, operator: Signed, signature: str, message_id: RowI
     if message is None or not wanted:
         raise NotFound("There is no such file.")
     _check(parts, signature, "voice", message_id, 0, wanted)
-
-    async def find_url() -> str:
-        urls = await parts.avito.voice_files(message.account_id, [wanted])
-        if wanted not in urls:
-            raise NotFound("There is no such file.")
-        return urls[wanted]
-
-    path, media_type = await parts.media.voice(f"{message.account_id}/{wanted}", find_url)
+    path, media_type = await keep_voice(parts.avito, parts.media, message.account_id, wanted, Lane.OPERATOR)
     return FileResponse(path, media_type=media_type, headers=HEADERS)
 
 
