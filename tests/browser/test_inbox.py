@@ -297,7 +297,8 @@ async def test_photos_are_attached_by_hand_by_paste_and_by_drop_and_arrive(golub
     Image.effect_mandelbrot((900, 600), (-2, -1, 1, 1), 60).convert("RGB").save(out, "PNG")
     file = {"name": "IMG_1.png", "mimeType": "image/png", "buffer": out.getvalue()}
     await page.locator("#reply-files").set_input_files([file])  # type: ignore[list-item]
-    await expect(ready).to_have_count(1)
+    await look(page, "attaching")
+    await expect(ready).to_have_count(1, timeout=20_000)
     given = """async ([kind, into, coded]) => {
         const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
         const data = new DataTransfer();
@@ -312,7 +313,7 @@ async def test_photos_are_attached_by_hand_by_paste_and_by_drop_and_arrive(golub
     await page.evaluate(given, ["dragover", "#thread-scroll", coded])
     await look(page, "drop")
     await page.evaluate(given, ["drop", "#thread-scroll", coded])
-    await expect(ready).to_have_count(3)
+    await expect(ready).to_have_count(3, timeout=20_000)
     svg = {"name": "x.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"}
     await page.locator("#reply-files").set_input_files([svg])  # type: ignore[list-item]
     await expect(page.locator(".attached.is-refused")).to_contain_text("Авито принимает фото в JPEG")
@@ -339,13 +340,12 @@ async def test_a_message_is_taken_back_and_a_buyer_is_blocked(golub: World) -> N
     await own.hover()
     await expect(own.locator(".take-back")).to_contain_text("мин")
     await look(page, "take-back")
-    page.remove_listener("dialog", page.listeners("dialog")[0]) if hasattr(page, "listeners") else None
     page.on("dialog", lambda dialog: dialog.accept())
     await own.get_by_role("button", name="Удалить").click()
     await expect(own).to_contain_text("Сообщение удалено")
     assert chat.history[1].deleted
     golub.complaints.clear()  # the question was asked, as it should be
-    await page.get_by_label("Заблокировать покупателя").click()
+    await page.locator("[data-opens=block]").click()
     await page.get_by_label("Мошенничество").check()
     await look(page, "block")
     await page.locator("#block").get_by_role("button", name="Заблокировать").click()
