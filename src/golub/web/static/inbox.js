@@ -628,7 +628,10 @@ document.body.addEventListener("htmx:afterSettle", (event) => {
 });
 
 document.body.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.successful && event.target.matches("[data-closes-when-done]")) event.target.closest("dialog").close();
+  if (!event.detail.successful || !event.target.matches("[data-closes-when-done]")) return;
+  event.target.closest("dialog").close();
+  document.getElementById("reply-text")?.focus({ preventScroll: true }); // what has the focus is not replaced
+  follow();
 });
 
 document.addEventListener("golub:rings", ({ detail }) => {
