@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 from golub.errors import Invalid, Unavailable
 
@@ -60,7 +61,7 @@ async def redraw(raw: bytes) -> Drawn:
             child.kill()
             await child.wait()
     head, _, body = out.partition(b"\n")
-    told = json.loads(head) if head else {}
+    told: dict[str, Any] = json.loads(head) if head else {}
     if told.get("refused") == "pixels":
         raise Invalid("This photo has more than {count} megapixels.", count=PIXELS // 1_000_000)
     if child.returncode or "picture" not in told:

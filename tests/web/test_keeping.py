@@ -1,9 +1,9 @@
 """Voices and photos are fetched when their message comes, and are still here when Avito's link is dead."""
 
 import shutil
-from collections import namedtuple
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,11 +18,16 @@ from tests.talk import AVITO_URL, Talk, add_account, parts_for
 pytestmark = pytest.mark.anyio
 
 
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
 @pytest.fixture(autouse=True)
 def room(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk with room, whatever the machine's is like."""
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 0, 1 << 40))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 0, 1 << 40))
 
 
 @pytest.fixture

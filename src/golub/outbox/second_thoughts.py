@@ -3,6 +3,8 @@
 Both are done at Avito at once, because a person waits; both may be repeated without harm, so nothing is queued.
 """
 
+from typing import Any
+
 import structlog
 from sqlalchemy import select
 
@@ -40,7 +42,7 @@ async def take_back(store: Store, avito: Avito, applier: Applier, message_id: in
         raise Invalid("Avito lets a message be deleted within an hour. This one is older.")
     await avito.delete_message(message.account_id, chat_avito_id, message.avito_id)
     log.info("a message was deleted at Avito", account=message.account_id, message=message.id)
-    told = {
+    told: dict[str, Any] = {
         "id": message.avito_id,
         "author_id": user_id,
         "created": message.created_at // SECOND,

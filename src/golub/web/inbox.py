@@ -246,6 +246,12 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
     def waited(since: Millis) -> str:
         return how_long(max(reader.now - since, MINUTE), reader.locale)
 
+    def deletable(message: Message) -> bool:
+        return _is_deletable(message, reader.now)
+
+    def left(message: Message) -> str:
+        return how_long(max(message.created_at + outbox.DELETABLE_FOR - reader.now, MINUTE), reader.locale)
+
     return render(
         request,
         template,
@@ -260,11 +266,9 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
         longest=outbox.LONGEST,
         pictures_at_once=outbox.PICTURES_AT_ONCE,
         has_picture=parts.outbox.pictures.has,
-        deletable=lambda message: _is_deletable(message, reader.now),
+        deletable=deletable,
         deletable_for=outbox.DELETABLE_FOR,
-        left=lambda message: how_long(
-            max(message.created_at + outbox.DELETABLE_FOR - reader.now, MINUTE), reader.locale
-        ),
+        left=left,
         **context,
     )
 
