@@ -83,7 +83,7 @@ class Network(httpx2.ASGITransport):
         self.arrived = asyncio.Event()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if request.method == "POST" and request.url.path.endswith("/messages"):
+        if request.method == "POST" and request.url.path.endswith(("/messages", "/messages/image")):
             self.arrived.set()
         return await super().handle_async_request(request)
 

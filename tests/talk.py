@@ -20,7 +20,7 @@ from golub.fold import Observation
 from golub.live import Live, Ring
 from golub.model import Account
 from golub.operators import Operators
-from golub.outbox import Outbox
+from golub.outbox import Outbox, Pictures
 from golub.settings import Settings
 from golub.simulator import Simulator
 from golub.spool import Spool
@@ -59,7 +59,7 @@ async def parts_for(
         applier=applier,
         live=live,
         avito=avito,
-        outbox=Outbox(store, avito, applier, live, clock),
+        outbox=Outbox(store, avito, applier, live, clock, Pictures(settings.data_dir / "outgoing", clock)),
         backfill=Backfill(store, avito, applier, settings, clock),
         operators=Operators(store, clock),
         accounts=nobody,

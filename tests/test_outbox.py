@@ -1,6 +1,7 @@
 """The outbox: every reply ends as sent, rejected or unconfirmed, in its order, and none is ever sent twice."""
 
 import asyncio
+import base64
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -19,11 +20,13 @@ from golub.errors import Conflict, Invalid, NotFound
 from golub.fold import FetchDue
 from golub.live import Live
 from golub.model import Account, AccountState, Chat, Message, Operator, OutgoingMessage, OutgoingState
-from golub.outbox import LEASE, TEXT_LIMIT, TRIES, Outbox, queue
+from golub.outbox import LEASE, LONGEST, TEXT_LIMIT, TRIES, Outbox, Pictures, queue, queue_pictures, split
 from golub.simulator import Simulator
 from golub.store import Store
 from tests import shop
 from tests.conftest import AtScale, SteppedClock
+
+PHOTO = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC")
 
 
 @dataclass
@@ -53,10 +56,10 @@ class Desk:
     async def write(self, chat: Chat, text: str, key: str = "") -> int:
         self.keys += 1
         async with self.store.write() as session:
-            outgoing = await queue(
+            queued = await queue(
                 session, chat=chat, operator_id=None, text=text, client_key=key or str(self.keys), now=self.clock()
             )
-        return outgoing.id
+        return queued[0].id
 
     async def reply(self, outgoing_id: int) -> OutgoingMessage:
         async with self.store.read() as session:
@@ -78,7 +81,7 @@ class Desk:
 
     def died(self) -> Outbox:
         """A new process after the old one is gone."""
-        self.outbox = Outbox(self.store, self.avito, self.applier, self.live, self.clock)
+        self.outbox = Outbox(self.store, self.avito, self.applier, self.live, self.clock, self.outbox.pictures)
         return self.outbox
 
 
@@ -93,7 +96,7 @@ async def desk(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenera
         shop.applier(store, clock, tmp_path, live) as (applier, _),
         shop.avito(store, clock, network, failure_gap=0.001, call_seconds=0.3) as avito,
     ):
-        outbox = Outbox(store, avito, applier, live, clock)
+        outbox = Outbox(store, avito, applier, live, clock, Pictures(tmp_path / "outgoing", clock))
         yield Desk(sim, seller, store, avito, applier, live, clock, account_id, outbox, network)
 
 
@@ -126,7 +129,9 @@ async def test_one_key_for_two_texts_is_a_conflict(desk: Desk) -> None:
         await desk.write(ours, "нет", key="click")
 
 
-@pytest.mark.parametrize("text", ["", " \n ", "я" * (TEXT_LIMIT + 1), "a\0b", "a\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", " \n ", "я" * (LONGEST + 1), "a\0b", "a\ud800"], ids=["none", "blank", "long", "null", "half"]
+)
 async def test_what_avito_would_refuse_is_not_queued(desk: Desk, text: str) -> None:
     _, ours = await desk.chat()
     with pytest.raises(Invalid):
@@ -138,6 +143,49 @@ async def test_a_thousand_emoji_are_a_thousand_characters(desk: Desk) -> None:
     outgoing_id = await desk.write(ours, "🕊" * TEXT_LIMIT)
     await desk.work()
     assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+
+
+LONG = "\n\n".join(f"Абзац {number}. " + "слово " * 130 for number in range(3))
+
+
+async def test_a_long_reply_goes_out_in_its_parts_in_order_and_once(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    first = await desk.write(ours, LONG, key="click")
+    assert await desk.write(ours, LONG, key="click") == first
+    with pytest.raises(Conflict):
+        await desk.write(ours, LONG[:-40], key="click")
+    await desk.work()
+    assert [message.text for message in theirs.history] == split(LONG, TEXT_LIMIT)
+    assert len(theirs.history) == 3
+    async with desk.store.read() as session:
+        rows = list(await session.scalars(select(OutgoingMessage).order_by(OutgoingMessage.id)))
+    assert [(row.client_key, row.part, row.parts, row.state) for row in rows] == [
+        ("click", 1, 3, OutgoingState.SENT),
+        ("click/2", 2, 3, OutgoingState.SENT),
+        ("click/3", 3, 3, OutgoingState.SENT),
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_after_a_part_that_failed_no_other_goes_out_alone(desk: Desk, status: int) -> None:
+    theirs, ours = await desk.chat()
+    await desk.write(ours, "Здравствуйте")
+    await desk.work()
+    first = await desk.write(ours, LONG)
+    desk.sim.fault("postSendMessage", status=status)
+    other = await desk.write(ours, "А это другой ответ")
+    for _ in range(8):
+        await desk.work()
+        desk.clock.step(HOUR)
+    states = [(await desk.reply(first + number)).state for number in range(3)]
+    failed = OutgoingState.REJECTED if status == 400 else OutgoingState.UNCONFIRMED
+    assert states == [failed, OutgoingState.REJECTED, OutgoingState.REJECTED]
+    assert (await desk.reply(first + 1)).error_code == "earlier_part"
+    assert (await desk.reply(other)).state == OutgoingState.SENT
+    for number in range(3):  # a person sends them again, one by one
+        await desk.outbox.retry(first + number, await operator(desk))
+        await desk.work()
+    assert [message.text for message in theirs.history][2:] == split(LONG, TEXT_LIMIT)
 
 
 async def test_avitos_own_chat_takes_no_replies(desk: Desk) -> None:
@@ -167,13 +215,13 @@ async def test_a_hanging_chat_holds_up_no_other(desk: Desk) -> None:
         running = asyncio.create_task(desk.outbox.run())
         async for batch in batches:
             rings += [ring.chat_id for ring in batch]
-            if OutgoingState.SENT in {(await desk.reply(one)).state for one in (slow_id, quick_id)}:
+            sent = OutgoingState.SENT in {(await desk.reply(one)).state for one in (slow_id, quick_id)}
+            if sent and {slow.id, quick.id} == set(rings):
                 break
     states = {(await desk.reply(one)).state for one in (slow_id, quick_id)}
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert states == {OutgoingState.SENDING, OutgoingState.SENT}
-    assert {slow.id, quick.id} == set(rings)
 
 
 async def test_a_refusal_says_why_and_may_be_tried_again(desk: Desk) -> None:
@@ -348,11 +396,135 @@ async def test_two_processes_send_each_reply_once(desk: Desk) -> None:
     for chat in chats:
         await desk.write(chat, f"раз в {chat.id}")
         await desk.write(chat, f"два в {chat.id}")
-    other = Outbox(desk.store, desk.avito, desk.applier, desk.live, desk.clock)
+    other = Outbox(desk.store, desk.avito, desk.applier, desk.live, desk.clock, desk.outbox.pictures)
     for _ in range(4):
         await asyncio.gather(desk.outbox.run_once(), other.run_once())
     assert sum(sends(desk.sim).values()) == 20
     assert set(sends(desk.sim).values()) == {1}
+
+
+def photos(chat: simulator.Chat) -> int:
+    return sum(message.type == "image" for message in chat.history)
+
+
+async def attach(desk: Desk, chat: Chat, key: str = "") -> int:
+    name = await desk.outbox.pictures.add(PHOTO)
+    desk.keys += 1
+    async with desk.store.write() as session:
+        (queued,) = await queue_pictures(
+            session, chat=chat, operator_id=None, pictures=[name], client_key=key or f"p{desk.keys}", now=desk.clock()
+        )
+    return queued.id
+
+
+async def test_a_photo_is_uploaded_sent_once_and_forgotten_here(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    photo, words = await attach(desk, ours), await desk.write(ours, "вот он")
+    name = (await desk.reply(photo)).picture
+    await desk.work()
+    assert [message.type for message in theirs.history] == ["image", "text"]
+    assert (await desk.reply(photo)).message_avito_id == theirs.history[0].id
+    assert (await desk.reply(words)).state == OutgoingState.SENT
+    assert not desk.outbox.pictures.has(name)
+
+
+async def test_a_lost_upload_is_done_again(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("uploadImages", status=500, after=True, times=2)
+    photo = await attach(desk, ours)
+    for _ in range(4):
+        await desk.work()
+        desk.clock.step(MINUTE)
+    assert (await desk.reply(photo)).state == OutgoingState.SENT
+    assert photos(theirs) == 1
+
+
+async def test_a_photo_whose_answer_was_lost_is_found_by_its_name_or_its_time(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("postSendImageMessage", status=500, after=True, times=2)
+    first, second = await attach(desk, ours), await attach(desk, ours)
+    await desk.work()
+    found = [await desk.reply(one) for one in (first, second)]
+    assert [one.state for one in found] == [OutgoingState.SENT] * 2
+    assert [one.message_avito_id for one in found] == [message.id for message in theirs.history]
+    async with desk.store.write() as session:
+        row = await session.get_one(OutgoingMessage, second)  # as if Avito's addresses did not name the picture
+        row.state, row.due_at, row.message_avito_id = OutgoingState.UNCONFIRMED, desk.clock(), ""
+        row.image_avito_id = "another"
+    await desk.work()
+    assert (await desk.reply(second)).message_avito_id == theirs.history[1].id
+    assert photos(theirs) == 2
+
+
+async def test_a_photo_that_is_nowhere_to_be_found_waits_for_a_person(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("postSendImageMessage", status=500)
+    photo = await attach(desk, ours)
+    for _ in range(6):
+        await desk.work()
+        desk.clock.step(HOUR)
+    assert ((await desk.reply(photo)).state, photos(theirs)) == (OutgoingState.UNCONFIRMED, 0)
+    await desk.outbox.retry(photo, await operator(desk))
+    await desk.work()
+    assert ((await desk.reply(photo)).state, photos(theirs)) == (OutgoingState.SENT, 1)
+
+
+async def test_a_refused_photo_says_why_and_is_uploaded_anew(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    refused = {"error": {"code": 400, "message": "bad picture"}}
+    desk.sim.fault("uploadImages", status=400, body=refused)
+    desk.sim.fault("postSendImageMessage", status=400, body=refused)
+    photo = await attach(desk, ours)
+    for _ in range(2):
+        await desk.work()
+        reply = await desk.reply(photo)
+        assert (reply.state, reply.error, reply.image_avito_id) == (OutgoingState.REJECTED, "bad picture", "")
+        await desk.outbox.retry(photo, await operator(desk))
+    await desk.work()
+    assert ((await desk.reply(photo)).state, photos(theirs)) == (OutgoingState.SENT, 1)
+
+
+async def test_a_photo_that_was_given_up_leaves_the_disk(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    photo = await attach(desk, ours)
+    name = (await desk.reply(photo)).picture
+    await desk.outbox.discard(photo)
+    assert not desk.outbox.pictures.has(name)
+
+
+async def test_whoever_dies_around_a_photo_sends_it_once_or_says_so(desk: Desk, at_scale: AtScale) -> None:
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    theirs, ours = await desk.chat()
+    ended: Counter[str] = Counter()
+    for trial in range(at_scale(20, 100)):
+        photo = await attach(desk, ours)
+        desk.network.arrived.clear()
+        at_upload = trial % 5 == 0
+        desk.sim.fault("uploadImages" if at_upload else "postSendImageMessage", hang=True, after=trial % 4 != 0)
+        dying = asyncio.create_task(desk.outbox.run())
+        if not at_upload and trial % 3:
+            await desk.network.arrived.wait()
+        for _ in range(dice.choice([0, 1, 5, 20, 60])):
+            await asyncio.sleep(0)  # the loop takes one step
+        dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+        desk.sim.faults.clear()
+        desk.died()
+        await desk.outbox.take_over()
+        before = photos(theirs)
+        for _ in range(6):
+            desk.clock.step(LEASE)
+            await desk.work()
+        reply = await desk.reply(photo)
+        ended[reply.state] += 1
+        assert reply.due_at is None
+        assert photos(theirs) == ended[OutgoingState.SENT], before
+        if reply.state == OutgoingState.UNCONFIRMED:
+            await desk.outbox.discard(photo)  # the person looked at Avito: it is not there
+    assert ended.keys() <= {OutgoingState.SENT, OutgoingState.UNCONFIRMED}
+    assert ended[OutgoingState.SENT] > 0
 
 
 async def operator(desk: Desk) -> Operator:

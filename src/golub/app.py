@@ -25,7 +25,7 @@ from golub.ingest import Ingest
 from golub.live import Live
 from golub.model import Mark, Operator, Role
 from golub.operators import Operators
-from golub.outbox import Outbox
+from golub.outbox import Outbox, Pictures
 from golub.relay import Relays
 from golub.server import Server
 from golub.settings import Settings
@@ -34,6 +34,7 @@ from golub.spool import Received, Spool
 from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
+from golub.web.keeping import Keeping
 from golub.web.media import Media
 from golub.web.parts import Parts
 from golub.web.routes import build
@@ -84,7 +85,7 @@ class Golub:
             applier=applier,
             live=live,
             avito=avito,
-            outbox=Outbox(store, avito, applier, live, clock),
+            outbox=Outbox(store, avito, applier, live, clock, Pictures(settings.data_dir / "outgoing", clock)),
             backfill=backfill,
             operators=Operators(store, clock),
             accounts=Accounts(store, avito, vault, clock),
@@ -93,6 +94,7 @@ class Golub:
             alerts=Alerts(store, settings, clock, spool),
             media=Media(settings, clock, transport),
         )
+        self._keeping = Keeping(store, avito, self.parts.media, clock)
         self.asgi = Webhook(self.parts.ingest, build(self.parts))
 
     @asynccontextmanager
@@ -184,7 +186,16 @@ class Golub:
         parts.applier.start()
         loops = [
             tasks.create_task(_keep(type(part).__name__, part.run))
-            for part in (parts.outbox, parts.backfill, parts.subscriptions, self.silence, parts.relays, parts.alerts, parts.operators)
+            for part in (
+                parts.outbox,
+                parts.backfill,
+                parts.subscriptions,
+                self.silence,
+                parts.relays,
+                parts.alerts,
+                parts.operators,
+                self._keeping,
+            )
         ]
         try:
             yield

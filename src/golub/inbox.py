@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import DAY, Millis
 from golub.errors import Invalid, NotFound
-from golub.model import Account, Chat, Message, Operator, OutgoingMessage, OutgoingState
+from golub.model import Account, BlockedBuyer, Chat, Message, Operator, OutgoingMessage, OutgoingState
 
 if TYPE_CHECKING:
     from golub.apply import Applier
@@ -203,6 +203,17 @@ async def find_writers(session: AsyncSession, chat_id: int, messages: Sequence[M
         .where(OutgoingMessage.chat_id == chat_id, OutgoingMessage.message_avito_id.in_(ids))
     )
     return {row.message_avito_id: row.name for row in await session.execute(found)}
+
+
+async def find_block(session: AsyncSession, chat: Chat) -> int | None:
+    """The reason for which the chat's buyer is on the account's blacklist, 1 to 4."""
+    if chat.buyer_id is None:
+        return None
+    return await session.scalar(
+        select(BlockedBuyer.reason).where(
+            BlockedBuyer.account_id == chat.account_id, BlockedBuyer.buyer_id == chat.buyer_id
+        )
+    )
 
 
 async def get_outgoing(session: AsyncSession, outgoing_id: int) -> OutgoingMessage:

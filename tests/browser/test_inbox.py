@@ -1,6 +1,9 @@
 """The inbox in a real Chromium, over a whole Golub and the simulated Avito: live, by hand, narrow and wide."""
 
 import asyncio
+import base64
+import io
+import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from sqlalchemy import func, select
 
@@ -251,3 +255,112 @@ async def test_a_reply_without_a_connection_keeps_its_words_and_is_sent_once(gol
     await expect(page.locator("#messages .message.own")).to_contain_text("Недорого")
     await expect(page.locator("#outgoing > li")).to_have_count(0)
     assert [message.text for message in chat.history] == ["Почём?", "Недорого"]
+
+
+async def test_a_long_reply_is_shown_in_parts_and_goes_out_in_order(golub: World) -> None:
+    chat = golub.sim.add_chat(golub.shop, "Ирина", world.Item("Диван", 34_900))
+    golub.sim.buyer_says(chat, "Расскажите подробнее")
+    page = await golub.page(f"/inbox/{await golub.chat_id(chat)}")
+    box = page.locator("#reply-text")
+    await box.fill("\n\n".join(f"Абзац {number}. " + "Подробность за подробностью. " * 22 for number in range(4)))
+    await box.press("Enter")
+    preview = page.locator("#preview")
+    await expect(preview.locator("li")).to_have_count(4)
+    await expect(preview.get_by_role("heading")).to_contain_text("Отправим 4 сообщениями")
+    await look(page, "parts")
+    await page.keyboard.press("Escape")
+    await expect(box).to_be_focused()
+    assert "Абзац 3" in await box.input_value()  # nothing was lost
+    await box.press("Enter")
+    await preview.get_by_role("button", name="Отправить").click()
+    await expect(page.locator("#messages .message.own")).to_have_count(4)
+    await expect(box).to_have_value("")
+    assert [message.text[:7] for message in chat.history[1:]] == ["Абзац 0", "Абзац 1", "Абзац 2", "Абзац 3"]
+    await box.fill("Да")
+    await box.press("Enter")
+    await expect(page.locator("#messages .message.own")).to_have_count(5)
+    await box.fill("Да")
+    await box.press("Enter")
+    await expect(preview).to_contain_text("Такое же сообщение вы только что отправили")
+    await look(page, "again")
+    await preview.get_by_role("button", name="Вернуться к тексту").click()
+    await expect(preview).to_have_count(0)
+    assert len(chat.history) == 6
+
+
+async def test_photos_are_attached_by_hand_by_paste_and_by_drop_and_arrive(golub: World) -> None:
+    chat = golub.sim.add_chat(golub.shop, "Ирина", world.Item("Диван", 34_900))
+    golub.sim.buyer_says(chat, "Есть фото?")
+    page = await golub.page(f"/inbox/{await golub.chat_id(chat)}")
+    ready = page.locator("#attached > .attached[data-picture]")
+    out = io.BytesIO()
+    Image.effect_mandelbrot((900, 600), (-2, -1, 1, 1), 60).convert("RGB").save(out, "PNG")
+    file = {"name": "IMG_1.png", "mimeType": "image/png", "buffer": out.getvalue()}
+    await page.locator("#reply-files").set_input_files([file])  # type: ignore[list-item]
+    await look(page, "attaching")
+    await expect(ready).to_have_count(1, timeout=20_000)
+    given = """async ([kind, into, coded]) => {
+        const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+        const data = new DataTransfer();
+        data.items.add(new File([bytes], "two.png", { type: "image/png" }));
+        const event = kind === "paste"
+            ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
+            : new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true });
+        document.querySelector(into).dispatchEvent(event);
+    }"""
+    coded = base64.b64encode(out.getvalue()).decode()
+    await page.evaluate(given, ["paste", "#reply-text", coded])
+    await page.evaluate(given, ["dragover", "#thread-scroll", coded])
+    await look(page, "drop")
+    await page.evaluate(given, ["drop", "#thread-scroll", coded])
+    await expect(ready).to_have_count(3, timeout=20_000)
+    svg = {"name": "x.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"}
+    await page.locator("#reply-files").set_input_files([svg])  # type: ignore[list-item]
+    await expect(page.locator(".attached.is-refused")).to_contain_text("Авито принимает фото в JPEG")
+    await page.locator("#reply-text").fill("Вот, со всех сторон")
+    await look(page, "attached")
+    await page.locator(".is-refused [data-detach]").click()
+    await ready.last.locator("[data-detach]").click()
+    await page.locator("#reply-text").press("Enter")
+    await expect(page.locator("#messages .message.own")).to_have_count(3, timeout=15_000)
+    await expect(page.locator("#attached > li")).to_have_count(0)
+    assert [message.type for message in chat.history[1:]] == ["image", "image", "text"]
+    await expect(page.locator("#messages .own img")).to_have_count(2)
+    await look(page, "sent")
+
+
+async def test_a_message_is_taken_back_and_a_buyer_is_blocked(golub: World) -> None:
+    chat = golub.sim.add_chat(golub.shop, "Ирина", world.Item("Диван", 34_900))
+    golub.sim.buyer_says(chat, "купите <b>биткоин</b>")
+    page = await golub.page(f"/inbox/{await golub.chat_id(chat)}")
+    await page.locator("#reply-text").fill("ошибка")
+    await page.locator("#reply-text").press("Enter")
+    own = page.locator("#messages .message.own")
+    await expect(own).to_have_count(1)
+    await own.hover()
+    await expect(own.locator(".take-back")).to_contain_text("мин")
+    await look(page, "take-back")
+    page.on("dialog", lambda dialog: dialog.accept())
+    await own.get_by_role("button", name="Удалить").click()
+    await expect(own).to_contain_text("Сообщение удалено")
+    assert chat.history[1].deleted
+    golub.complaints.clear()  # the question was asked, as it should be
+    await page.locator("[data-opens=block]").click()
+    await page.get_by_label("Мошенничество").check()
+    await look(page, "block")
+    await page.locator("#block").get_by_role("button", name="Заблокировать").click()
+    await expect(page.locator("#thread-head")).to_contain_text("Заблокирован: мошенничество")
+    await expect(page.locator("#block")).to_be_hidden()
+    assert golub.shop.blacklist
+    await look(page, "blocked")
+
+
+async def look(page: Page, name: str) -> None:
+    """Pictures for a person's eyes, where a folder for them is named."""
+    if folder := os.environ.get("GOLUB_LOOK"):
+        for size, scheme in ((WIDE, "light"), (WIDE, "dark"), (PHONE, "light")):
+            await page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await page.screenshot(path=f"{folder}/{name}-{size['width']}-{scheme}.png")
+        await page.set_viewport_size({"width": WIDE["width"], "height": WIDE["height"]})
+        await page.emulate_media(color_scheme="light")

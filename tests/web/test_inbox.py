@@ -1,5 +1,6 @@
 """The inbox: its lists, the open chat, and replies. What messages look like is in `test_content.py`."""
 
+import io
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -9,15 +10,16 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from sqlalchemy import event, select
 
 from golub import inbox
-from golub.clock import MINUTE
+from golub.clock import HOUR, MINUTE
 from golub.errors import Invalid
 from golub.fold import MarkRead
 from golub.inbox import Place, View
-from golub.model import Chat, Message, OutgoingMessage, OutgoingState, Role
-from golub.simulator import Simulator
+from golub.model import Account, Chat, Message, OutgoingMessage, OutgoingState, Role
+from golub.simulator import Simulator, world
 from golub.store import Store
 from golub.web.parts import Parts
 from golub.web.routes import build
@@ -29,11 +31,14 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def parts(database_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGenerator[Parts]:
-    async with (
-        Simulator(clock=lambda: clock() / 1000, base_url="http://avito.test") as sim,
-        parts_for(database_url, tmp_path, clock, sim) as parts,
-    ):
+async def sim(clock: SteppedClock) -> AsyncGenerator[Simulator]:
+    async with Simulator(clock=lambda: clock() / 1000, base_url="http://avito.test") as sim:
+        yield sim
+
+
+@pytest.fixture
+async def parts(database_url: str, tmp_path: Path, clock: SteppedClock, sim: Simulator) -> AsyncGenerator[Parts]:
+    async with parts_for(database_url, tmp_path, clock, sim) as parts:
         yield parts
 
 
@@ -315,7 +320,7 @@ async def test_a_reply_without_script_leads_back_to_the_chat(talk: Talk, manager
     assert (answer.status_code, answer.headers["location"]) == (303, f"/inbox/{chat}")
 
 
-@pytest.mark.parametrize("text", ["", "  \n ", "ы" * 1001, "a\0b"])
+@pytest.mark.parametrize("text", ["", "  \n ", "ы" * 10_001, "a\0b"], ids=["none", "blank", "long", "null"])
 async def test_what_avito_would_not_take_is_refused_before(
     parts: Parts, talk: Talk, manager: Browser, text: str
 ) -> None:
@@ -339,6 +344,160 @@ async def test_avito_s_own_chat_has_no_box_to_write_in(talk: Talk, manager: Brow
     page = await read(manager, f"/inbox/{talk.chats['a2u-1']}")
     assert page.all("textarea") == []
     assert (await reply(manager, talk.chats["a2u-1"], "привет")).status_code == 400
+
+
+async def queued(parts: Parts) -> list[str]:
+    async with parts.store.read() as session:
+        return list(await session.scalars(select(OutgoingMessage.text).order_by(OutgoingMessage.id)))
+
+
+async def test_a_long_reply_is_shown_in_its_parts_before_it_is_queued(
+    parts: Parts, talk: Talk, manager: Browser
+) -> None:
+    await talk.says("chat", "Расскажите")
+    chat = talk.chats["chat"]
+    long = "Слово <b>за</b> словом. " * 90
+    answer = await reply(manager, chat, long)
+    shown = Read(answer.text)
+    assert shown.all("dialog")
+    assert len(shown.all("li")) == 3
+    assert "We will send it in 3 messages" in shown.text
+    assert "Слово <b>за</b> словом." in shown.text
+    assert await queued(parts) == []
+    page = await manager.post(f"/inbox/{chat}/reply", {"text": long, "client_key": "key"})
+    assert Read(page.text).all("input", name="sure")  # without script it is a page
+    sure = {"text": long, "client_key": "key", "sure": "yes"}
+    for _ in range(2):
+        answer = await manager.post(f"/inbox/{chat}/reply", sure, headers={"HX-Request": "true"})
+        assert "part 2 of 3" in Read(answer.text).text
+    assert len(await queued(parts)) == 3
+
+
+async def test_the_same_words_again_are_a_question_to_a_person(
+    parts: Parts, talk: Talk, manager: Browser, clock: SteppedClock
+) -> None:
+    await talk.says("chat", "Ещё есть?")
+    chat = talk.chats["chat"]
+    await reply(manager, chat, "Да", key="one")
+    assert not Read((await reply(manager, chat, "Да", key="one")).text).all("dialog")  # the same click: no question
+    asked = Read((await reply(manager, chat, " Да\n", key="two")).text)
+    assert "You have just sent the same message." in asked.text
+    assert await queued(parts) == ["Да"]
+    await manager.post(
+        f"/inbox/{chat}/reply", {"text": "Да", "client_key": "two", "sure": "yes"}, headers={"HX-Request": "true"}
+    )
+    assert await queued(parts) == ["Да", "Да"]
+    clock.step(11 * MINUTE)
+    assert not Read((await reply(manager, chat, "Да", key="three")).text).all("dialog")
+
+
+def photo() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (30, 20), "teal").save(out, "PNG")
+    return out.getvalue()
+
+
+async def attach(browser: Browser, chat: int, raw: bytes) -> httpx2.Response:
+    headers = {"HX-Request": "true", "X-CSRF-Token": browser.csrf, "Content-Type": "application/octet-stream"}
+    return await browser.client.post(f"/inbox/{chat}/pictures", content=raw, headers=headers)
+
+
+async def test_photos_are_attached_shown_and_sent_before_their_words(
+    parts: Parts, talk: Talk, manager: Browser
+) -> None:
+    await talk.says("chat", "Есть фото?")
+    chat = talk.chats["chat"]
+    names = [
+        Read((await attach(manager, chat, photo())).text).all("li")[0]["data-picture"],
+        Read((await attach(manager, chat, photo())).text).all("li")[0]["data-picture"],
+    ]
+    small = await manager.get(f"/inbox/pictures/{names[0]}")
+    assert (small.headers["content-type"], small.content[8:12]) == ("image/webp", b"WEBP")
+    form = {"text": "Вот они", "client_key": "k", "pictures": ",".join(names)}
+    await manager.post(f"/inbox/{chat}/reply", form, headers={"HX-Request": "true"})
+    again = await manager.post(f"/inbox/{chat}/reply", form, headers={"HX-Request": "true"})  # the same click twice
+    shown = Read(again.text)
+    assert [image["src"] for image in shown.all("img")] == [f"/inbox/pictures/{name}" for name in names]
+    assert shown.words.index("Вот они") > 0
+    async with parts.store.read() as session:
+        rows = list(await session.scalars(select(OutgoingMessage).order_by(OutgoingMessage.id)))
+    assert [(row.kind, row.picture, row.text) for row in rows] == [
+        ("image", names[0], ""),
+        ("image", names[1], ""),
+        ("text", "", "Вот они"),
+    ]
+
+
+async def test_what_is_no_photo_or_too_large_is_refused_in_words(talk: Talk, manager: Browser, visit: Visit) -> None:
+    await talk.says("chat", "Есть фото?")
+    chat = talk.chats["chat"]
+    svg = await attach(manager, chat, b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    assert (svg.status_code, "JPEG, PNG, GIF, BMP or HEIC" in Read(svg.text).text) == (400, True)
+    large = await attach(manager, chat, b"\x89PNG\r\n\x1a\n" + bytes((24 << 20) + 2000))
+    assert large.status_code in (400, 413)
+    assert (await attach(manager, 999, photo())).status_code == 404
+    assert (await manager.get("/inbox/pictures/..%2Fsecret.key")).status_code == 404
+    name = Read((await attach(manager, chat, photo())).text).all("li")[0]["data-picture"]
+    assert (await (await visit(None)).get(f"/inbox/pictures/{name}")).status_code in (303, 401)
+
+
+async def simulated(parts: Parts, sim: Simulator, talk: Talk) -> tuple[world.Chat, int]:
+    """A chat that is at Avito too, and its id here."""
+    seller = sim.add_account(talk.account.user_id, client_id=talk.account.client_id)
+    async with parts.store.write() as session:
+        account = await session.get_one(Account, talk.account.id)
+        account.client_secret = parts.vault.seal(seller.client_secret)
+    theirs = sim.add_chat(seller, "Ирина")
+    await talk.says(theirs.id, "вопрос")
+    await talk.facts(theirs.id)
+    return theirs, talk.chats[theirs.id]
+
+
+async def test_our_own_message_is_deleted_within_the_hour(
+    parts: Parts, sim: Simulator, talk: Talk, manager: Browser, clock: SteppedClock
+) -> None:
+    theirs, chat = await simulated(parts, sim, talk)
+    said = [sim.shop_said(theirs, text, at=clock() // 1000) for text in ("ошибка", "верно")]
+    for message in said:
+        await talk.says(
+            theirs.id, message.text, author=talk.account.user_id, name=message.id, at=clock() // 1000 * 1000
+        )
+    page = await read(manager, f"/inbox/{chat}")
+    forms = [form["action"] for form in page.all("form", **{"class": "take-back"})]
+    assert len(forms) == 2
+    answer = await manager.post(forms[0], headers={"HX-Request": "true"})
+    assert answer.status_code == 204, answer.text
+    assert [message.deleted for message in said] == [True, False]
+    after = await read(manager, f"/inbox/{chat}")
+    assert "ошибка" not in after.text
+    assert "Message deleted" in after.text
+    clock.step(HOUR + MINUTE)
+    assert (await manager.post(forms[1], headers={"HX-Request": "true"})).status_code == 400
+    assert not said[1].deleted
+    assert not (await read(manager, f"/inbox/{chat}")).all("form", **{"class": "take-back"})
+
+
+async def test_a_buyers_message_is_not_ours_to_delete(parts: Parts, talk: Talk, manager: Browser) -> None:
+    await talk.says("chat", "вопрос")
+    async with parts.store.read() as session:
+        message = (await session.execute(select(Message))).scalar_one()
+    assert (await manager.post(f"/inbox/messages/{message.id}/delete")).status_code == 404
+
+
+async def test_an_admin_blocks_a_buyer_and_the_chat_says_so(
+    parts: Parts, sim: Simulator, talk: Talk, manager: Browser, visit: Visit
+) -> None:
+    theirs, chat = await simulated(parts, sim, talk)
+    assert not (await read(manager, f"/inbox/{chat}")).all("dialog", id="block")
+    assert (await manager.post(f"/inbox/{chat}/block", {"reason": "2"})).status_code == 403
+    admin = await visit(Role.ADMIN)
+    assert (await read(admin, f"/inbox/{chat}")).all("dialog", id="block")
+    for _ in range(2):
+        answer = await admin.post(f"/inbox/{chat}/block", {"reason": "2"}, headers={"HX-Request": "true"})
+        assert answer.status_code == 204, answer.text
+    assert [context["reason_id"] for context in theirs.account.blacklist.values()] == [2]
+    assert "Blocked: fraud" in (await read(manager, f"/inbox/{chat}")).text
+    assert (await admin.post(f"/inbox/{chat}/block", {"reason": "5"})).status_code == 422
 
 
 async def test_a_sent_reply_is_shown_once_with_its_writer(parts: Parts, talk: Talk, manager: Browser) -> None:

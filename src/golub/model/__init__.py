@@ -17,7 +17,7 @@ from golub.model.chats import Chat, Direction, Message, Source
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
-from golub.model.outgoing import OutgoingMessage, OutgoingState
+from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
@@ -29,6 +29,7 @@ __all__ = [
     "Account",
     "AccountState",
     "Alert",
+    "BlockedBuyer",
     "Cause",
     "Chat",
     "Condition",
@@ -39,6 +40,7 @@ __all__ = [
     "Message",
     "OneTimeLink",
     "Operator",
+    "OutgoingKind",
     "OutgoingMessage",
     "OutgoingState",
     "PathToken",

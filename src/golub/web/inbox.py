@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from babel.units import format_unit
 from fastapi import APIRouter, Form, Path, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,7 +66,7 @@ async def page(
     """The list alone; on a wide screen with room for a thread beside it."""
     async with parts.store.read() as session:
         context = await _list(session, parts, Choice(view, account))
-    return _render(request, parts, "inbox/page.html", **context, thread=None)
+    return render_inbox(request, parts, "inbox/page.html", **context, thread=None)
 
 
 @router.get("/inbox/list")
@@ -82,7 +82,7 @@ async def more(
     place = Place.parse(before) if before else None
     async with parts.store.read() as session:
         context = await _list(session, parts, Choice(view, account), place)
-    return _render(request, parts, "inbox/more.html", **context, open_id=None)
+    return render_inbox(request, parts, "inbox/more.html", **context, open_id=None)
 
 
 @router.get("/inbox/rows")
@@ -105,7 +105,7 @@ async def rows(
         counts = await inbox.count_chats(session, account_id=account)
         everywhere = counts if account is None else await inbox.count_chats(session)
         accounts = await inbox.list_accounts(session)
-    return _render(
+    return render_inbox(
         request,
         parts,
         "inbox/changed_rows.html",
@@ -133,7 +133,7 @@ async def chat_page(
     async with parts.store.read() as session:
         context = await _list(session, parts, choice)
         context["thread"] = await _thread(session, parts, choice, chat_id)
-    return _render(request, parts, "inbox/page.html", **context)
+    return render_inbox(request, parts, "inbox/page.html", **context)
 
 
 @router.get("/inbox/{chat_id}/thread")
@@ -148,7 +148,7 @@ async def thread(
     """The thread alone, for the page that is already open."""
     async with parts.store.read() as session:
         opened = await _thread(session, parts, Choice(view, account), chat_id)
-    return _render(request, parts, "inbox/thread.html", thread=opened)
+    return render_inbox(request, parts, "inbox/thread.html", thread=opened)
 
 
 @router.get("/inbox/{chat_id}/messages")
@@ -170,40 +170,13 @@ async def messages(
         if after is None:
             found = await inbox.list_messages(session, chat_id, before=Place.parse(before) if before else None)
             shown = await _shown(session, chat_id, found.messages)
-            return _render(request, parts, "inbox/older.html", chat=chat, messages=shown, older=found.older)
+            return render_inbox(request, parts, "inbox/older.html", chat=chat, messages=shown, older=found.older)
         changed = await inbox.find_changed(session, chat_id, after=after)
         if changed is None:
             return Response(status_code=205)
         context = await _opened(session, parts, choice, chat)
         shown = await _shown(session, chat_id, changed)
-    return _render(request, parts, "inbox/changes.html", thread=context | {"messages": shown})
-
-
-@router.post("/inbox/{chat_id}/reply")
-async def reply(
-    request: Request,
-    parts: Given,
-    operator: Signed,
-    chat_id: ChatId,
-    text: Annotated[str, Form()] = "",
-    client_key: Annotated[str, Form(max_length=64)] = "",
-) -> Response:
-    """Queues a reply, once for one `client_key`, and returns what is on its way."""
-    text = text.replace("\r\n", "\n").strip()
-    if not text:
-        raise Invalid("Write something first.", field="text")
-    async with parts.store.write() as session:
-        chat = await inbox.get_chat(session, chat_id)
-        await outbox.queue(
-            session,
-            chat=chat,
-            operator_id=operator.id,
-            text=text,
-            client_key=client_key or secrets.token_hex(16),
-            now=parts.clock(),
-        )
-    parts.outbox.nudge()
-    return await _after_reply(request, parts, chat_id)
+    return render_inbox(request, parts, "inbox/changes.html", thread=context | {"messages": shown})
 
 
 @router.post("/inbox/{chat_id}/read")
@@ -217,33 +190,6 @@ async def read(
         await inbox.mark_read(parts.applier, chat, up_to)
         parts.backfill.tell_read(chat.id)
     return Response(status_code=204)
-
-
-@router.post("/inbox/outgoing/{outgoing_id}/retry")
-async def retry(request: Request, parts: Given, operator: Signed, outgoing_id: ChatId) -> Response:
-    """Sends once more what was rejected or stayed unconfirmed: a person has decided it."""
-    async with parts.store.read() as session:
-        outgoing = await inbox.get_outgoing(session, outgoing_id)
-    await parts.outbox.retry(outgoing.id, operator)
-    return await _after_reply(request, parts, outgoing.chat_id)
-
-
-@router.post("/inbox/outgoing/{outgoing_id}/discard")
-async def discard(request: Request, parts: Given, operator: Signed, outgoing_id: ChatId) -> Response:
-    """Takes a reply that went wrong out of the thread: it arrived after all, or is not wanted any more."""
-    async with parts.store.read() as session:
-        outgoing = await inbox.get_outgoing(session, outgoing_id)
-    await parts.outbox.discard(outgoing.id)
-    return await _after_reply(request, parts, outgoing.chat_id)
-
-
-async def _after_reply(request: Request, parts: Parts, chat_id: int) -> Response:
-    if "hx-request" not in request.headers:
-        return RedirectResponse(f"/inbox/{chat_id}", 303)
-    async with parts.store.read() as session:
-        chat = await inbox.get_chat(session, chat_id)
-        outgoing = await inbox.list_outgoing(session, chat_id, now=parts.clock())
-    return _render(request, parts, "inbox/outgoing.html", thread={"chat": chat, "outgoing": outgoing})
 
 
 async def _list(session: AsyncSession, parts: Parts, choice: Choice, before: Place | None = None) -> dict[str, Any]:
@@ -279,6 +225,7 @@ async def _opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Cha
         "account": await session.get(Account, chat.account_id),
         "outgoing": await inbox.list_outgoing(session, chat.id, now=parts.clock()),
         "choice": choice,
+        "blocked": await inbox.find_block(session, chat),
         "avito_url": avito_chat_url(chat.avito_id),
         "item_link": read_link(chat.item_url),
         "profile_link": read_link(chat.buyer_profile_url),
@@ -290,7 +237,7 @@ async def _shown(session: AsyncSession, chat_id: int, found: list[Message]) -> l
     return [show(message, writers.get(message.avito_id, "")) for message in found]
 
 
-def _render(request: Request, parts: Parts, template: str, **context: Any) -> HTMLResponse:
+def render_inbox(request: Request, parts: Parts, template: str, **context: Any) -> HTMLResponse:
     reader = reader_of(request)
 
     def in_words(message: Message) -> str:
@@ -298,6 +245,12 @@ def _render(request: Request, parts: Parts, template: str, **context: Any) -> HT
 
     def waited(since: Millis) -> str:
         return how_long(max(reader.now - since, MINUTE), reader.locale)
+
+    def deletable(message: Message) -> bool:
+        return _is_deletable(message, reader.now)
+
+    def left(message: Message) -> str:
+        return how_long(max(message.created_at + outbox.DELETABLE_FOR - reader.now, MINUTE), reader.locale)
 
     return render(
         request,
@@ -310,8 +263,19 @@ def _render(request: Request, parts: Parts, template: str, **context: Any) -> HT
         visible=visible,
         avito_chat_url=avito_chat_url,
         text_limit=TEXT_LIMIT,
+        longest=outbox.LONGEST,
+        pictures_at_once=outbox.PICTURES_AT_ONCE,
+        has_picture=parts.outbox.pictures.has,
+        deletable=deletable,
+        deletable_for=outbox.DELETABLE_FOR,
+        left=left,
         **context,
     )
+
+
+def _is_deletable(message: Message, now: Millis) -> bool:
+    named = not message.avito_id.startswith("~")  # else Avito gave it no name to call it by
+    return named and message.created_at > now - outbox.DELETABLE_FOR
 
 
 def many(count: int) -> str:

@@ -11,17 +11,19 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse, Response
 
+from golub.avito.pace import Lane
 from golub.errors import GolubError, NotFound
 from golub.inbox import LARGEST_ID
 from golub.model import Chat, Message
 from golub.web.content import picture_source, voice_id
+from golub.web.keeping import keep_voice
 from golub.web.media import Size
 from golub.web.parts import Given, Parts
 from golub.web.session import Signed
 
 router = APIRouter()
 
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, max-age=604800, immutable",
     "Content-Disposition": "inline",
@@ -69,15 +71,8 @@ async def voice(parts: Given, operator: Signed, signature: str, message_id: RowI
     if message is None or not wanted:
         raise NotFound("There is no such file.")
     _check(parts, signature, "voice", message_id, 0, wanted)
-
-    async def find_url() -> str:
-        urls = await parts.avito.voice_files(message.account_id, [wanted])
-        if wanted not in urls:
-            raise NotFound("There is no such file.")
-        return urls[wanted]
-
-    path, media_type = await parts.media.voice(f"{message.account_id}/{wanted}", find_url)
-    return FileResponse(path, media_type=media_type, headers=_HEADERS)
+    path, media_type = await keep_voice(parts.avito, parts.media, message.account_id, wanted, Lane.OPERATOR)
+    return FileResponse(path, media_type=media_type, headers=HEADERS)
 
 
 @router.get("/media/{signature}/{kind}/{row}/{size}")
@@ -91,7 +86,7 @@ async def picture(parts: Given, operator: Signed, signature: str, kind: Kind, ro
     except GolubError as error:
         # To the browser it is a picture that is not there; it must not keep that answer.
         return Response(str(error), error.status, media_type="text/plain")
-    return Response(drawn, media_type="image/webp", headers=_HEADERS)
+    return Response(drawn, media_type="image/webp", headers=HEADERS)
 
 
 async def _source(parts: Parts, kind: Kind, row: int, size: int) -> str:

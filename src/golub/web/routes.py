@@ -6,7 +6,7 @@ The webhook is not here: it is a plain endpoint that stands before all this (`we
 from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
-from golub.web import guide, health, inbox, pictures, preferences, sign_in, stream
+from golub.web import guide, health, inbox, pictures, preferences, replies, sign_in, stream
 from golub.web.admin import account, accounts, deliveries, operators, relays, webhooks
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
@@ -23,6 +23,7 @@ ROUTERS = (
     sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
     guide.router,  # /guide
     inbox.router,  # /inbox, /inbox/…
+    replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
     stream.router,  # /stream
     pictures.router,  # /media/…
     operators.router,  # /admin/operators

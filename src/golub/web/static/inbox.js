@@ -250,6 +250,7 @@ function ready() {
   const box = document.getElementById("reply-text");
   if (box) {
     box.value = localStorage.getItem(draftOf(openId())) ?? box.value;
+    document.getElementById("attached").append(...(trays.get(openId()) ?? []));
     grown(box);
   }
   seen();
@@ -367,11 +368,19 @@ function newKey() {
 function grown(box) {
   const form = box.form;
   const limit = Number(form.dataset.limit);
-  const left = limit - characters(box.value.trim());
+  const longest = Number(form.dataset.longest);
+  const length = characters(box.value.trim());
   const budget = document.getElementById("reply-budget");
-  budget.value = left <= limit / 5 ? String(left) : "";
-  budget.classList.toggle("is-over", left < 0);
-  form.querySelector(".reply-send").disabled = left < 0 || left === limit;
+  budget.value =
+    length > longest ? String(longest - length)
+    : length > limit ? form.dataset.inParts
+    : length >= limit * 0.8 ? String(limit - length)
+    : "";
+  budget.classList.toggle("is-over", length > longest);
+  const photos = attached();
+  const ready = photos.every((one) => one.dataset.picture || one.matches(".is-refused"));
+  const some = length > 0 || names(photos).length > 0;
+  form.querySelector(".reply-send").disabled = length > longest || !some || !ready;
   box.style.height = "auto";
   box.style.height = `${Math.min(box.scrollHeight + 2, 220)}px`;
   box.style.overflowY = box.scrollHeight > 218 ? "auto" : "hidden";
@@ -393,38 +402,166 @@ function putOutgoing(rows) {
 }
 
 async function send(form) {
-  const box = form.elements.text;
-  const text = box.value.trim();
-  if (!text || characters(text) > Number(form.dataset.limit)) return;
+  if (form.querySelector(".reply-send").disabled) return;
   const chat = form.dataset.chat;
-  // The key belongs to this text until it is taken: pressing again after a lost answer must not send it twice.
+  const reply = { text: form.elements.text.value.trim(), pictures: names(attached()).join() };
+  // The key belongs to this reply until it is taken: pressing again after a lost answer must not send it twice.
+  const same = JSON.stringify(reply);
   const kept = JSON.parse(sessionStorage.getItem(`golub:key:${chat}`) ?? "null");
-  const key = kept?.text === text ? kept.key : newKey();
-  sessionStorage.setItem(`golub:key:${chat}`, JSON.stringify({ text, key }));
+  const key = kept?.same === same ? kept.key : newKey();
+  sessionStorage.setItem(`golub:key:${chat}`, JSON.stringify({ same, key }));
+  await post(chat, { ...reply, client_key: key });
+}
+
+async function post(chat, reply) {
   const row = document.getElementById("reply-pending").content.cloneNode(true).firstElementChild;
-  row.dataset.key = key;
-  row.querySelector(".words").textContent = text;
+  row.dataset.key = reply.client_key;
+  row.querySelector(".words").textContent = reply.text || "…";
+  const box = document.getElementById("reply-text");
+  const photos = attached().filter((one) => one.dataset.picture);
   document.getElementById("outgoing").append(row);
   scroller().scrollTop = 0;
   box.value = "";
+  for (const photo of photos) photo.remove();
   grown(box);
   try {
-    const { text: answer } = await ask(form.getAttribute("action"), { form: { text, client_key: key } }, true);
+    const { text: answer } = await ask(`/inbox/${chat}/reply`, { form: reply }, true);
+    const told = html(answer);
+    const question = told.querySelector("dialog");
+    if (question) {
+      row.remove();
+      giveBack(chat, reply.text, photos);
+      if (openId() === chat) decide(question, chat, reply);
+      return;
+    }
     sessionStorage.removeItem(`golub:key:${chat}`);
     localStorage.removeItem(draftOf(chat));
+    trays.delete(chat);
     row.dataset.state = "taken";
-    if (openId() === chat) putOutgoing([...html(answer).children]);
+    if (openId() === chat) putOutgoing([...told.children]);
   } catch (error) {
     row.remove();
     toast(error.message);
-    if (openId() === chat) {
-      const now = document.getElementById("reply-text");
-      now.value = [text, now.value].filter(Boolean).join("\n");
-      grown(now);
-      localStorage.setItem(draftOf(chat), now.value);
-    } else localStorage.setItem(draftOf(chat), text);
+    giveBack(chat, reply.text, photos);
   }
 }
+
+// What was not taken is a draft again.
+function giveBack(chat, text, photos) {
+  trays.set(chat, photos);
+  if (openId() === chat) {
+    document.getElementById("attached").prepend(...photos);
+    const now = document.getElementById("reply-text");
+    now.value = [text, now.value].filter(Boolean).join("\n");
+    grown(now);
+    localStorage.setItem(draftOf(chat), now.value);
+  } else localStorage.setItem(draftOf(chat), text);
+}
+
+// A reply in several messages, or the same words again: the server has asked, and a person answers.
+function decide(dialog, chat, reply) {
+  document.getElementById("preview")?.remove();
+  pane.append(dialog);
+  dialog.showModal();
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (openId() === chat) document.getElementById("reply-text").focus({ preventScroll: true });
+  });
+  dialog.querySelector("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    dialog.close();
+    post(chat, { ...reply, sure: "yes" });
+  });
+}
+
+// ---- photos ----
+
+// A photo goes to our server as soon as it is attached, and to Avito when the reply is sent.
+const trays = new Map(); // by chat: what is attached to the reply that is not sent yet
+const attached = () => [...document.querySelectorAll("#attached > .attached")];
+const names = (photos) => photos.map((one) => one.dataset.picture).filter(Boolean);
+
+function attach(files) {
+  const form = document.getElementById("reply");
+  if (!form) return;
+  for (const file of files) {
+    if (attached().length >= Number(form.dataset.pictures)) return void toast(form.dataset.tooMany);
+    upload(form, file);
+  }
+}
+
+function upload(form, file) {
+  const place = document.getElementById("attaching").content.cloneNode(true).firstElementChild;
+  const chat = form.dataset.chat;
+  document.getElementById("attached").append(place);
+  trays.set(chat, attached());
+  grown(form.elements.text);
+  const refuse = (words) => {
+    place.classList.replace("is-loading", "is-refused");
+    place.querySelector("progress").remove();
+    place.querySelector(".attached-why").textContent = words;
+  };
+  const request = new XMLHttpRequest(); // fetch tells no progress
+  request.open("POST", `/inbox/${chat}/pictures`);
+  request.setRequestHeader("HX-Request", "true");
+  request.setRequestHeader("X-CSRF-Token", inbox.dataset.csrf);
+  request.setRequestHeader("Content-Type", "application/octet-stream");
+  request.upload.addEventListener("progress", ({ loaded, total }) => {
+    const bar = place.querySelector("progress");
+    if (loaded < total) bar.value = (loaded / total) * 100;
+    else bar.removeAttribute("value"); // now it is being read
+  });
+  request.addEventListener("loadend", () => {
+    if (request.status === 401) signedOut();
+    else if (request.status === 200) {
+      const done = html(request.responseText).querySelector(".attached");
+      const tray = trays.get(chat) ?? [];
+      trays.set(chat, tray.map((one) => (one === place ? done : one)));
+      place.replaceWith(done);
+    } else if (request.status === 0) refuse(texts.offline);
+    else refuse(html(request.responseText).querySelector("p")?.textContent ?? texts.failed);
+    const box = document.getElementById("reply-text");
+    if (box) grown(box);
+  });
+  place.addEventListener("golub:detached", () => request.abort());
+  request.send(file);
+}
+
+function detach(photo) {
+  photo.dispatchEvent(new Event("golub:detached"));
+  photo.remove();
+  trays.set(openId(), attached());
+  const box = document.getElementById("reply-text");
+  grown(box);
+  box.focus({ preventScroll: true });
+}
+
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+pane.addEventListener("dragover", (event) => {
+  if (!hasFiles(event) || !document.getElementById("reply")) return;
+  event.preventDefault();
+  thread().classList.add("is-target");
+});
+pane.addEventListener("dragleave", (event) => {
+  if (!pane.contains(event.relatedTarget)) thread()?.classList.remove("is-target");
+});
+pane.addEventListener("drop", (event) => {
+  if (!hasFiles(event) || !document.getElementById("reply")) return;
+  event.preventDefault();
+  thread().classList.remove("is-target");
+  attach(event.dataTransfer.files);
+});
+pane.addEventListener("paste", (event) => {
+  if (event.target.id !== "reply-text" || !event.clipboardData.files.length) return;
+  event.preventDefault();
+  attach(event.clipboardData.files);
+});
+pane.addEventListener("change", (event) => {
+  if (event.target.id !== "reply-files") return;
+  attach(event.target.files);
+  event.target.value = "";
+});
 
 // ---- what happens ----
 
@@ -434,6 +571,8 @@ inbox.addEventListener("click", (event) => {
     event.preventDefault();
     openChat(link.getAttribute("href"), true);
   } else if (event.target.closest("#to-end")) scroller().scrollTop = 0;
+  else if (event.target.closest("#reply-attach")) document.getElementById("reply-files").click();
+  else if (event.target.closest("[data-detach]")) detach(event.target.closest(".attached"));
 });
 
 inbox.addEventListener("submit", (event) => {
@@ -488,6 +627,13 @@ document.body.addEventListener("htmx:afterSettle", (event) => {
   }
 });
 
+document.body.addEventListener("htmx:afterRequest", (event) => {
+  if (!event.detail.successful || !event.target.matches("[data-closes-when-done]")) return;
+  event.target.closest("dialog").close();
+  document.getElementById("reply-text")?.focus({ preventScroll: true }); // what has the focus is not replaced
+  follow();
+});
+
 document.addEventListener("golub:rings", ({ detail }) => {
   if (!detail.length) return void catchUp();
   for (const [id, version] of detail) {
@@ -523,6 +669,11 @@ const lang = document.documentElement.lang;
 const unit = (name) => new Intl.NumberFormat(lang, { style: "unit", unit: name, unitDisplay: "short" });
 const units = { minute: unit("minute"), hour: unit("hour"), day: unit("day") };
 setInterval(() => {
+  for (const form of inbox.querySelectorAll(".take-back")) {
+    const left = Number(form.dataset.until) - Date.now();
+    if (left <= 0) form.remove();
+    else form.querySelector("[data-left]").textContent = units.minute.format(Math.max(1, Math.floor(left / 60_000)));
+  }
   for (const sign of inbox.querySelectorAll(".waits[data-since]")) {
     const minutes = Math.max(1, Math.floor((Date.now() - Number(sign.dataset.since)) / 60_000));
     const shown =

@@ -1,4 +1,4 @@
-"""What operators asked us to send: each message at most once, and every one ends as sent, rejected or unconfirmed.
+"""Sends what operators wrote: each message at most once, and every one ends as sent, rejected or unconfirmed.
 
 Avito has no idempotency key, so `sending` is committed before the request leaves. What happened to a request whose
 answer was lost, or whose process died, is looked up in the chat; what cannot be found there waits for a person, and is
@@ -13,85 +13,41 @@ from typing import Any
 
 import structlog
 from sqlalchemy import exists, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from golub.apply import Applier
-from golub.avito.client import TEXT_LIMIT, Avito
+from golub.avito.client import Avito
 from golub.avito.pace import Lane
 from golub.avito.wire import MessageSeen, read_message, read_messages
 from golub.clock import MINUTE, SECOND, Clock, Millis
-from golub.errors import Ambiguous, Conflict, Invalid, NotFound, Rejected, Unavailable
+from golub.errors import Ambiguous, Conflict, NotFound, Rejected, Unavailable
 from golub.live import Live, Ring
-from golub.model import Account, Chat, Direction, Message, Operator, OutgoingMessage, OutgoingState
+from golub.model import Account, Chat, Operator, OutgoingKind, OutgoingMessage, OutgoingState
+from golub.outbox.finding import find_row
+from golub.outbox.pictures import Pictures
+from golub.outbox.queueing import later_parts
 from golub.runner import Loop
 from golub.store import Store
 
-__all__ = ["TEXT_LIMIT", "Outbox", "queue"]
-
 LEASE = 3 * MINUTE  # longer than a call with its token and its place in the queue
 AT_ONCE = 64
+TIDIED_EVERY = 6 * 3600.0  # seconds
 TRIES = 120  # with the pauses about an hour: what could not leave for so long is no longer wanted unasked
 LONGEST_PAUSE = 30 * SECOND
 LOOK_UPS = (0, 5 * SECOND, 30 * SECOND, 2 * MINUTE)  # Avito may show a message later than it took it
-CLOCKS_DIFFER = 30 * SECOND  # Avito's `created` may be this much before our `started_at`
+_DONE = (OutgoingState.SENT, OutgoingState.DISCARDED)
 
 log = structlog.get_logger(__name__)
-
-
-async def queue(
-    session: AsyncSession, *, chat: Chat, operator_id: int | None, text: str, client_key: str, now: Millis
-) -> OutgoingMessage:
-    """Queues a reply in the caller's transaction; `Outbox.nudge` after its commit. The same `client_key` queues once.
-
-    Raises `Invalid` for a text that Avito would refuse (1 to 1000 characters, postSendMessage) and for Avito's own
-    chats, `Conflict` where that key stands for other words.
-    """
-    text = _sendable(text)
-    if chat.chat_type == "a2u":
-        raise Invalid("This is Avito's own chat: it takes no replies.", field="text")
-    if not client_key:
-        raise Invalid("The reply has no key of its own.", field="client_key")
-    written = select(OutgoingMessage).where(
-        OutgoingMessage.chat_id == chat.id, OutgoingMessage.client_key == client_key
-    )
-    queued = await session.scalar(written)
-    if queued is None:
-        queued = OutgoingMessage(
-            account_id=chat.account_id,
-            chat_id=chat.id,
-            operator_id=operator_id,
-            client_key=client_key,
-            text=text,
-            due_at=now,
-            created_at=now,
-        )
-        try:
-            async with session.begin_nested():
-                session.add(queued)
-        except IntegrityError:  # the same click came twice at once
-            queued = (await session.execute(written)).scalar_one()
-    if queued.text != text:
-        raise Conflict("This reply was already taken, with other words.")
-    return queued
-
-
-def _sendable(text: str) -> str:
-    text = text.replace("\r\n", "\n").strip()
-    if not text:
-        raise Invalid("Write something first.", field="text")
-    if len(text) > TEXT_LIMIT:
-        raise Invalid("Avito takes at most {limit} characters in one message.", field="text", limit=TEXT_LIMIT)
-    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
-        raise Invalid("This text has characters that Avito cannot take.", field="text")
-    return text
 
 
 class Outbox:
     """Sends what is due. One instance in each process that works; two never get the same row."""
 
-    def __init__(self, store: Store, avito: Avito, applier: Applier, live: Live, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, avito: Avito, applier: Applier, live: Live, clock: Clock, pictures: Pictures
+    ) -> None:
+        self.pictures = pictures
         self._store = store
         self._avito = avito
         self._applier = applier
@@ -107,6 +63,7 @@ class Outbox:
     async def run(self) -> None:
         await self.take_over()
         async with asyncio.TaskGroup() as sending:
+            sending.create_task(self._tidy())
             await self._loop.run(lambda: self._turn(sending.create_task))
 
     async def run_once(self) -> Millis | None:
@@ -129,6 +86,18 @@ class Outbox:
             except Unavailable:
                 log.warning("what was being sent waits for its lease")
 
+    async def _tidy(self) -> None:
+        """Deletes photos that were attached and never sent, for ever."""
+        of_someone = (OutgoingMessage.picture != "", OutgoingMessage.state.not_in(_DONE))
+        while True:
+            try:
+                async with self._store.read() as session:
+                    wanted = list(await session.scalars(select(OutgoingMessage.picture).where(*of_someone)))
+                await self.pictures.tidy(wanted)
+            except (Unavailable, OSError) as error:
+                log.warning("attached photos could not be tidied", error=str(error))
+            await asyncio.sleep(TIDIED_EVERY)
+
     async def retry(self, outgoing_id: int, operator: Operator) -> OutgoingMessage:
         """A person decides to send again what was rejected, or what nobody could find. It is looked up once more."""
         states = (OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
@@ -147,7 +116,10 @@ class Outbox:
         """A person gives it up. Not while it is being sent: then nobody knows."""
         states = (OutgoingState.QUEUED, OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
         values = {"state": OutgoingState.DISCARDED, "due_at": None, "finished_at": self._clock()}
-        return await self._decide(outgoing_id, states, values)
+        discarded = await self._decide(outgoing_id, states, values)
+        if discarded.picture:
+            await self.pictures.drop(discarded.picture)
+        return discarded
 
     async def _decide(
         self, outgoing_id: int, states: tuple[OutgoingState, ...], values: dict[str, Any]
@@ -230,10 +202,15 @@ class Outbox:
             await self._send(outgoing, chat, user_id)
 
     async def _send(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> None:
+        if outgoing.kind == OutgoingKind.IMAGE and not outgoing.image_avito_id and not await self._upload(outgoing):
+            return
         if not await self._move(outgoing, state=OutgoingState.SENDING, started_at=self._clock()):
             return  # discarded meanwhile
         try:
-            sent = await self._avito.send_text(outgoing.account_id, chat.avito_id, outgoing.text)
+            if outgoing.kind == OutgoingKind.IMAGE:
+                sent = await self._avito.send_image(outgoing.account_id, chat.avito_id, outgoing.image_avito_id)
+            else:
+                sent = await self._avito.send_text(outgoing.account_id, chat.avito_id, outgoing.text)
         except Ambiguous:
             await self._lost(outgoing, chat, user_id)
         except Unavailable as error:
@@ -245,6 +222,19 @@ class Outbox:
             seen = read_message(sent | {"author_id": user_id}, user_id, chat.avito_id, self._clock())
             if isinstance(seen, MessageSeen):
                 await self._applier.submit(outgoing.account_id, [seen])
+
+    async def _upload(self, outgoing: OutgoingMessage) -> bool:
+        """Gives the photo to Avito, which shows it to nobody yet: what is lost here is simply done again."""
+        try:
+            raw = await self.pictures.read(outgoing.picture)
+            image_id = await self._avito.upload_image(outgoing.account_id, outgoing.picture, raw)
+        except Unavailable as error:
+            await self._postpone(outgoing, error)
+            return False
+        except Rejected as error:
+            await self._reject(outgoing, error.code, str(error.fields.get("reason") or error.message))
+            return False
+        return await self._move(outgoing, image_avito_id=image_id)
 
     async def _postpone(self, outgoing: OutgoingMessage, error: Unavailable) -> None:
         """Nothing left us: try again, for a while."""
@@ -268,6 +258,7 @@ class Outbox:
             state=OutgoingState.REJECTED,
             due_at=None,
             started_at=None,
+            image_avito_id="",  # sent again it is uploaded again
             finished_at=self._clock(),
             error_code=code,
             error=words,
@@ -319,44 +310,30 @@ class Outbox:
     async def _find_in_chat(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> str:
         """The id of a message of ours with these words that we learned of after it was started and that no other
         reply has claimed; empty where there is none. Avito's newest page is read into our rows first."""
-        if not (found := await self._find_row(outgoing)):
+        if not (found := await find_row(self._store, outgoing)):
             page = await self._avito.messages(outgoing.account_id, chat.avito_id, lane=Lane.OPERATOR)
             seen, _ = read_messages(page, user_id, chat.avito_id, self._clock())
             own = [one for one in seen if one.author_id == user_id]
             await self._applier.submit(outgoing.account_id, own)
-            found = await self._find_row(outgoing)
+            found = await find_row(self._store, outgoing)
         return found
 
-    async def _find_row(self, outgoing: OutgoingMessage) -> str:
-        started_at = outgoing.started_at or outgoing.created_at
-        claimed = select(OutgoingMessage.message_avito_id).where(OutgoingMessage.chat_id == outgoing.chat_id)
-        async with self._store.read() as session:
-            rows = await session.execute(
-                select(Message.avito_id, Message.text)
-                .where(
-                    Message.chat_id == outgoing.chat_id,
-                    Message.direction == Direction.OUT,
-                    Message.created_at >= started_at - CLOCKS_DIFFER,
-                    Message.received_at >= started_at,
-                    Message.avito_id.not_in(claimed),
-                )
-                .order_by(Message.created_at, Message.id)
-            )
-        words = outgoing.text.split()
-        return next((avito_id for avito_id, text in rows if text.split() == words), "")
-
     async def _sent(self, outgoing: OutgoingMessage, message_avito_id: str) -> None:
-        await self._move(
-            outgoing,
-            # What is certain counts, whatever was believed meanwhile.
-            only_from=(OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.QUEUED),
-            state=OutgoingState.SENT,
-            due_at=None,
-            finished_at=self._clock(),
-            message_avito_id=message_avito_id,
-            error="",
-            error_code="",
-        )
+        if (
+            await self._move(
+                outgoing,
+                # What is certain counts, whatever was believed meanwhile.
+                only_from=(OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.QUEUED),
+                state=OutgoingState.SENT,
+                due_at=None,
+                finished_at=self._clock(),
+                message_avito_id=message_avito_id,
+                error="",
+                error_code="",
+            )
+            and outgoing.picture
+        ):
+            await self.pictures.drop(outgoing.picture)
 
     async def _move(self, outgoing: OutgoingMessage, *, only_from: Sequence[str] = (), **values: Any) -> bool:
         """Commits the next state and rings. False, and nothing done, where somebody else has moved it meanwhile."""
@@ -369,11 +346,34 @@ class Outbox:
             )
             if moved is None:
                 return False
+            if outgoing.part < outgoing.parts and _has_failed(values.get("state", outgoing.state), values):
+                await _stop_later_parts(session, outgoing, self._clock())
             ring = await _ring(session, outgoing.chat_id)
         for name, value in values.items():
             setattr(outgoing, name, value)
         self._live.ring(ring)
         return True
+
+
+def _has_failed(state: str, values: dict[str, Any]) -> bool:
+    """Whether nothing more happens by itself to a message that is not known to have arrived."""
+    given_up = "due_at" in values and values["due_at"] is None
+    return given_up and state in (OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
+
+
+async def _stop_later_parts(session: AsyncSession, outgoing: OutgoingMessage, now: Millis) -> None:
+    """What follows in the same long reply does not go out alone: a person decides, part by part."""
+    await session.execute(
+        update(OutgoingMessage)
+        .where(later_parts(outgoing), OutgoingMessage.state == OutgoingState.QUEUED)
+        .values(
+            state=OutgoingState.REJECTED,
+            due_at=None,
+            finished_at=now,
+            error_code="earlier_part",
+            error="An earlier part of this reply has not arrived. Nothing of this part was sent.",
+        )
+    )
 
 
 async def _ring(session: AsyncSession, chat_id: int) -> list[Ring]:

@@ -1,0 +1,105 @@
+"""Attached pictures, on disk from the moment of attaching until they are sent or given up: `outgoing/` in the folder.
+
+A picture's name is random and says all that is known about it. The outbox reads them, the composer shows them.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from golub.clock import DAY, Clock
+from golub.errors import NotFound, Unavailable
+from golub.redraw import redraw
+
+QUOTA = 512 << 20  # bytes: some 500 photos that wait
+KEPT_FOR = 2 * DAY  # an attached picture that nobody sent
+AT_ONCE = 2
+LEAST_FREE = 2 << 30  # bytes: deliveries need the room more
+
+_NAME = re.compile(r"[0-9a-f]{32}\.(?:jpg|png)")
+
+
+class Pictures:
+    """`folder` is made when the first picture comes."""
+
+    def __init__(self, folder: Path, clock: Clock, *, quota: int = QUOTA) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._quota = quota
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def add(self, raw: bytes) -> str:
+        """Draws it anew and keeps it; returns its name. Raises `Invalid`, and `Unavailable` where the disk is full."""
+        await asyncio.to_thread(self._check_room)
+        async with self._turns:
+            drawn = await redraw(raw)
+        name = f"{secrets.token_hex(16)}.{drawn.extension}"
+        await asyncio.to_thread(self._keep, name, drawn.picture, drawn.small)
+        return name
+
+    async def read(self, name: str) -> bytes:
+        """The picture as it goes to Avito. Raises `NotFound`."""
+        return await asyncio.to_thread(_read, self._path(name))
+
+    def small(self, name: str) -> Path:
+        """A WebP for the page. Raises `NotFound`."""
+        path = self._path(name).with_suffix(".webp")
+        if not path.exists():
+            raise NotFound("There is no such file.")
+        return path
+
+    def has(self, name: str) -> bool:
+        return _NAME.fullmatch(name) is not None and self._path(name).exists()
+
+    async def drop(self, name: str) -> None:
+        await asyncio.to_thread(self._drop, self._path(name))
+
+    async def tidy(self, wanted: Collection[str]) -> None:
+        """Deletes what was attached long ago and is not among the `wanted`."""
+        await asyncio.to_thread(self._tidy, set(wanted))
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise NotFound("There is no such file.")
+        return self._folder / name
+
+    def _check_room(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        disk = shutil.disk_usage(self._folder)
+        kept = sum(entry.stat().st_size for entry in self._folder.iterdir())
+        if kept > self._quota or disk.free < min(disk.total // 10, LEAST_FREE):
+            raise Unavailable("There is no room left for photos on the server's disk.")
+
+    def _keep(self, name: str, picture: bytes, small: bytes) -> None:
+        path = self._path(name)
+        for target, content in ((path.with_suffix(".webp"), small), (path, picture)):
+            draft = target.with_suffix(f"{target.suffix}.new")
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+
+    def _drop(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".webp").unlink(missing_ok=True)
+
+    def _tidy(self, wanted: set[str]) -> None:
+        if not self._folder.exists():
+            return
+        stems = {name.partition(".")[0] for name in wanted}
+        oldest = (self._clock() - KEPT_FOR) / 1000
+        for path in self._folder.iterdir():
+            if path.name.partition(".")[0] not in stems and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound("The photo is not on this server any more. Attach it again.") from None
