@@ -134,9 +134,7 @@ class Guarded:
             raise _wrong("Use the usual HTTPS port, 443: leave out the number after the colon.")
         return str(parsed.copy_with(host=host, port=None))
 
-    async def post(
-        self, url: str, *, content: bytes, headers: Headers = (), deadline: float = 10.0
-    ) -> Call:
+    async def post(self, url: str, *, content: bytes, headers: Headers = (), deadline: float = 10.0) -> Call:
         """One POST, at most `deadline` seconds from name to status. Raises `Invalid` as `check_url` does."""
         target = httpx2.URL(self.check_url(url))
         seen: dict[str, Any] = {}

@@ -42,9 +42,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("last_error", sa.String(length=16), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["relay_id"], ["relays.id"], name="fk_relayed_deliveries_relay_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["relay_id"], ["relays.id"], name="fk_relayed_deliveries_relay_id", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["deliveries.id"], name="fk_relayed_deliveries_delivery_id", ondelete="CASCADE"
         ),
