@@ -201,8 +201,11 @@ async def test_self_repair_is_for_super_administrators_to_allow(town: Village, o
 async def test_coverage_is_drawn_and_told_and_what_a_sweep_cost(town: Village, owner: Browser) -> None:
     await town.register()
     town.clock.now = (town.clock() // DAY + 1) * DAY + 10 * HOUR + 2 * MINUTE
-    await town.work()
     chats = [town.sim.add_chat(town.seller) for _ in range(3)]
+    for chat in chats:
+        town.sim.buyer_says(chat, "первый вопрос")
+    await town.arrived()
+    await town.work()  # chats that nobody knows are read at once
     for chat in chats:
         town.sim.buyer_says(chat, "мимо", quiet=True)
         town.clock.step(30_000)
