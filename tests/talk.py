@@ -66,6 +66,7 @@ async def parts_for(
         subscriptions=nobody,
         alerts=nobody,
         media=media,
+        relays=nobody,
     )
     spool.start()
     applier.start()

@@ -70,7 +70,7 @@ _RUSSIAN = {
         "{account}: за последний час новых доставок в карантине нет.",
     ),
     AlertKind.RELAY_FAILING: Texts(
-        "{account}: сообщения не пересылаются на {detail}. В Golub они приходят как обычно, а пересылка ждёт, ничего не "
+        "{account}: сообщения не пересылаются на {detail}. В Golub они приходят, а пересылка ждёт, ничего не "
         "потеряно. Проверьте ту службу, потом откройте «Пересылку» на странице Webhook.",
         "{account}: пересылка снова работает.",
     ),
@@ -104,7 +104,7 @@ _ENGLISH = {
     ),
     AlertKind.WEBHOOK_SILENT: Texts(
         "{account}: buyers write and Avito sends us none of it, though the subscription stands. For now Golub fetches "
-        "the messages itself, every minute. Press “Check” on the page of webhooks: perhaps the address cannot be reached "
+        "the messages itself, every minute. Press “Check” on the page of webhooks: perhaps it cannot be reached "
         "from outside.",
         "{account}: Avito sends messages at once again.",
     ),
@@ -135,7 +135,7 @@ _ENGLISH = {
         "{account}: nothing new in quarantine in the last hour.",
     ),
     AlertKind.RELAY_FAILING: Texts(
-        "{account}: messages do not reach {detail}, where they are forwarded to. In Golub they arrive as usual, and the "
+        "{account}: messages do not reach {detail}, where they are forwarded to. In Golub they arrive as usual; the "
         "forwarding waits; nothing is lost. Check that service, then open “Forwarding” on the page of webhooks.",
         "{account}: forwarding works again.",
     ),

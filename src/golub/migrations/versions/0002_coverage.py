@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "timeline",
         sa.Column("id", _KEY, nullable=False),
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", _KEY, nullable=False),
         sa.Column("kind", sa.String(length=24), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=True),
