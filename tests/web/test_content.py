@@ -93,6 +93,7 @@ def draw(one: Message, writer: str = "") -> Drawn:
         media=NoMedia(),
         visible=visible,
         avito_chat_url=avito_chat_url,
+        deletable=lambda _: False,  # the button has tests of its own
     )
     return Drawn(page)
 
