@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
+from docs import promised
 from golub import metrics
 from golub.model import Role
 from golub.settings import WEBHOOK_PATH, Settings
@@ -85,6 +86,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "routes.md": routes_page,
     "metrics.md": metrics_page,
+    "promises.md": promised.page,
 }
 
 

@@ -17,6 +17,8 @@ from golub.clock import Millis
 from golub.store import Store
 from tests import chromium, postgres, processes
 
+pytest_plugins = ("tests.promises",)
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
