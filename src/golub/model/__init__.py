@@ -13,6 +13,7 @@ from golub.model.accounts import (
     SubscriptionState,
     Webhook,
 )
+from golub.model.audit import Action, AuditEntry
 from golub.model.chats import Chat, Direction, Message, Source
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
@@ -28,7 +29,9 @@ __all__ = [
     "EVENT_TYPES",
     "Account",
     "AccountState",
+    "Action",
     "Alert",
+    "AuditEntry",
     "BlockedBuyer",
     "Cause",
     "Chat",

@@ -1,0 +1,68 @@
+"""The audit: who did what to Golub itself. Rows are only ever added (triggers refuse the rest), each chained to the
+one before it; `golub.audit` writes and verifies them."""
+
+from enum import StrEnum
+
+from sqlalchemy import Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from golub.model.table import Key, Table
+
+
+class Action(StrEnum):
+    """`subject` names what it was done to: a login, an account's name, a host, a count."""
+
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"  # the first of each hour from one address, and how many an hour had
+    SIGNED_OUT = "signed_out"
+    SET_UP = "set_up"
+    LINK_MADE = "link_made"  # a one-time link that signs in or sets a password
+    PASSWORD_SET = "password_set"  # noqa: S105
+    OPERATOR_ADDED = "operator_added"
+    OPERATOR_CHANGED = "operator_changed"  # name, role, whether let in
+    ACCOUNT_CONNECTED = "account_connected"
+    ACCOUNT_REMOVED = "account_removed"
+    ACCOUNT_PAUSED = "account_paused"
+    ACCOUNT_RESUMED = "account_resumed"
+    KEYS_CHANGED = "keys_changed"
+    WEBHOOK_REGISTERED = "webhook_registered"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_REMOVED = "webhook_removed"
+    SECRET_REVEALED = "secret_revealed"  # noqa: S105
+    SELF_REPAIR_CHANGED = "self_repair_changed"
+    RELAY_ADDED = "relay_added"
+    RELAY_PAUSED = "relay_paused"
+    RELAY_RESUMED = "relay_resumed"
+    RELAY_REMOVED = "relay_removed"
+    RELAY_REPLAYED = "relay_replayed"
+    ALERT_TESTED = "alert_tested"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+    REBUILT = "rebuilt"
+    EXPORTED = "exported"
+    BACKED_UP = "backed_up"
+    RESTORED = "restored"
+    SETTINGS_CHANGED = "settings_changed"
+    AUDIT_CUT = "audit_cut"  # by retention
+
+
+class AuditEntry(Table):
+    """Texts are as they were then: renaming or removing an operator changes no row."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_operator_id_id", "operator_id", "id"),
+        Index("ix_audit_action_id", "action", "id"),
+        Index("ix_audit_at", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)  # without gaps
+    at: Mapped[int]
+    operator_id: Mapped[int | None]  # None: a stranger, the command line, Golub itself
+    who: Mapped[str] = mapped_column(default="")  # the operator's login
+    action: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(default="")
+    before: Mapped[str] = mapped_column(default="")  # canonical JSON, or nothing
+    after: Mapped[str] = mapped_column(default="")
+    address: Mapped[str] = mapped_column(default="")  # "console": a command on the machine itself
+    hash: Mapped[str] = mapped_column(String(64))  # SHA-256 over the hash before it and everything above
