@@ -79,7 +79,7 @@ async def test_the_database_itself_refuses_changes(store: Store, clock: SteppedC
         ("DELETE FROM audit WHERE id >= 4", 4, "is missing, with everything after it"),
         ("DELETE FROM audit", 1, "is missing, with everything after it"),
         (
-            "INSERT INTO audit SELECT 6, at, operator_id, who, action, subject, '', '', '', hash FROM audit WHERE id = 5",
+            "INSERT INTO audit SELECT 6, at, operator_id, who, action, subject, '', '', '', hash FROM audit WHERE id=5",
             6,
             "is not as it was written",
         ),
