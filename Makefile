@@ -49,8 +49,8 @@ docs: .venv/.dev ## write the pages that are made from the code
 screenshots: .venv/.dev chromium ## take the README's pictures again, from a running demo
 	@$(BIN)/python docs/screenshots.py
 
-chaos: .venv/.dev chromium ## the crash and load stories at their full counts; long
-	@$(BIN)/python -m pytest --full -m story -o faulthandler_timeout=0
+chaos: .venv/.dev chromium ## try to break each promise of docs/promises.md, at full counts; hours. One: P=P2
+	@$(BIN)/python -m tests.chaos $(P) $(if $(SHORT),--short) $(if $(AGAIN),--again)
 
 clean: ## remove .venv and what the build made; your data stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(dir $(VENDOR))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("chaos.jsonl")
+PAGE = Path(__file__).with_name("promises.md")
 
 Run = dict[str, Any]  # a line of the results, see tests/chaos.py
 
@@ -164,11 +165,11 @@ def page() -> str:
         "<!-- Made by `make docs` out of docs/promised.py and docs/chaos.jsonl. -->",
         "# What Golub promises",
         "",
-        "Each promise has tests that try to break it, in short form on every run of the suite and here at their full",
-        "counts: `make chaos` runs what has not passed yet with the code as it is, `make chaos P=P2` one alone,",
-        '`make chaos P="P1 P8" SHORT=1` some in short form. The judge is the simulator\'s own log, where each answer is',
-        "synced before it counts: `acked` deliveries got a 2xx, `missing` of them were not found afterwards, and `twice`",
-        "were applied more than once. A run prints its seed; `CHAOS_SEED=…` takes it again.",
+        "Each promise has tests that try to break it: in short form on every run of the suite, and here at their full",
+        "counts. `make chaos` runs what has not passed yet with the code as it is, `make chaos P=P2` one alone, and",
+        "`make chaos P='P1 P8' SHORT=1` some in short form. The judge is the simulator's own log, where an answer is",
+        "synced before it counts: of the `acked` deliveries, which got a 2xx, `missing` were not found afterwards, and",
+        "`twice` were applied more than once. A run prints its seed, and `CHAOS_SEED=…` takes it again.",
         "",
         "| | What is promised | How it is tried |",
         "|---|---|---|",
