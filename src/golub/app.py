@@ -6,9 +6,9 @@ database is still away, locked or migrating; then the schema; then everything th
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import structlog
@@ -28,7 +28,7 @@ from golub.operators import Operators
 from golub.outbox import Outbox, Pictures
 from golub.relay import Relays
 from golub.server import Server
-from golub.settings import Settings
+from golub.settings import ProcessRole, Settings
 from golub.silence import Silence
 from golub.spool import Received, Spool
 from golub.store import Store
@@ -43,10 +43,22 @@ from golub.web.webhook import Webhook
 DATABASE_AGAIN = 1.0  # seconds between two tries to reach the main database at start
 LOOP_AGAIN = 5.0  # seconds until a part that failed starts again
 
+# Which processes run a loop (rule 7 of the design).
+WORKS = (ProcessRole.ALL, ProcessRole.WORKER)
+SERVES = (ProcessRole.ALL, ProcessRole.WEB)
+EVERYWHERE = tuple(ProcessRole)
+
 WRONG_KEY = (
     "This database's secrets were sealed with another key: restore its secret.key into the data folder. "
     "Webhooks are still received and kept meanwhile."
 )
+
+
+class Runs(Protocol):
+    """A part with a loop of its own; `run` ends when it is cancelled."""
+
+    async def run(self) -> None: ...
+
 
 Started = Callable[[str, str | None], None]  # told our address, and the set-up link while nobody can sign in
 
@@ -95,7 +107,8 @@ class Golub:
             media=Media(settings, clock, transport),
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
-        self.asgi = Webhook(self.parts.ingest, build(self.parts))
+        site = build(self.parts)
+        self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Parts]:
@@ -156,7 +169,9 @@ class Golub:
             loop.add_signal_handler(name, server.stop)
         async with self.opened(), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.run(), name="server")
-            log.info("golub is receiving", url=url, version=__version__, folder=str(settings.data_dir.absolute()))
+            folder = str(settings.data_dir.absolute())
+            does = "working" if settings.role is ProcessRole.WORKER else "receiving"
+            log.info(f"golub is {does}", url=url, role=str(settings.role), version=__version__, folder=folder)
             preparing = tasks.create_task(self._prepare(settings.public_url or url), name="prepare")
             await asyncio.wait({serving, preparing}, return_when=asyncio.FIRST_COMPLETED)
             if preparing.done() and not preparing.exception():
@@ -172,7 +187,7 @@ class Golub:
 
     async def _prepare(self, url: str) -> str | None:
         await self.migrate()
-        if not await self.parts.operators.needs_setup():
+        if self.settings.role is ProcessRole.WORKER or not await self.parts.operators.needs_setup():
             return None
         return f"{url}/setup/{await self.parts.operators.make_link('setup')}"
 
@@ -186,22 +201,29 @@ class Golub:
         parts.applier.start()
         loops = [
             tasks.create_task(_keep(type(part).__name__, part.run))
-            for part in (
-                parts.outbox,
-                parts.backfill,
-                parts.subscriptions,
-                self.silence,
-                parts.relays,
-                parts.alerts,
-                parts.operators,
-                self._keeping,
-            )
+            for part, roles in self._loops()
+            if self.settings.role in roles
         ]
         try:
             yield
         finally:
             for loop in loops:
                 loop.cancel()
+
+    def _loops(self) -> Sequence[tuple[Runs, Collection[ProcessRole]]]:
+        """Every loop and who runs it. On PostgreSQL any number of processes run the same one at once, so each takes
+        what is due by a claim (`store.claim`), or does what harms nobody when it is done twice: docs/nodes.md."""
+        parts = self.parts
+        return (
+            (parts.outbox, WORKS),
+            (parts.backfill, WORKS),
+            (parts.subscriptions, WORKS),
+            (self.silence, WORKS),
+            (parts.relays, WORKS),
+            (parts.alerts, WORKS),
+            (parts.operators, EVERYWHERE),
+            (self._keeping, SERVES),
+        )
 
 
 def open_vault(settings: Settings) -> Vault:

@@ -13,7 +13,7 @@ from rich.console import Console
 from golub import __version__
 from golub.errors import GolubError
 from golub.model import Role
-from golub.settings import Settings
+from golub.settings import ProcessRole, Settings
 
 T = TypeVar("T")
 
@@ -35,11 +35,18 @@ Folder = Annotated[Path | None, typer.Option("--data-dir", help="Folder of every
 
 
 @cli.command()
-def serve(host: Host = None, port: Port = None, data_dir: Folder = None) -> None:
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_dir: Folder = None,
+    role: Annotated[
+        ProcessRole | None, typer.Option(help="What this process does; web and worker apart need PostgreSQL.")
+    ] = None,
+) -> None:
     """Receive webhooks, keep chats in step with Avito, serve the inbox."""
     from golub.app import Golub
 
-    settings = _settings(host=host, port=port, data_dir=data_dir)
+    settings = _settings(host=host, port=port, data_dir=data_dir, role=role)
     _run(Golub(settings).run(_tell_where))
 
 

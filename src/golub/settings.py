@@ -4,6 +4,7 @@ Everything has a default that is right for one shop on one machine. The names th
 (`AVITO_WEBHOOK_URL`, `SYNC_INTERVAL`, `SECRET_KEY`, `SESSION_COOKIE_SECURE`) are read as well, after ours.
 """
 
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Self
@@ -19,6 +20,14 @@ RELAYED_HEADER = "x-golub-delivery"  # on what we forward: the delivery's id, th
 Network = IPv4Network | IPv6Network
 
 
+class ProcessRole(StrEnum):
+    """What a process of Golub does; several processes share one PostgreSQL."""
+
+    ALL = "all"
+    WEB = "web"  # takes webhooks and shows pages
+    WORKER = "worker"  # everything that runs by itself
+
+
 class Settings(BaseSettings):
     """`Settings()` reads the environment; tests pass what they need by name."""
 
@@ -26,6 +35,10 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default=Path("data"), description="Folder of everything that Golub keeps.")
     database_url: str = Field(default="", description="PostgreSQL to use instead of golub.db in the data folder.")
+    role: ProcessRole = Field(
+        default=ProcessRole.ALL,
+        description="What this process does: all, web (webhooks and pages) or worker; apart only on PostgreSQL.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; a proxy with HTTPS stands before it.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: str = Field(
@@ -103,6 +116,14 @@ class Settings(BaseSettings):
     def _no_loopback_at_avito(self) -> Self:
         if self.allow_loopback_webhook and (urlsplit(self.avito_url).hostname or "").endswith("avito.ru"):
             raise ValueError("GOLUB_ALLOW_LOOPBACK_WEBHOOK is for a simulator: Avito could never reach such an address")
+        return self
+
+    @model_validator(mode="after")
+    def _apart_only_on_postgresql(self) -> Self:
+        if self.role is not ProcessRole.ALL and self.effective_database_url.startswith("sqlite"):
+            raise ValueError(
+                f"GOLUB_ROLE={self.role} needs PostgreSQL: SQLite is the database of one process, which does all"
+            )
         return self
 
     @property

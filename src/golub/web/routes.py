@@ -6,6 +6,7 @@ The webhook is not here: it is a plain endpoint that stands before all this (`we
 from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
+from golub.settings import ProcessRole
 from golub.web import guide, health, inbox, pictures, preferences, replies, sign_in, stream
 from golub.web.admin import account, accounts, deliveries, operators, relays, webhooks
 from golub.web.api import webhooks as webhooks_api
@@ -44,11 +45,12 @@ class Site(FastAPI):
 
 
 def build(parts: Parts) -> FastAPI:
-    """The pages and the API. Touches no database: it may be built, and answers 503, while that is away."""
+    """The pages and the API. Touches no database: it may be built, and answers 503, while that is away.
+    A worker shows nobody anything but its health."""
     site = Site(dependencies=[Depends(guard)], openapi_url=None, redirect_slashes=False, max_body_size=LARGEST_BODY)
     site.state.parts = parts
     answer_errors(site)
-    for router in ROUTERS:
+    for router in (health.router,) if parts.settings.role is ProcessRole.WORKER else ROUTERS:
         site.include_router(router)
     site.mount("/static", Static())
     return site
