@@ -20,6 +20,7 @@ from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
 from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
+from golub.model.replays import Replay, ReplayKind, ReplayState
 from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import Alert, Mark
@@ -51,6 +52,9 @@ __all__ = [
     "RelayState",
     "RelayedDelivery",
     "RelayedState",
+    "Replay",
+    "ReplayKind",
+    "ReplayState",
     "Role",
     "Session",
     "SignInFailure",

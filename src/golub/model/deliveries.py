@@ -15,6 +15,7 @@ class DeliveryState(StrEnum):
     PROBE = "probe"  # empty or {}: somebody asks whether we are here
     WAITING = "waiting"  # a hint on the bare path that Avito's API has not confirmed (yet)
     QUARANTINED = "quarantined"
+    DISCARDED = "discarded"  # it was in quarantine, and a person decided that nothing is to come of it
 
 
 class Cause(StrEnum):
@@ -49,7 +50,9 @@ class Delivery(Table):
         Index("ix_deliveries_received_at_id", "received_at", "id"),
         Index("ix_deliveries_account_id_received_at", "account_id", "received_at"),
         Index("ix_deliveries_due_at", "due_at", **where("due_at IS NOT NULL")),
+        Index("ix_deliveries_waiting", "account_id", "chat_avito_id", **where("state = 'waiting'")),
         Index("ix_deliveries_quarantined", "received_at", **where("state = 'quarantined'")),
+        Index("ix_deliveries_quarantined_cause", "cause", "received_at", **where("state = 'quarantined'")),
     )
 
     id: Mapped[bytes] = mapped_column(primary_key=True)  # 16 random bytes, given at receipt
@@ -68,3 +71,8 @@ class Delivery(Table):
     message_avito_id: Mapped[str] = mapped_column(default="")
     due_at: Mapped[int | None]  # when a hint is to be looked up next
     attempts: Mapped[int] = mapped_column(Integer, default=0)
+    ack_ms: Mapped[int | None] = mapped_column(Integer)  # until its 200 could go out; None: the process died meanwhile
+    # Who discarded it, when, and why; empty in every other state.
+    discarded_at: Mapped[int | None]
+    discarded_by: Mapped[str] = mapped_column(default="", server_default="")
+    discard_reason: Mapped[str] = mapped_column(default="", server_default="")

@@ -29,6 +29,9 @@ STATES: dict[DeliveryState, Explained] = {  # what wants to be looked at comes f
         N_("Applied"), N_("What it tells stands in the chats. Applied again, it changes nothing."), "ok"
     ),
     DeliveryState.IGNORED: Explained(N_("Passed over"), N_("It was understood and kept, and on purpose not applied.")),
+    DeliveryState.DISCARDED: Explained(
+        N_("Discarded"), N_("It was in quarantine, and a person decided that nothing is to come of it. It stays here.")
+    ),
     DeliveryState.PROBE: Explained(
         N_("Probe"), N_("An empty request: somebody asked whether Golub is here. There is nothing to apply."), "info"
     ),
