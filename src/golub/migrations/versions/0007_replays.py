@@ -1,4 +1,5 @@
-"""The journal as work: how long answers took, what was discarded and why, and replays of many deliveries.
+"""The journal as work: how long answers took, what was discarded and why, and replays of many deliveries; indexes that
+answer every look through it.
 
 Columns are added and dropped one by one: rebuilding `deliveries` on SQLite would delete what refers to it.
 """
@@ -14,6 +15,7 @@ depends_on = None
 
 _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _DOCUMENT = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+_SIFTED = ("state", "cause", "event_type", "token_id", "address")
 _QUARANTINED = sa.text("state = 'quarantined'")
 
 
@@ -22,6 +24,10 @@ def upgrade() -> None:
     op.add_column("deliveries", sa.Column("discarded_at", sa.BigInteger(), nullable=True))
     op.add_column("deliveries", sa.Column("discarded_by", sa.Text(), nullable=False, server_default=""))
     op.add_column("deliveries", sa.Column("discard_reason", sa.Text(), nullable=False, server_default=""))
+    op.create_index("ix_deliveries_listed", "deliveries", ["received_at", "id", *_SIFTED, "account_id"])
+    op.create_index("ix_deliveries_listed_by_account", "deliveries", ["account_id", "received_at", "id", *_SIFTED])
+    op.drop_index("ix_deliveries_received_at_id", "deliveries")
+    op.drop_index("ix_deliveries_account_id_received_at", "deliveries")
     op.create_index(
         "ix_deliveries_quarantined_cause",
         "deliveries",
@@ -64,6 +70,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("replays")
     op.drop_index("ix_deliveries_quarantined_cause", "deliveries")
+    op.create_index("ix_deliveries_received_at_id", "deliveries", ["received_at", "id"])
+    op.create_index("ix_deliveries_account_id_received_at", "deliveries", ["account_id", "received_at"])
+    op.drop_index("ix_deliveries_listed", "deliveries")
+    op.drop_index("ix_deliveries_listed_by_account", "deliveries")
     op.execute("UPDATE deliveries SET state = 'quarantined' WHERE state = 'discarded'")
     for name in ("discard_reason", "discarded_by", "discarded_at", "ack_ms"):
         op.drop_column("deliveries", name)
