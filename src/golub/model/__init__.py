@@ -17,6 +17,7 @@ from golub.model.audit import Action, AuditEntry
 from golub.model.chats import Chat, Direction, Message, Source
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
+from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
 from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
 from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
@@ -32,6 +33,7 @@ __all__ = [
     "AccountState",
     "Action",
     "Alert",
+    "AttachedPicture",
     "AuditEntry",
     "BlockedBuyer",
     "Cause",
@@ -42,11 +44,14 @@ __all__ = [
     "Direction",
     "Mark",
     "Message",
+    "Node",
     "OneTimeLink",
     "Operator",
     "OutgoingKind",
     "OutgoingMessage",
     "OutgoingState",
+    "PaceShare",
+    "Pacing",
     "PathToken",
     "Relay",
     "RelayState",
