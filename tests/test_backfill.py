@@ -16,6 +16,7 @@ from golub.apply import Applier
 from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.clock import DAY, HOUR, MINUTE, SECOND
+from golub.fold import MarkRead
 from golub.live import Live
 from golub.model import Account, AccountState, Cause, Chat, Delivery, DeliveryState, Message
 from golub.simulator import Simulator
@@ -492,17 +493,47 @@ async def test_a_nudge_brings_an_unknown_chats_name_at_once(town: Town) -> None:
     assert (await town.chat(chat.id)).buyer_name == "Анна"
 
 
-async def test_avito_hears_that_a_chat_was_read(town: Town) -> None:
-    chat = history(town, 1)[0]
+async def open_chat(town: Town, avito_id: str) -> None:
+    """An operator has read all of it."""
+    row = await town.chat(avito_id)
+    await town.applier.submit(town.account_id, [MarkRead(row.id, row.last_message_id or 0)])
+
+
+async def test_avito_hears_that_a_chat_was_read_also_after_a_restart(town: Town) -> None:
     await town.connect()
     await town.work()
-    row = await town.chat(chat.id)
-    town.backfill.tell_read(row.id)
-    town.backfill.tell_read(row.id)
+    town.clock.step(MINUTE)
+    chat = town.sim.add_chat(town.seller)
+    town.sim.buyer_says(chat, "вопрос", quiet=True)
+    await town.later()
+    assert chat.unread
+    await open_chat(town, chat.id)
+    await open_chat(town, chat.id)
+    town.backfill = Backfill(town.store, town.avito, town.applier, shop.SETTINGS, town.clock)
+    town.sim.fault("chatRead", status=500)
     await town.work()
+    assert chat.unread
+    for _ in range(3):
+        await town.later()
     assert not chat.unread
+    assert (await town.count())["chatRead"] == 2
+    row = await town.chat(chat.id)
+    assert (row.read_due_at, row.read_sent_at > 0) == (None, True)
+
+
+async def test_a_refusal_to_hear_that_a_chat_was_read_is_no_loop(town: Town) -> None:
+    await town.connect()
+    await town.work()
+    town.clock.step(MINUTE)
+    chat = town.sim.add_chat(town.seller)
+    town.sim.buyer_says(chat, "вопрос", quiet=True)
+    await town.later()
+    town.sim.fault("chatRead", status=404, times=None)
+    await open_chat(town, chat.id)
+    for _ in range(5):
+        await town.later()
     assert (await town.count())["chatRead"] == 1
-    assert (await town.chat(chat.id)).read_sent_at > 0
+    assert (await town.chat(chat.id)).read_due_at is None
 
 
 async def test_two_processes_read_each_chat_once(town: Town) -> None:

@@ -2,8 +2,8 @@
 
 Four kinds of work, all of them due in rows: an account's list of chats (`listing`), chats that are to be read
 (`chats`), hints from the bare path (`hints`), and telling Avito that an operator has read a chat. Each account has its
-own few places, so that one whose API fails or hangs costs the others nothing. Apply makes chats due, the admin page
-makes accounts due; both may nudge.
+own few places, so that one whose API fails or hangs costs the others nothing. Apply makes chats due, an operator who
+reads one too, the admin page makes accounts due; each may nudge.
 """
 
 import asyncio
@@ -57,22 +57,16 @@ class Backfill:
         self._sweep_period = int(settings.sweep_period * SECOND)
         self._reader = Reader(avito, applier, clock)
         self._listing = Listing(store, avito, applier, clock)
-        self._hints = Hints(store, self._reader, applier, clock)
+        self._hints = Hints(store, self._reader, applier, clock, self.nudge)
         self._loop = Loop("backfill", clock)
         self._busy: Counter[str] = Counter()  # by kind of work
         self._chats_of: Counter[int] = Counter()  # being read, by account
         self._paused: dict[int, Millis] = {}  # accounts that Avito asked us to leave alone
         self._swept: dict[int, set[str]] = {}  # chats that the last sweep of an account found, and that are to be read
-        self._read: set[int] = set()  # chats of which Avito is to hear that they were read
 
     def nudge(self) -> None:
         """Something became due. From any thread."""
         self._loop.nudge()
-
-    def tell_read(self, chat_id: int) -> None:
-        """Tells Avito soon that this chat was read, as far as it listens: nothing depends on it."""
-        self._read.add(chat_id)
-        self.nudge()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as working:
@@ -111,8 +105,8 @@ class Backfill:
             self._busy[kind] += 1
             start(self._attend(kind, work))
 
-        while self._read and self._busy["read"] < OF_ONE_ACCOUNT:
-            begin("read", self._send_read(self._read.pop()))
+        for chat_id in await self._claim_read(now):
+            begin("read", self._send_read(chat_id, now + LEASE))
         if (places := HINTS_AT_ONCE - self._busy["hint"]) > 0 and await self._hints.due(now):
             for group in await self._hints.claim(places):
                 begin("hint", self._hints.look_up(group))
@@ -145,6 +139,18 @@ class Backfill:
             return await self._store.claim(
                 session, Account.sweep_due_at, now=now, lease=LEASE, limit=places, only=(_RUNNING,)
             )
+
+    async def _claim_read(self, now: Millis) -> list[int]:
+        """Chats of which Avito is to hear that an operator has read them."""
+        places = OF_ONE_ACCOUNT - self._busy["read"]
+        async with self._store.read() as session:
+            first = await session.scalar(select(func.min(Chat.read_due_at)).where(Chat.read_due_at.is_not(None)))
+        if places <= 0 or first is None or first > now:
+            return []
+        closed = select(Account.id).where(Account.state.in_(CLOSED) | ~_RUNNING)
+        only = (Chat.account_id.not_in(closed), Chat.account_id.not_in(self._paused.keys()))
+        async with self._store.write() as session:
+            return await self._store.claim(session, Chat.read_due_at, now=now, lease=LEASE, limit=places, only=only)
 
     async def _claim_chats(self, now: Millis, *, quietly: bool) -> list[int]:
         limit = HISTORY_AT_ONCE - self._busy["history"] if quietly else CHATS_AT_ONCE - self._busy["chat"]
@@ -211,6 +217,7 @@ class Backfill:
         try:
             lane = Lane.BULK if chat.fetch_quietly else Lane.PROMPT
             requests = await self._reader.read(account, Known.of(chat), lane=lane)
+            await self._hints.bear_out((account.id, chat.avito_id))
             await self._count(account.id, chat.avito_id, requests)
         except (Down, Paced, Rejected) as error:
             await self._put_off(account, chat, error)
@@ -242,14 +249,19 @@ class Backfill:
             observation = FetchFailed(chat.avito_id, now + pause)
         await self._applier.submit(account.id, [observation])
 
-    async def _send_read(self, chat_id: int) -> None:
+    async def _send_read(self, chat_id: int, lease: Millis) -> None:
+        """What fails for now is told again when the lease is over."""
         async with self._store.read() as session:
             chat = await session.get(Chat, chat_id)
         if chat is None:
             return
+        told_at: Millis | None = None
         try:
             await self._avito.mark_read(chat.account_id, chat.avito_id)
-        except (Down, Paced, Rejected) as error:
-            log.info("Avito was not told that a chat was read", chat=chat_id, error=str(error))
-        else:
-            await self._applier.submit(chat.account_id, [ReadSent(chat_id, self._clock())])
+            told_at = self._clock()
+        except (Down, Paced, WrongKeys, NoAccess, Paused) as error:
+            log.info("Avito could not be told that a chat was read", chat=chat_id, error=str(error))
+            return
+        except Rejected as error:
+            log.info("Avito does not want to know that a chat was read", chat=chat_id, error=str(error))
+        await self._applier.submit(chat.account_id, [ReadSent(chat_id, told_at, lease)])

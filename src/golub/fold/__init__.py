@@ -54,9 +54,10 @@ def fold(
         elif isinstance(one, MarkRead):
             if (touched := by_id.get(one.chat_id)) and rows.mark_seen(connection, one.chat_id, one.up_to):
                 touched.derive = True
+                touched.row["read_due_at"] = now
         elif isinstance(one, ReadSent):
             if touched := by_id.get(one.chat_id):
-                touched.row["read_sent_at"] = max(touched.row["read_sent_at"], one.at)
+                _fold_read_sent(one, touched.row)
         elif not isinstance(one, MessageSeen | Delivered):
             _fold_fact(one, chats[one.chat_avito_id].row, now)
     return _settle(connection, account_id, list(chats.values()), now)
@@ -140,6 +141,12 @@ def _fold_fact(one: ChatSeen | FetchDue | Fetched | FetchFailed, row: Row, now: 
     else:
         row["fetch_due_at"] = one.retry_at
         row["fetch_attempts"] += 1
+
+
+def _fold_read_sent(one: ReadSent, row: Row) -> None:
+    row["read_sent_at"] = max(row["read_sent_at"], one.at or 0)
+    if row["read_due_at"] == one.lease:
+        row["read_due_at"] = None
 
 
 def _make_due(row: Row, at: Millis, *, quietly: bool) -> None:

@@ -22,7 +22,8 @@ UNSEEN_BY_ALL = frozenset({
     "observed_at", "source", "digest", "tombstone_at", "confirmed", "quiet", "first_source", "received_at",
     "delivered_at", "version",
     "facts_at", "buyer_rank", "item_rank", "status_rank", "updated_at",
-    "fetch_due_at", "fetch_quietly", "fetch_attempts", "fetched_at", "verified_to", "read_sent_at",
+    "fetch_due_at", "fetch_quietly", "fetch_attempts", "fetched_at", "verified_to",
+    "read_due_at", "read_sent_at",
 })  # fmt: skip
 
 

@@ -16,10 +16,14 @@ class MarkRead:
 
 @dataclass(frozen=True, slots=True)
 class ReadSent:
-    """Avito was told at this time that we read the chat."""
+    """Avito was told at this time that we read the chat; None: it refuses, and is not asked again.
+
+    `lease`: the `read_due_at` that the claim had set. Where somebody read more meanwhile it stays due.
+    """
 
     chat_id: int
-    at: Millis
+    at: Millis | None
+    lease: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)

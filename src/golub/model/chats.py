@@ -21,6 +21,7 @@ class Chat(Table):
         Index("ix_chats_waiting_since", "waiting_since", "id", **where("waiting_since IS NOT NULL")),
         Index("ix_chats_unread", "last_message_at", **where("unread > 0")),
         Index("ix_chats_fetch_due_at", "fetch_due_at", **where("fetch_due_at IS NOT NULL")),
+        Index("ix_chats_read_due_at", "read_due_at", **where("read_due_at IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -61,6 +62,7 @@ class Chat(Table):
     fetch_attempts: Mapped[int] = mapped_column(Integer, default=0)
     fetched_at: Mapped[int] = mapped_column(default=0)
     verified_to: Mapped[int] = mapped_column(default=0)  # all messages created up to here were read from the API
+    read_due_at: Mapped[int | None]  # when Avito is to be told that an operator has read the chat
     read_sent_at: Mapped[int] = mapped_column(default=0)
 
     account: Mapped[Account] = relationship(lazy="raise")

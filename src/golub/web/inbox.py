@@ -188,7 +188,7 @@ async def read(
         chat = await inbox.get_chat(session, chat_id)
     if chat.unread:
         await inbox.mark_read(parts.applier, chat, up_to)
-        parts.backfill.tell_read(chat.id)
+        parts.backfill.nudge()
     return Response(status_code=204)
 
 
