@@ -16,6 +16,7 @@ from golub.apply import Applier
 from golub.avito.client import Avito
 from golub.errors import NotFound
 from golub.guarded import Guarded
+from golub.health import Health
 from golub.ingest import Ingest
 from golub.live import Live
 from golub.model import PathToken
@@ -133,6 +134,7 @@ class World:
             relays=self.relays,
             alerts=self.alerts,
             media=nobody,
+            health=Health(self.settings, self.store, self.spool, self.clock),
         )
 
 

@@ -17,6 +17,7 @@ from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.clock import DAY, HOUR, SECOND, Clock, Millis
 from golub.fold import Observation
+from golub.health import Health
 from golub.live import Live, Ring
 from golub.model import Account
 from golub.operators import Operators
@@ -67,6 +68,7 @@ async def parts_for(
         alerts=nobody,
         media=media,
         relays=nobody,
+        health=Health(settings, store, spool, clock, applier),
     )
     spool.start()
     applier.start()

@@ -21,6 +21,7 @@ from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.clock import Clock, now
 from golub.errors import Rejected, Unavailable
+from golub.health import Health
 from golub.ingest import Ingest
 from golub.live import Live
 from golub.model import Mark, Operator, Role
@@ -105,6 +106,7 @@ class Golub:
             relays=relays,
             alerts=Alerts(store, settings, clock, spool),
             media=Media(settings, clock, transport),
+            health=Health(settings, store, spool, clock, applier),
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         site = build(self.parts)
@@ -133,7 +135,7 @@ class Golub:
             try:
                 await asyncio.to_thread(self.parts.store.migrate)
                 if not await is_our_key(self.parts.store, self.parts.vault):
-                    self.parts.halted = WRONG_KEY
+                    self.parts.health.halted = WRONG_KEY
                 return
             except Unavailable as error:
                 if not told:

@@ -60,3 +60,24 @@ relay_sends = Counter(
 relay_waiting = Gauge(
     "golub_relay_waiting", "Deliveries that wait to be forwarded, over all relays.", registry=REGISTRY
 )
+apply_deliveries = Counter(
+    "golub_apply_deliveries", "Deliveries that left the spool, by what they became.", ["state"], registry=REGISTRY
+)
+apply_batch_seconds = Histogram(
+    "golub_apply_batch_seconds", "One batch of apply, its commit included.", buckets=_QUICK, registry=REGISTRY
+)
+apply_lag_seconds = Histogram(
+    "golub_apply_lag_seconds",
+    "From a delivery's receipt until it is in the inbox.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0),
+    registry=REGISTRY,
+)
+apply_failures = Counter(
+    "golub_apply_failures", "Batches that the main database refused; they are tried again.", registry=REGISTRY
+)
+loop_turns = Counter(
+    "golub_loop_turns", "Turns of the loops that run by themselves, by loop.", ["loop"], registry=REGISTRY
+)
+loop_failures = Counter(
+    "golub_loop_failures", "Turns that ended in a mistake of ours; they are repeated.", ["loop"], registry=REGISTRY
+)

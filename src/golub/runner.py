@@ -1,15 +1,18 @@
 """The loop of everything that runs by itself: one turn, then wait for the next due time, or for a nudge.
 
 Outages are waited out with growing, jittered pauses; an unexpected error is logged with its traceback and waited out
-as well, because one part's mistake must not take down the process that acks webhooks.
+as well, because one part's mistake must not take down the process that acks webhooks. `health` reads what each notes
+of its turns.
 """
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 
+from golub import metrics
 from golub.clock import SECOND, Clock, Millis
 from golub.errors import Unavailable
 
@@ -20,15 +23,26 @@ Turn = Callable[[], Awaitable[Millis | None]]
 
 log = structlog.get_logger(__name__)
 
+_running: "set[Loop]" = set()
+
+
+def running() -> "list[Loop]":
+    """The loops that run in this process now."""
+    return sorted(_running, key=lambda loop: loop.name)
+
 
 class Loop:
     """`run(turn)` until cancelled. `turn` returns when the next thing is due (as `clock` tells time), None: unknown.
 
     However far off that is, the next turn comes after `longest_wait` seconds: clocks jump, and other processes write.
+    `turn_began` is None between two turns; `broken_since` is when turns began to end in a mistake of ours. Both are
+    monotonic.
     """
 
     def __init__(self, name: str, clock: Clock, *, longest_wait: float = LONGEST_WAIT) -> None:
-        self._name = name
+        self.name = name
+        self.turn_began: float | None = None
+        self.broken_since: float | None = None
         self._clock = clock
         self._longest_wait = longest_wait
         self._nudged = asyncio.Event()
@@ -45,28 +59,39 @@ class Loop:
 
     async def run(self, turn: Turn) -> None:
         self._runs_in = asyncio.get_running_loop()
-        while True:
-            self._nudged.clear()
-            wait = await self._turn(turn)
-            try:
-                async with asyncio.timeout(wait):
-                    if self._failures:
-                        await asyncio.sleep(wait)  # a nudge does not mend an outage
-                    await self._nudged.wait()
-            except TimeoutError:
-                continue
+        _running.add(self)
+        try:
+            while True:
+                self._nudged.clear()
+                wait = await self._turn(turn)
+                try:
+                    async with asyncio.timeout(wait):
+                        if self._failures:
+                            await asyncio.sleep(wait)  # a nudge does not mend an outage
+                        await self._nudged.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            _running.discard(self)
 
     async def _turn(self, turn: Turn) -> float:
         """Seconds until the next one."""
+        self.turn_began = time.monotonic()
+        metrics.loop_turns.labels(self.name).inc()
         try:
             due = await turn()
         except Unavailable as error:
-            log.warning("could not run; trying again", loop=self._name, error=str(error))
+            log.warning("could not run; trying again", loop=self.name, error=str(error))
+            self.broken_since = None
             return self._pause(error.retry_after)
         except Exception:  # a mistake of ours: see above
-            log.exception("a turn failed", loop=self._name)
+            log.exception("a turn failed", loop=self.name)
+            metrics.loop_failures.labels(self.name).inc()
+            self.broken_since = self.broken_since or self.turn_began
             return self._pause(1.0)
-        self._failures = 0
+        finally:
+            self.turn_began = None
+        self._failures, self.broken_since = 0, None
         if due is None:
             return self._longest_wait
         return min(max((due - self._clock()) / SECOND, 0.0), self._longest_wait)

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
         default=None, description="Token of a Telegram bot that sends the same alerts."
     )
     telegram_chat: str = Field(default="", description="Telegram chat that the bot writes to.")
+    metrics_token: SecretStr | None = Field(
+        default=None, description="Bearer token that opens /metrics from elsewhere; without one only this machine may."
+    )
+    metrics_token_file: Path | None = Field(default=None, description="File with that token; better than the above.")
     spool_quota_mb: int = Field(
         default=1024, ge=8, description="Undrained deliveries kept on disk before we answer 503."
     )
@@ -126,9 +130,21 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _token_can_be_read(self) -> Self:
+        if self.metrics_token_file and not self.metrics_token_file.is_file():
+            raise ValueError(f"there is no file {self.metrics_token_file} with the token of /metrics")
+        return self
+
     @property
     def effective_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'golub.db'}"
+
+    @property
+    def effective_metrics_token(self) -> str:
+        if self.metrics_token_file:
+            return self.metrics_token_file.read_text().strip()
+        return self.metrics_token.get_secret_value() if self.metrics_token else ""
 
     @property
     def cookie_secure(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from golub.health import Health
 from golub.model import Operator, Role
 from golub.operators import Operators
 from golub.settings import Settings
@@ -48,8 +49,9 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
     spool = Spool(tmp_path, quota=8 << 20, clock=clock)
     spool.start()
     nobody = cast(Any, None)
+    settings = Settings.model_validate({"data_dir": tmp_path})
     yield Parts(
-        settings=Settings.model_validate({"data_dir": tmp_path}),
+        settings=settings,
         clock=clock,
         store=store,
         vault=Vault(bytes(32)),
@@ -66,6 +68,7 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
         relays=nobody,
         alerts=nobody,
         media=nobody,
+        health=Health(settings, store, spool, clock),
     )
     spool.close()
     operators.close()

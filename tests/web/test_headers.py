@@ -216,13 +216,14 @@ async def test_api_errors_are_json_whatever_happens(visit: Visit) -> None:
 
 async def test_a_node_with_another_key_says_so(parts: Parts, visit: Visit) -> None:
     boss = await visit(Role.SUPER_ADMIN)
-    parts.halted = "This database's secrets were sealed with another key."
+    parts.health.halted = "This database's secrets were sealed with another key."
     page = await boss.get("/admin/operators")
     assert (page.status_code, page.headers["retry-after"]) == (503, "1")
     assert "sealed with another key" in page.text
     assert (await boss.get("/static/golub.css")).status_code == 200
     ready = await boss.get("/healthz/ready")
-    assert (ready.status_code, ready.json()["reasons"]) == (503, [parts.halted])
+    assert ready.status_code == 503
+    assert [(reason["code"], reason["text"]) for reason in ready.json()["reasons"]] == [("wrong_key", parts.halted)]
 
 
 def test_the_tree_of_errors_has_a_status_for_each() -> None:

@@ -26,6 +26,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from golub import metrics
 from golub.apply import journal
 from golub.apply.batches import Batch
 from golub.apply.identity import Identity
@@ -105,6 +106,11 @@ class Applier:
     def failing(self) -> bool:
         """Whether the main database refused the last batch."""
         return self._failures > 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the thread that follows the spool ran once and does no more."""
+        return bool(self._watcher.ident) and not self._watcher.is_alive()
 
     def drain(self) -> int:
         """Applies all that is pending, on the caller's thread, without `start`: `golub spool drain`. Raises
@@ -212,6 +218,7 @@ class Applier:
     def _put_off(self, error: Exception) -> None:
         self._failures += 1
         self._identified = False  # who knows which database answers next
+        metrics.apply_failures.inc()
         first, longest = BACKOFF
         wait = min(longest, first * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311 - jitter
         self._retry_at = time.monotonic() + wait
@@ -232,10 +239,12 @@ class Applier:
             return 0
         ids = [row.id for row in rows]
         self._spool.begin(ids)
+        started = time.perf_counter()
         try:
             batch = self._commit(rows)
         finally:
             self._spool.end(ids)
+        self._count(batch, time.perf_counter() - started)
         self._live.ring(batch.rings)
         if batch.relayed:
             self.on_relayed()
@@ -244,6 +253,13 @@ class Applier:
             if verdict.state is DeliveryState.QUARANTINED:
                 self.on_failed(Failure(row.id, verdict.account_id, verdict.cause))
         return len(ids)
+
+    def _count(self, batch: Batch, seconds: float) -> None:
+        now = self._clock()
+        metrics.apply_batch_seconds.observe(seconds)
+        for row, verdict in batch.outcomes:
+            metrics.apply_deliveries.labels(verdict.state).inc()
+            metrics.apply_lag_seconds.observe(max(now - row.received_at, 0) / 1000)
 
     def _next_rows(self) -> list[Received]:
         """Up to a batch, and never together with a row that is suspected of killing the process."""

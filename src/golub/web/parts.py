@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the pages only hold them: importing a page must not import 
     from golub.apply import Applier
     from golub.avito.client import Avito
     from golub.backfill import Backfill
+    from golub.health import Health
     from golub.ingest import Ingest
     from golub.live import Live
     from golub.operators import Operators
@@ -47,7 +48,12 @@ class Parts:
     relays: "Relays"
     alerts: "Alerts"
     media: "Media"
-    halted: str = ""  # why we only receive; an English text of the catalogue
+    health: "Health"
+
+    @property
+    def halted(self) -> str:
+        """Why we only receive; an English text of the catalogue."""
+        return self.health.halted
 
 
 def parts_of(request: Request) -> Parts:
