@@ -140,8 +140,15 @@ class Store:
                 return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
             return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
 
+    def upgrade_is_due(self) -> bool:
+        """Whether the database holds rows under an older schema than this release's."""
+        from golub.migrations import Schema, schema_of
+
+        with _outages_told(), self._apply.connect() as connection:
+            return schema_of(connection) is Schema.OLDER
+
     def migrate(self) -> None:
-        """Brings the schema up to this release. Raises `Rejected` where a newer release has been here."""
+        """Brings the schema up to this release. Raises `Rejected` where a newer one shuts this release out."""
         from golub.migrations import upgrade  # Alembic is slow to import, and the first acks need no schema
 
         with _outages_told():

@@ -1,30 +1,114 @@
-"""The schema's history, run by Alembic. Migrations expand in one release and contract in the next."""
+"""The schema's history, run by Alembic. Migrations expand in one release and contract in the next.
 
+Each schema names the oldest release that may use it: `oldest_binary` in the revision that shut the older ones out, and
+kept in the database for binaries that do not know that revision. An upgrade is one transaction on either database, so
+a process that dies in it leaves the schema as it was; on PostgreSQL one node does it while the others wait.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
-from sqlalchemy import Engine
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, Engine, delete, insert, select, text
 
+from golub import __version__
 from golub.errors import Rejected
-from golub.model import Table
+from golub.model import Mark, Table
+
+OLDEST_BINARY = "oldest_binary"  # marks: the oldest release that may use this schema …
+MADE_BY = "schema_made_by"  # … and the one that made it
+LOCK = 0x676F6C75  # "golu": PostgreSQL's advisory lock around an upgrade
+
+_ONE_NODE_UPGRADES = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "SET LOCAL lock_timeout = '60s'",
+    f"SELECT pg_advisory_xact_lock({LOCK})",
+    # A table that somebody reads for long must not hold up all the others who read it: rather try again.
+    "SET LOCAL lock_timeout = '5s'",
+)
+
+
+class Schema(StrEnum):
+    """A database, as this release sees it."""
+
+    EMPTY = "empty"
+    OLDER = "older"  # an upgrade is due
+    CURRENT = "current"
+    NEWER = "newer"  # of a later release, which says that this one may use it all the same
+    TOO_NEW = "too new"
 
 
 def upgrade(engine: Engine) -> None:
-    """To the newest revision that this release knows, in one transaction where the database can."""
-    config = _config()
+    """To the newest revision that this release knows, in one transaction. A newer one is left as it is.
+
+    Raises `Rejected` where the schema shuts this release out.
+    """
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise Rejected(
-                "This database was made by a newer Golub ({why}). Install that release again, or a newer one.",
-                why=str(error),
-            ) from error
+        upgrade_on(connection)
+
+
+def upgrade_on(connection: Connection, to: str = "head") -> None:
+    """The same in the caller's transaction; `to` is a revision, for a backup that holds its tables."""
+    if connection.dialect.name == "postgresql":
+        for statement in _ONE_NODE_UPGRADES:
+            connection.execute(text(statement))
+    if schema_of(connection) is Schema.TOO_NEW:
+        raise Rejected(
+            "This database was made by Golub {made_by} and needs Golub {oldest} or newer; this is {ours}. "
+            "Install that release again, or restore the backup that was made before the upgrade.",
+            made_by=_mark(connection, MADE_BY) or "?",
+            oldest=_mark(connection, OLDEST_BINARY) or "?",
+            ours=__version__,
+        )
+    if schema_of(connection) is Schema.NEWER:
+        return
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+    for name, value in ((OLDEST_BINARY, oldest_binary(to)), (MADE_BY, __version__)):
+        if _mark(connection, name) != value:
+            connection.execute(delete(Mark).where(Mark.name == name))
+            connection.execute(insert(Mark).values(name=name, value=value))
+
+
+def schema_of(connection: Connection) -> Schema:
+    found = revision_of(connection)
+    if found is None:
+        return Schema.EMPTY
+    if found == head():
+        return Schema.CURRENT
+    if knows(found):
+        return Schema.OLDER
+    oldest = _mark(connection, OLDEST_BINARY)
+    return Schema.NEWER if oldest and _numbers(__version__) >= _numbers(oldest) else Schema.TOO_NEW
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Where the database stands; None before its first migration."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@cache
+def head() -> str:
+    """The newest revision of this release."""
+    return _scripts().get_current_head() or ""
+
+
+def knows(revision: str) -> bool:
+    return any(script.revision == revision for script in _scripts().walk_revisions())
+
+
+def oldest_binary(revision: str = "head") -> str:
+    """The oldest release that may use the schema of this revision."""
+    return next(oldest for script in _down_from(revision) if (oldest := getattr(script.module, OLDEST_BINARY, "")))
 
 
 def differences(engine: Engine) -> list[Any]:
@@ -40,6 +124,24 @@ def draft(engine: Engine, message: str) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.revision(config, message, autogenerate=True)
+
+
+def _down_from(revision: str) -> Iterator[Script]:
+    yield from _scripts().walk_revisions("base", revision)
+
+
+def _mark(connection: Connection, name: str) -> str | None:
+    return connection.execute(select(Mark.value).where(Mark.name == name)).scalar_one_or_none()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """0.10.2 is newer than 0.9; what stands behind the numbers does not count."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:

@@ -7,6 +7,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+# oldest_binary = "…": only where releases before that one cannot use this schema any more
 
 
 def upgrade() -> None:

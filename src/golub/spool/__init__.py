@@ -52,6 +52,9 @@ class Spool:
             # Now, because a full disk may not let us later.
             self._reader: sqlite3.Connection | None = file.connect(self.path, cache_kib=2048)
             self._writer = Writer(connection, self.path, quota, clock)
+        except Rejected:
+            os.close(self._owned)
+            raise
         except sqlite3.Error as error:
             os.close(self._owned)
             raise Rejected("{path} cannot be opened: {reason}", path=self.path, reason=str(error)) from error

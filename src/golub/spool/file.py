@@ -24,7 +24,8 @@ FORGET_AT_ONCE = 512
 FREE_PAGES = 16384  # kept in the file for the next burst; what is beyond goes back to the disk …
 FREE_PAGES_AT_ONCE = 256  # … so many at a time
 
-# Only ever add to this list, and only what older releases can live with: any release may open any spool.
+# Only ever add to this list, and only what older releases can live with (new tables, no new columns). A release that
+# cannot help shutting older ones out sets `application_id` to the number of the first entry that can use the file.
 _SCHEMA = (
     """
     CREATE TABLE received (
@@ -140,6 +141,10 @@ def prepare(path: Path) -> sqlite3.Connection:
     """The writer's first connection, with the schema of this release or a newer one, and its promise checked."""
     connection = connect(path)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (oldest,) = connection.execute("PRAGMA application_id").fetchone()
+    if oldest > len(_SCHEMA):
+        connection.close()
+        raise Rejected("{path} was written by a newer Golub. Install that release again, or a newer one.", path=path)
     for number, script in enumerate(_SCHEMA[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
     effective = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
