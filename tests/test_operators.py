@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from golub.audit import By
 from golub.clock import DAY, HOUR, MINUTE, SECOND
 from golub.errors import Conflict, Forbidden, GolubError, Invalid, NotFound, Paced, Rejected
 from golub.model import OneTimeLink, Operator, Role, Session
@@ -33,7 +34,7 @@ async def boss(operators: Operators) -> Operator:
 
 
 async def invited(operators: Operators, boss: Operator, login: str, role: Role) -> Operator:
-    return (await operators.invite(login, name=login, role=role, locale="ru", by=boss))[0]
+    return (await operators.invite(login, name=login, role=role, locale="ru", by=By(boss)))[0]
 
 
 async def test_a_login_is_tidied_and_taken_once(operators: Operators) -> None:
@@ -88,8 +89,8 @@ async def test_every_byte_of_a_password_counts(operators: Operators) -> None:
 
 async def test_signing_in_says_nothing_about_what_is_wrong(operators: Operators, boss: Operator) -> None:
     fired = await operators.create("fired", PASSWORD)
-    await operators.change(fired.id, by=boss, active=False)
-    await operators.invite("new", name="", role=Role.MANAGER, locale="ru", by=boss)
+    await operators.change(fired.id, by=By(boss), active=False)
+    await operators.invite("new", name="", role=Role.MANAGER, locale="ru", by=By(boss))
     told: set[tuple[str, str]] = set()
     for login, password in [("boss", "wrong one"), ("nobody", PASSWORD), ("fired", PASSWORD), ("new", "")]:
         with pytest.raises(Rejected) as refused:
@@ -250,14 +251,14 @@ async def test_losing_rights_ends_sessions(operators: Operators, boss: Operator,
     ended: list[bytes] = []
     operators.on_closed.append(ended.extend)
     secret, opened = await operators.open_session(anna)
-    await operators.change(anna.id, by=boss, **change)
+    await operators.change(anna.id, by=By(boss), **change)
     assert ended == [opened.hash]
     assert await operators.find_session(secret) is None
 
 
 async def test_a_new_name_ends_nothing(operators: Operators, boss: Operator) -> None:
     secret, _ = await operators.open_session(boss)
-    await operators.change(boss.id, by=boss, name=" Начальник ")
+    await operators.change(boss.id, by=By(boss), name=" Начальник ")
     found = await operators.find_session(secret)
     assert found is not None
     assert found[1].name == "Начальник"
@@ -267,29 +268,29 @@ async def test_roles_reach_no_higher_than_ones_own(operators: Operators, boss: O
     admin = await invited(operators, boss, "admin", Role.ADMIN)
     manager = await invited(operators, boss, "manager", Role.MANAGER)
     for forbidden in (
-        operators.invite("more", name="", role=Role.SUPER_ADMIN, locale="ru", by=admin),
-        operators.change(manager.id, by=admin, role=Role.SUPER_ADMIN),
-        operators.change(admin.id, by=admin, role=Role.SUPER_ADMIN),
-        operators.change(boss.id, by=admin, active=False),
-        operators.reset(boss.id, by=admin),
-        operators.change(admin.id, by=manager, name="x"),
+        operators.invite("more", name="", role=Role.SUPER_ADMIN, locale="ru", by=By(admin)),
+        operators.change(manager.id, by=By(admin), role=Role.SUPER_ADMIN),
+        operators.change(admin.id, by=By(admin), role=Role.SUPER_ADMIN),
+        operators.change(boss.id, by=By(admin), active=False),
+        operators.reset(boss.id, by=By(admin)),
+        operators.change(admin.id, by=By(manager), name="x"),
     ):
         with pytest.raises(Forbidden):
             await forbidden
-    assert (await operators.change(manager.id, by=admin, role=Role.ADMIN)).role == Role.ADMIN
+    assert (await operators.change(manager.id, by=By(admin), role=Role.ADMIN)).role == Role.ADMIN
     with pytest.raises(NotFound):
-        await operators.change(10**6, by=boss, name="x")
+        await operators.change(10**6, by=By(boss), name="x")
 
 
 async def test_a_role_that_was_lost_meanwhile_gives_no_rights(operators: Operators, boss: Operator) -> None:
     """The browser's page, and the operator it was rendered for, may be older than the database."""
     deputy = await invited(operators, boss, "deputy", Role.SUPER_ADMIN)
-    await operators.change(deputy.id, by=boss, role=Role.MANAGER)
+    await operators.change(deputy.id, by=By(boss), role=Role.MANAGER)
     stale = Operator(id=deputy.id, role=Role.SUPER_ADMIN)
     for forbidden in (
-        operators.change(boss.id, by=stale, active=False),
-        operators.invite("more", name="", role=Role.ADMIN, locale="ru", by=stale),
-        operators.reset(boss.id, by=stale),
+        operators.change(boss.id, by=By(stale), active=False),
+        operators.invite("more", name="", role=Role.ADMIN, locale="ru", by=By(stale)),
+        operators.reset(boss.id, by=By(stale)),
     ):
         with pytest.raises(Forbidden):
             await forbidden
@@ -298,7 +299,7 @@ async def test_a_role_that_was_lost_meanwhile_gives_no_rights(operators: Operato
 @pytest.mark.parametrize("change", [{"active": False}, {"role": Role.ADMIN}])
 async def test_the_last_super_admin_stays(operators: Operators, boss: Operator, change: dict[str, Any]) -> None:
     with pytest.raises(Conflict):
-        await operators.change(boss.id, by=boss, **change)
+        await operators.change(boss.id, by=By(boss), **change)
     assert (await operators.get(boss.id)).active
 
 
@@ -306,15 +307,15 @@ async def test_two_super_admins_who_demote_each_other(operators: Operators, boss
     other = await invited(operators, boss, "other", Role.SUPER_ADMIN)
     for _ in range(5):
         answers = await asyncio.gather(
-            operators.change(boss.id, by=other, role=Role.MANAGER),
-            operators.change(other.id, by=boss, role=Role.MANAGER),
+            operators.change(boss.id, by=By(other), role=Role.MANAGER),
+            operators.change(other.id, by=By(boss), role=Role.MANAGER),
             return_exceptions=True,
         )
         left = [one for one in await operators.list_all() if one.role == Role.SUPER_ADMIN]
         assert len(left) == 1, answers
         assert [type(answer) for answer in answers if isinstance(answer, Exception)] == [Forbidden]
         demoted = other if left[0].id == boss.id else boss
-        await operators.change(demoted.id, by=left[0], role=Role.SUPER_ADMIN)
+        await operators.change(demoted.id, by=By(left[0]), role=Role.SUPER_ADMIN)
 
 
 async def test_set_up_happens_once(operators: Operators, clock: SteppedClock) -> None:
@@ -363,12 +364,12 @@ async def test_a_link_works_once_for_its_purpose_and_only_its_hash_is_kept(
 async def test_a_password_link_sets_the_password_and_ends_sessions(
     operators: Operators, boss: Operator, clock: SteppedClock
 ) -> None:
-    anna, first = await operators.invite("anna", name="Анна", role=Role.MANAGER, locale="ru", by=boss)
+    anna, first = await operators.invite("anna", name="Анна", role=Role.MANAGER, locale="ru", by=By(boss))
     with pytest.raises(Invalid):
         await operators.set_password(first, "1234")
     await operators.set_password(first, PASSWORD)
     session_secret, _ = await operators.open_session(anna)
-    second = await operators.reset(anna.id, by=boss)
+    second = await operators.reset(anna.id, by=By(boss))
     assert await operators.find_session(session_secret), "an asked-for link changes nothing yet"
     await operators.set_password(second, "another one of hers")
     assert await operators.find_session(session_secret) is None
@@ -377,15 +378,15 @@ async def test_a_password_link_sets_the_password_and_ends_sessions(
     with pytest.raises(Rejected):
         await operators.authenticate("anna", PASSWORD, HOME)
     assert (await operators.authenticate("anna", "another one of hers", HOME)).id == anna.id
-    late = await operators.reset(anna.id, by=boss)
+    late = await operators.reset(anna.id, by=By(boss))
     clock.step(HOUR)
     with pytest.raises(NotFound):
         await operators.set_password(late, "too late for this one")
 
 
 async def test_a_new_password_makes_older_links_useless(operators: Operators, boss: Operator) -> None:
-    anna, first = await operators.invite("anna", name="Анна", role=Role.MANAGER, locale="ru", by=boss)
-    second = await operators.reset(anna.id, by=boss)
+    anna, first = await operators.invite("anna", name="Анна", role=Role.MANAGER, locale="ru", by=By(boss))
+    second = await operators.reset(anna.id, by=By(boss))
     await operators.set_password(second, PASSWORD)
     with pytest.raises(NotFound):
         await operators.set_password(first, "whoever found the first")

@@ -19,9 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub.clock import Millis
 from golub.model import Action, AuditEntry, Mark, Operator
 
-__all__ = ["Action", "Head", "Verdict", "cut", "record", "verify"]
-
-CONSOLE = "console"  # the address of a command on the machine itself
+__all__ = ["CONSOLE", "ITSELF", "Action", "By", "Head", "Verdict", "cut", "record", "verify"]
 
 NEWEST = "audit_newest"  # marks; both are "number:hash"
 ANCHOR = "audit_anchor"
@@ -58,6 +56,40 @@ class Verdict:
     head: Head
     broken: int | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Whoever does it, and from where: what the audit asks of a request."""
+
+    operator: Operator | None = None
+    address: str = ""
+
+    async def did(
+        self,
+        session: AsyncSession,
+        action: Action,
+        subject: str,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        now: Millis,
+    ) -> None:
+        """See `record`."""
+        await record(
+            session,
+            action,
+            who=self.operator,
+            subject=subject,
+            before=before,
+            after=after,
+            address=self.address,
+            now=now,
+        )
+
+
+ITSELF = By()  # Golub, unasked
+CONSOLE = By(address="console")  # a command on the machine itself
 
 
 async def record(

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from golub.audit import CONSOLE, Action, By
 from golub.clock import DAY, HOUR, Clock, Millis
 from golub.errors import Conflict, Forbidden, Invalid, NotFound, Rejected, Unavailable
 from golub.model import OneTimeLink, Operator, Role, Session
@@ -50,21 +51,30 @@ class Operators:
     async def create(
         self, login: str, password: str, *, name: str = "", role: Role = Role.MANAGER, locale: str = "ru"
     ) -> Operator:
-        """Raises `Invalid` for a bad login or password, `Conflict` when the login is taken."""
+        """For the command line. Raises `Invalid` for a bad login or password, `Conflict` when the login is taken."""
         login = tidy_login(login)
         hashed = await self.passwords.hash(password, login=login)
         async with self._store.write() as session:
-            return await self._insert(session, login, name, role, locale, hashed)
+            operator = await self._insert(session, login, name, role, locale, hashed)
+            await self._tell_added(session, CONSOLE, operator)
+            return operator
 
-    async def invite(self, login: str, *, name: str, role: Role, locale: str, by: Operator) -> tuple[Operator, str]:
+    async def invite(self, login: str, *, name: str, role: Role, locale: str, by: By) -> tuple[Operator, str]:
         """A new operator who chooses the password by the one-time link whose secret is returned."""
         async with self._store.write() as session:
-            _may(await _get(session, by.id), role)
+            _may(await _get_author(session, by), role)
             operator = await self._insert(session, tidy_login(login), name, role, locale, "")
-            log.info("an operator was invited", operator=operator.id, by=by.id, role=role)
-            return operator, self._add_link(session, "password", operator.id)
+            secret = self._add_link(session, "password", operator.id)
+            await self._tell_added(session, by, operator)
+        log.info("an operator was invited", operator=operator.id, role=role)
+        return operator, secret
 
-    async def set_up(self, secret: str, *, login: str, name: str, password: str, locale: str) -> Operator:
+    async def _tell_added(self, session: AsyncSession, by: By, operator: Operator) -> None:
+        await by.did(session, Action.OPERATOR_ADDED, operator.login, after={"role": operator.role}, now=self._clock())
+
+    async def set_up(
+        self, secret: str, *, login: str, name: str, password: str, locale: str, address: str = ""
+    ) -> Operator:
         """Makes the first super_admin; the link is used up by it, and by nothing that failed."""
         await self.find_link("setup", secret)
         login = tidy_login(login)
@@ -73,7 +83,9 @@ class Operators:
             await self._take_link(session, "setup", secret)
             if await session.scalar(select(func.count()).select_from(Operator)):
                 raise Conflict("Golub has been set up already. Sign in.")
-            return await self._insert(session, login, name, Role.SUPER_ADMIN, locale, hashed)
+            operator = await self._insert(session, login, name, Role.SUPER_ADMIN, locale, hashed)
+            await By(operator, address).did(session, Action.SET_UP, operator.login, now=self._clock())
+            return operator
 
     async def needs_setup(self) -> bool:
         async with self._store.read() as session:
@@ -101,7 +113,7 @@ class Operators:
         self,
         operator_id: int,
         *,
-        by: Operator,
+        by: By,
         name: str | None = None,
         role: Role | None = None,
         active: bool | None = None,
@@ -109,24 +121,29 @@ class Operators:
         """Raises `Forbidden` above one's own role, `Conflict` where no super_admin would remain. A changed role or a
         deactivation ends the operator's sessions."""
         async with self._store.write() as session:
-            before = await _lock_super_admins(session)
-            by = await _get(session, by.id)
+            super_admins = await _lock_super_admins(session)
+            author = await _get_author(session, by)
             operator = await _get(session, operator_id, lock=True)
-            _may(by, Role(operator.role))
+            _may(author, Role(operator.role))
+            before = _told_of(operator)
             ended: list[bytes] = []
             if name is not None:
                 operator.name = name.strip()[:100] or operator.login
             if role is not None and role != operator.role:
-                _may(by, role)
+                _may(author, role)
                 operator.role = role
                 ended = await _end_sessions(session, operator.id)
             if active is not None and active != operator.active:
                 operator.active = active
                 ended = await _end_sessions(session, operator.id)
             await session.flush()
-            if before and not await _lock_super_admins(session):
+            if super_admins and not await _lock_super_admins(session):
                 raise Conflict("Golub needs at least one active super administrator.")
-        log.info("an operator was changed", operator=operator.id, by=by.id, role=operator.role, active=operator.active)
+            after = _told_of(operator)
+            if changed := [key for key in after if after[key] != before[key]]:
+                was, now = ({key: told[key] for key in changed} for told in (before, after))
+                await by.did(session, Action.OPERATOR_CHANGED, operator.login, before=was, after=now, now=self._clock())
+        log.info("an operator was changed", operator=operator.id, role=operator.role, active=operator.active)
         self._tell(ended)
         return operator
 
@@ -134,7 +151,7 @@ class Operators:
         async with self._store.write() as session:
             await session.execute(update(Operator).where(Operator.id == operator_id).values(locale=locale))
 
-    async def set_password(self, secret: str, password: str) -> Operator:
+    async def set_password(self, secret: str, password: str, *, address: str = "") -> Operator:
         """Uses a `password` link: a new password, and every session of the operator ends."""
         link = await self.find_link("password", secret)
         operator = await self.get(link.operator_id or 0)
@@ -146,6 +163,7 @@ class Operators:
             older = (OneTimeLink.operator_id == operator.id, OneTimeLink.purpose == "password")
             await session.execute(delete(OneTimeLink).where(*older))
             ended = await _end_sessions(session, operator.id)
+            await By(operator, address).did(session, Action.PASSWORD_SET, operator.login, now=self._clock())
         log.info("a password was set by link", operator=operator.id)
         self._tell(ended)
         return operator
@@ -161,6 +179,7 @@ class Operators:
         if not await self.passwords.verify(password, kept) or operator is None:
             # What was typed as the login may be a password.
             log.warning("a sign-in failed", operator=operator.id if operator else None, address=address)
+            await self._throttle.tell_failure(operator, address)
             raise Rejected("Wrong login or password.", code="wrong_password")
         await self._throttle.forget(attempt)
         return operator
@@ -180,6 +199,7 @@ class Operators:
         )
         async with self._store.write() as session:
             session.add(opened)
+            await By(operator, address).did(session, Action.SIGNED_IN, operator.login, now=now)
         log.info("signed in", operator=operator.id, address=address)
         return secret, opened
 
@@ -214,9 +234,12 @@ class Operators:
         except Unavailable:
             return  # the page can be shown all the same; the next one touches the session
 
-    async def close_session(self, session_hash: bytes) -> None:
+    async def close_session(self, session_hash: bytes, *, address: str = "") -> None:
         async with self._store.write() as session:
-            await session.execute(delete(Session).where(Session.hash == session_hash))
+            closed = delete(Session).where(Session.hash == session_hash).returning(Session.operator_id)
+            if operator_id := await session.scalar(closed):
+                operator = await _get(session, operator_id)
+                await By(operator, address).did(session, Action.SIGNED_OUT, operator.login, now=self._clock())
         self._tell([session_hash])
 
     async def run(self) -> None:
@@ -234,6 +257,7 @@ class Operators:
             gone = await session.execute(delete(Session).where(Session.expires_at <= now))
             await session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at <= now - DAY))
             await self._throttle.remove_old(session)
+        await self._throttle.tell_untold()
         return cast(CursorResult[Any], gone).rowcount
 
     async def make_link(self, purpose: str, operator_id: int | None = None) -> str:
@@ -242,15 +266,21 @@ class Operators:
         async with self._store.write() as session:
             if purpose == "setup":
                 await session.execute(delete(OneTimeLink).where(OneTimeLink.purpose == "setup"))
-            return self._add_link(session, purpose, operator_id)
+            made = self._add_link(session, purpose, operator_id)
+            if operator_id is not None:
+                operator = await _get(session, operator_id)
+                await CONSOLE.did(session, Action.LINK_MADE, operator.login, after={"for": purpose}, now=self._clock())
+            return made
 
-    async def reset(self, operator_id: int, *, by: Operator) -> str:
+    async def reset(self, operator_id: int, *, by: By) -> str:
         """A link by which the operator chooses a new password; nobody else does it for him."""
         async with self._store.write() as session:
             operator = await _get(session, operator_id)
-            _may(await _get(session, by.id), Role(operator.role))
-            log.info("a password link was made", operator=operator.id, by=by.id)
-            return self._add_link(session, "password", operator.id)
+            _may(await _get_author(session, by), Role(operator.role))
+            secret = self._add_link(session, "password", operator.id)
+            await by.did(session, Action.LINK_MADE, operator.login, after={"for": "password"}, now=self._clock())
+        log.info("a password link was made", operator=operator.id)
+        return secret
 
     async def find_link(self, purpose: str, secret: str) -> OneTimeLink:
         """Raises `NotFound` when the link never was, was used, or is too old."""
@@ -336,6 +366,15 @@ async def _get(session: AsyncSession, operator_id: int, *, lock: bool = False) -
     if operator := await session.scalar(query.with_for_update() if lock else query):
         return operator
     raise NotFound("There is no such operator.")
+
+
+async def _get_author(session: AsyncSession, by: By) -> Operator:
+    """As he is now: his role may have changed since the request came."""
+    return await _get(session, by.operator.id if by.operator else 0)
+
+
+def _told_of(operator: Operator) -> dict[str, Any]:
+    return {"name": operator.name, "role": operator.role, "active": operator.active}
 
 
 async def _lock_super_admins(session: AsyncSession) -> list[int]:

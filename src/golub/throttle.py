@@ -11,15 +11,19 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from golub.audit import ITSELF, Action, By
 from golub.clock import HOUR, MINUTE, SECOND, Clock, Millis
 from golub.errors import Paced
-from golub.model import Session, SignInFailure
+from golub.model import AuditEntry, Mark, Operator, Session, SignInFailure
 from golub.store import Store
 
 FREE_BY_LOGIN = 5
 FREE_BY_ADDRESS = 20
 LONGEST_WAIT: Millis = MINUTE
 FORGOTTEN_AFTER: Millis = HOUR
+TOLD_AN_HOUR = 20  # failures in the audit, of known logins; and as many of unknown ones
+
+_UNTOLD = "sign_in_failures_untold"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,39 @@ class Throttle:
             if row := await session.get(SignInFailure, attempt.address_key, with_for_update=True):
                 row.count = max(0, row.count - 1)
                 row.blocked_until = 0
+
+    async def tell_failure(self, operator: Operator | None, address: str) -> None:
+        """Into the audit: the first of an hour at one login from one address, and few in all, so that no stranger fills
+        the disk. The others are counted, and the number goes into the next entry. What was typed as an unknown login
+        may be a password, and stays out."""
+        now, subject = self._clock(), operator.login if operator else ""
+        latest = (
+            select(AuditEntry.subject, AuditEntry.address)
+            .where(AuditEntry.action == Action.SIGN_IN_FAILED, AuditEntry.at > now - HOUR)
+            .order_by(AuditEntry.id.desc())
+            .limit(3 * TOLD_AN_HOUR)
+        )
+        async with self._store.write() as session:
+            untold = await self._untold(session)
+            told = [(about, where) for about, where in await session.execute(latest)]
+            if (subject, address) in told or sum(bool(about) == bool(subject) for about, _ in told) >= TOLD_AN_HOUR:
+                untold.value = str(int(untold.value) + 1)
+                return
+            after = {"more": int(untold.value)} if untold.value != "0" else None
+            untold.value = "0"
+            await By(None, address).did(session, Action.SIGN_IN_FAILED, subject, after=after, now=now)
+
+    async def tell_untold(self) -> None:
+        """Hourly: what was only counted becomes an entry of its own."""
+        async with self._store.write() as session:
+            untold = await self._untold(session)
+            if untold.value != "0":
+                after, untold.value = {"more": int(untold.value)}, "0"
+                await ITSELF.did(session, Action.SIGN_IN_FAILED, "", after=after, now=self._clock())
+
+    async def _untold(self, session: AsyncSession) -> Mark:
+        await session.execute(self._store.insert(Mark).values(name=_UNTOLD, value="0").on_conflict_do_nothing())
+        return await session.get_one(Mark, _UNTOLD, with_for_update=True)
 
     async def remove_old(self, session: AsyncSession) -> None:
         await session.execute(delete(SignInFailure).where(SignInFailure.last_at < self._clock() - FORGOTTEN_AFTER))

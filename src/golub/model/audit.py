@@ -13,7 +13,7 @@ class Action(StrEnum):
     """`subject` names what it was done to: a login, an account's name, a host, a count."""
 
     SIGNED_IN = "signed_in"
-    SIGN_IN_FAILED = "sign_in_failed"  # the first of each hour from one address, and how many an hour had
+    SIGN_IN_FAILED = "sign_in_failed"  # see `throttle`: strangers cannot fill the table
     SIGNED_OUT = "signed_out"
     SET_UP = "set_up"
     LINK_MADE = "link_made"  # a one-time link that signs in or sets a password
@@ -21,13 +21,16 @@ class Action(StrEnum):
     OPERATOR_ADDED = "operator_added"
     OPERATOR_CHANGED = "operator_changed"  # name, role, whether let in
     ACCOUNT_CONNECTED = "account_connected"
+    ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_REMOVED = "account_removed"
     ACCOUNT_PAUSED = "account_paused"
     ACCOUNT_RESUMED = "account_resumed"
     KEYS_CHANGED = "keys_changed"
-    WEBHOOK_REGISTERED = "webhook_registered"
+    WEBHOOK_REGISTERED = "webhook_registered"  # written before Avito is told
+    WEBHOOK_UNCHANGED = "webhook_unchanged"  # what was written before came to nothing
     WEBHOOK_CHANGED = "webhook_changed"
     WEBHOOK_REMOVED = "webhook_removed"
+    OLD_ADDRESS_CLOSED = "old_address_closed"
     SECRET_REVEALED = "secret_revealed"  # noqa: S105
     SELF_REPAIR_CHANGED = "self_repair_changed"
     RELAY_ADDED = "relay_added"

@@ -2,7 +2,7 @@
 
     async def inbox(request: Request, operator: Signed) -> HTMLResponse: ...
 
-`Signed`, `Admin` and `SuperAdmin` are the operator, with at least that role.
+`Signed`, `Admin` and `SuperAdmin` are the operator, with at least that role; `Doer` is what the audit is told of him.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 
+from golub.audit import By
 from golub.errors import Forbidden, GolubError, NotFound, Unavailable
 from golub.model import Operator, Role, Session
 from golub.operators import ABSOLUTE_LIFE
@@ -95,6 +96,15 @@ def _at_least(role: Role) -> object:
 Signed = Annotated[Operator, _at_least(Role.MANAGER)]
 Admin = Annotated[Operator, _at_least(Role.ADMIN)]
 SuperAdmin = Annotated[Operator, _at_least(Role.SUPER_ADMIN)]
+
+
+def doer_of(request: Request) -> By:
+    """Who asks, and from where; a stranger where nobody has signed in."""
+    signing = signing_of(request)
+    return By(signing.operator if signing else None, address_of(request))
+
+
+Doer = Annotated[By, Depends(doer_of)]
 
 
 def set_cookie(response: Response, secret: str, settings: Settings) -> None:

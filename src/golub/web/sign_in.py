@@ -45,7 +45,7 @@ async def sign_in(request: Request, parts: Given, login: Text = "", password: Te
 @router.post("/sign-out")
 async def sign_out(request: Request, parts: Given) -> Response:
     if signing := signing_of(request):
-        await parts.operators.close_session(signing.session.hash)
+        await parts.operators.close_session(signing.session.hash, address=address_of(request))
     answer = RedirectResponse("/sign-in", 303)
     answer.headers["Clear-Site-Data"] = '"cache"'
     drop_cookie(answer, parts.settings)
@@ -71,7 +71,9 @@ async def set_up(
     try:
         _check_alike(password, again)
         locale = reader_of(request).locale
-        operator = await parts.operators.set_up(secret, login=login, name=name, password=password, locale=locale)
+        operator = await parts.operators.set_up(
+            secret, login=login, name=name, password=password, locale=locale, address=address_of(request)
+        )
     except Invalid as error:
         return render(request, "setup.html", status=422, login=login, name=name, error=error)
     return await _enter(request, parts, operator, "/admin/accounts")
@@ -99,7 +101,7 @@ async def show_password(request: Request, parts: Given, secret: str) -> Response
 async def set_password(request: Request, parts: Given, secret: str, password: Text = "", again: Text = "") -> Response:
     try:
         _check_alike(password, again)
-        operator = await parts.operators.set_password(secret, password)
+        operator = await parts.operators.set_password(secret, password, address=address_of(request))
     except Invalid as error:
         return render(request, "password.html", status=422, error=error)
     return await _enter(request, parts, operator, HOME)
@@ -127,7 +129,7 @@ async def _enter(request: Request, parts: Parts, operator: Operator, target: str
     if not operator.active:
         raise Rejected("This operator has been deactivated.")
     if signing := signing_of(request):
-        await parts.operators.close_session(signing.session.hash)
+        await parts.operators.close_session(signing.session.hash, address=address_of(request))
     secret, _ = await parts.operators.open_session(
         operator, address=address_of(request), user_agent=request.headers.get("user-agent", "")
     )

@@ -10,7 +10,7 @@ from golub.model import Operator, Role
 from golub.web.language import reader_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts
-from golub.web.session import Admin
+from golub.web.session import Admin, Doer
 
 router = APIRouter(prefix="/admin/operators")
 
@@ -24,11 +24,11 @@ async def show(request: Request, parts: Given, me: Admin) -> Response:
 
 @router.post("")
 async def invite(
-    request: Request, parts: Given, me: Admin, login: Text = "", name: Text = "", role: Text = Role.MANAGER
+    request: Request, parts: Given, me: Admin, by: Doer, login: Text = "", name: Text = "", role: Text = Role.MANAGER
 ) -> Response:
     try:
         made, secret = await parts.operators.invite(
-            login, name=name, role=_role(role), locale=reader_of(request).locale, by=me
+            login, name=name, role=_role(role), locale=reader_of(request).locale, by=by
         )
     except (Invalid, Conflict) as error:
         given = {"login": login, "name": name, "role": role}
@@ -37,21 +37,19 @@ async def invite(
 
 
 @router.post("/{operator_id}")
-async def change(
-    request: Request, parts: Given, me: Admin, operator_id: int, role: Text = "", active: Text = ""
-) -> Response:
+async def change(parts: Given, me: Admin, by: Doer, operator_id: int, role: Text = "", active: Text = "") -> Response:
     """`role` changes the role; `active` (yes or no) lets the operator in or keeps him out."""
     if operator_id == me.id:
         raise Conflict("Somebody else has to change your own role: you could lock yourself out.")
     await parts.operators.change(
-        operator_id, by=me, role=_role(role) if role else None, active=active == "yes" if active else None
+        operator_id, by=by, role=_role(role) if role else None, active=active == "yes" if active else None
     )
     return RedirectResponse("/admin/operators", 303)
 
 
 @router.post("/{operator_id}/link")
-async def link(request: Request, parts: Given, me: Admin, operator_id: int) -> Response:
-    secret = await parts.operators.reset(operator_id, by=me)
+async def link(request: Request, parts: Given, me: Admin, by: Doer, operator_id: int) -> Response:
+    secret = await parts.operators.reset(operator_id, by=by)
     made = await parts.operators.get(operator_id)
     return await _page(request, parts, me, made=made, link=_link(request, parts, secret))
 
