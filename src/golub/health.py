@@ -108,7 +108,7 @@ class Health:
         """What is wrong now, the worst first; empty: all is well. Raises nothing."""
         async with self._asking:
             if time.monotonic() - self._asked_at >= ASKED_FOR:
-                found = [*self._of_this_process(), *await self._of_the_database()]
+                found = [*self.of_this_process(), *await self._of_the_database()]
                 self._answer = sorted(found, key=lambda reason: not reason.severe)
                 self._asked_at = time.monotonic()
         return list(self._answer)
@@ -116,7 +116,8 @@ class Health:
     def disk(self) -> Disk:
         return disk_of(self._settings.data_dir)
 
-    def _of_this_process(self) -> list[Reason]:
+    def of_this_process(self) -> list[Reason]:
+        """Without a look into the main database."""
         found: list[Reason] = []
         if self.halted:
             found.append(Reason(Code.WRONG_KEY, self.halted))

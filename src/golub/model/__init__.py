@@ -13,6 +13,7 @@ from golub.model.accounts import (
     SubscriptionState,
     Webhook,
 )
+from golub.model.alerts import Alert, AlertChannel, ChannelKind, Notice, NoticeKind
 from golub.model.audit import Action, AuditEntry
 from golub.model.chats import Chat, Direction, Message, Source
 from golub.model.condition import Condition, Standing, standing_of
@@ -24,19 +25,22 @@ from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.replays import Replay, ReplayKind, ReplayState
 from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
-from golub.model.upkeep import Alert, Mark
+from golub.model.upkeep import AckTally, Mark
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",
     "EVENT_TYPES",
     "Account",
     "AccountState",
+    "AckTally",
     "Action",
     "Alert",
+    "AlertChannel",
     "AttachedPicture",
     "AuditEntry",
     "BlockedBuyer",
     "Cause",
+    "ChannelKind",
     "Chat",
     "Condition",
     "Delivery",
@@ -45,6 +49,8 @@ __all__ = [
     "Mark",
     "Message",
     "Node",
+    "Notice",
+    "NoticeKind",
     "OneTimeLink",
     "Operator",
     "OutgoingKind",
