@@ -40,6 +40,11 @@ def main() -> int:
         print(f"{name}: {PROMISES[name].says}", flush=True)
         run = try_out(name, code, full=not asked.short)
         record(run)
+        for test in run["tests"]:
+            told = (
+                [test["reason"]] if "reason" in test else [f"{what}={count}" for what, count in test["figures"].items()]
+            )
+            print(f"  {test['outcome']}: {test['test']}", *told)
         print(f"{name}: {run['outcome']} in {run['seconds']} s\n", flush=True)
         if run["outcome"] != "passed":
             failed.append(name)
@@ -55,7 +60,7 @@ def try_out(name: str, code: str, *, full: bool) -> Run:
         path = Path(folder) / "figures.jsonl"
         scale = ["--full", "-o", "faulthandler_timeout=0"] if full else []
         subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-s", "--promise", name, "--figures", path, *scale],
+            [sys.executable, "-m", "pytest", "-q", "--promise", name, "--figures", path, *scale],
             check=False,
             cwd=ROOT,
         )

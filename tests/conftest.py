@@ -7,7 +7,7 @@ import asyncio
 import os
 import platform
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -157,7 +157,9 @@ async def store(database_url: str) -> AsyncGenerator[Store]:
 
 
 class StartGolub(Protocol):
-    def __call__(self, *command: str, **environment: str) -> Awaitable[processes.Golub]: ...
+    def __call__(
+        self, *command: str, program: Sequence[str] = processes.PROGRAM, **environment: str
+    ) -> Awaitable[processes.Golub]: ...
 
 
 @pytest.fixture
@@ -165,8 +167,8 @@ async def start_golub(tmp_path: Path) -> AsyncGenerator[StartGolub]:
     """`await start_golub("serve", GOLUB_AVITO_URL=…)`: a serving process with a folder and a port of its own."""
     started: list[processes.Golub] = []
 
-    async def start(*command: str, **environment: str) -> processes.Golub:
-        process = processes.Golub(tmp_path / f"golub-{len(started)}", command or ("serve",), environment)
+    async def start(*command: str, program: Sequence[str] = processes.PROGRAM, **environment: str) -> processes.Golub:
+        process = processes.Golub(tmp_path / f"golub-{len(started)}", command or ("serve",), environment, program)
         started.append(process)
         await process.start()
         return process

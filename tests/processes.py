@@ -5,19 +5,30 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 READY = re.compile(r"Golub: (http://\S+)")
 PATIENCE = 60.0  # seconds until a story gives up waiting for a line or an end
+PROGRAM = (str(Path(sys.executable).with_name("golub")),)
 
 
 class Golub:
-    """One `golub` process. Started with port 0 it takes a free port; `url` says which, and `restart` keeps it."""
+    """One `golub` process. Started with port 0 it takes a free port; `url` says which, and `restart` keeps it.
 
-    def __init__(self, folder: Path, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    `program` may be another one that serves as Golub does, or one before it that execs it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self.folder = folder
         self.command = command
+        self.program = program
         self.environment = {"GOLUB_DATA_DIR": str(folder), "GOLUB_PORT": "0", **environment}
         self.lines: list[str] = []
         self.url = ""
@@ -28,7 +39,7 @@ class Golub:
         before = len(self.lines)
         self._ended = False
         self.process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("golub"),
+            *self.program,
             *self.command,
             env={**_clean_environment(), **self.environment},
             stdin=asyncio.subprocess.DEVNULL,
@@ -58,6 +69,10 @@ class Golub:
     async def kill(self) -> None:
         """As the kernel does when memory runs out: nothing is flushed, nobody is told."""
         await self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It does nothing more until it is killed, or gets SIGCONT."""
+        self.process.send_signal(signal.SIGSTOP)
 
     async def stop(self) -> int:
         """As an operator does; returns the exit status."""

@@ -8,11 +8,12 @@ API answers nothing but errors once the webhook stands, so nothing can be healed
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from sqlalchemy import select
 
@@ -33,16 +34,22 @@ Key = tuple[str, str]  # chat and message, as Avito names them
 @dataclass
 class Verdict:
     sent: int
+    sent_missing: int  # matters only where Avito repeats what was not acked
     acked: int
     acked_missing: int
     applied_twice: int
     slowest: float  # ms, of the acked
     statuses: Counter[int | None]
 
+    @property
+    def figures(self) -> dict[str, float]:
+        counted = {"acked": self.acked, "acked_missing": self.acked_missing, "applied_twice": self.applied_twice}
+        return counted | {"sent": self.sent, "slowest_ms": round(self.slowest)}
+
     def __str__(self) -> str:
         statuses = ", ".join(f"{status}: {number}" for status, number in sorted(self.statuses.items(), key=str))
         return (
-            f"sent={self.sent} acked={self.acked} acked_missing={self.acked_missing} "
+            f"sent={self.sent} sent_missing={self.sent_missing} acked={self.acked} acked_missing={self.acked_missing} "
             f"applied_twice={self.applied_twice} slowest={self.slowest:.0f}ms answers=({statuses})"
         )
 
@@ -81,14 +88,14 @@ class Scene:
     async def applied(self, within: float) -> None:
         """Until the running process has applied all that was acked. Fails when it takes longer."""
         async with asyncio.timeout(within):
-            while self._missing(await self._stored()):  # noqa: ASYNC110 - another process: nothing tells us
+            while self._missing(read(self.log).acked, await self._stored()):  # noqa: ASYNC110 - another process: nothing tells us
                 await asyncio.sleep(0.05)  # between two looks at the database
 
     async def judge(self) -> Verdict:
         """Once the process has ended: applies what it left in its spool, and compares."""
         async with Golub(self.settings).working() as parts:
             assert await asyncio.to_thread(parts.applier.wait_applied, processes.PATIENCE)
-        messages, journal = await self._stored()
+        stored = messages, journal = await self._stored()
         witness = read(self.log)
         posts = Counter((r["chat"], r["message"]) for r in witness.records if r["kind"] == "sent")
         answers = [r for r in witness.records if r["kind"] == "answer"]
@@ -96,8 +103,9 @@ class Scene:
         twice += [key for key, number in journal.items() if number > posts[key]]
         verdict = Verdict(
             sent=len(witness.sent),
+            sent_missing=len(self._missing(witness.sent, stored)),
             acked=len(witness.acked),
-            acked_missing=len(self._missing((messages, journal))),
+            acked_missing=len(self._missing(witness.acked, stored)),
             applied_twice=len(twice),
             slowest=max((r["ms"] for r in answers if r["acked"]), default=0.0),
             statuses=Counter(r["status"] for r in answers),
@@ -105,9 +113,9 @@ class Scene:
         print(f"\nseed={self.simulator.seed} {verdict}", file=sys.stderr)
         return verdict
 
-    def _missing(self, stored: tuple[Counter[Key], Counter[Key]]) -> set[Key]:
+    def _missing(self, wanted: set[tuple[int, str, str]], stored: tuple[Counter[Key], Counter[Key]]) -> set[Key]:
         messages, journal = stored
-        return {(chat, message) for _, chat, message in read(self.log).acked} - (messages.keys() & journal.keys())
+        return {(chat, message) for _, chat, message in wanted} - (messages.keys() & journal.keys())
 
     async def _stored(self) -> tuple[Counter[Key], Counter[Key]]:
         """How often each message is among the messages, and in the journal."""
@@ -123,30 +131,43 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(tmp_path: Path, start: StartGolub, *, seed: int, database_url: str = "") -> AsyncGenerator[Scene]:
-    """A shop whose webhook is registered at a serving process, with retries switched off: what is lost stays lost."""
+async def scene(
+    tmp_path: Path,
+    start: StartGolub,
+    *,
+    seed: int,
+    database_url: str = "",
+    folder: Path | None = None,
+    retries: Sequence[float] = (),
+    program: Sequence[str] = processes.PROGRAM,
+    **environment: str,
+) -> AsyncGenerator[Scene]:
+    """A shop whose webhook is registered at a serving process. Without `retries` Avito repeats nothing: what is lost
+    stays lost. `folder` is where the process lives, by default below `tmp_path`."""
     bound, avito_url = bind()
     log = tmp_path / "oracle.jsonl"
-    simulator = Simulator(log, seed=seed, base_url=avito_url)
+    simulator = Simulator(log, seed=seed, base_url=avito_url, retries=retries)
     shop = simulator.add_account(94_235_311, "Лавка")
     for number in range(CHATS):
         simulator.add_chat(shop, f"Покупатель {number}")
     free, own_url = bind()
     free.close()
-    chosen = {
+    chosen: dict[str, Any] = {
+        "data_dir": folder or tmp_path / "golub",
         "database_url": database_url,
         "port": own_url.rpartition(":")[2],
         "public_url": own_url,
         "avito_url": avito_url,
         "allow_loopback_webhook": "true",
     }
-    # The first process of `start_golub` lives in this folder.
-    settings = Settings.model_validate({"data_dir": tmp_path / "golub-0", **chosen})
+    settings = Settings.model_validate(chosen)
     async with serving(simulator, bound):
         async with Golub(settings).working() as parts:
             account = (await parts.accounts.connect(shop.client_id, shop.client_secret)).account
             url = parts.subscriptions.recommended_url()
             await parts.subscriptions.register(account.id, url, DEFAULT_EVENT_TYPES, skip_probe=True)
         simulator.fault("*", status=500, times=None)
-        golub = await start("serve", **{f"GOLUB_{name.upper()}": value for name, value in chosen.items()})
+        given = {f"GOLUB_{name.upper()}": str(value) for name, value in chosen.items()}
+        golub = await start("serve", program=program, **given, **environment)
+        golub.folder = settings.data_dir
         yield Scene(simulator, golub, settings, Random(seed), log)

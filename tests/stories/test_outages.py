@@ -33,7 +33,7 @@ async def test_the_main_database_is_locked_by_another_process(
 ) -> None:
     async with scene(tmp_path, start_golub, seed=2) as town:
         async with town.talking(RATE):
-            with closing(sqlite3.connect(tmp_path / "golub-0/golub.db", isolation_level=None)) as outsider:
+            with closing(sqlite3.connect(town.golub.folder / "golub.db", isolation_level=None)) as outsider:
                 outsider.execute("PRAGMA busy_timeout=5000")
                 outsider.execute("BEGIN IMMEDIATE")
                 await asyncio.sleep(at_scale(3, 10))  # the outage lasts

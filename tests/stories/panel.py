@@ -1,0 +1,56 @@
+"""An operator at the panel of a running `golub`, over HTTP as a browser would be."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from golub.app import create_operator
+from golub.model import Role
+from tests.guide.page import Page
+from tests.stories.scene import Scene
+
+LOGIN, PASSWORD = "vera", "correct-horse-7"
+
+
+@asynccontextmanager
+async def operator(town: Scene) -> AsyncGenerator[httpx2.AsyncClient]:
+    """Signed in."""
+    await create_operator(town.settings, LOGIN, "Вера", Role.SUPER_ADMIN, PASSWORD)
+    origin = {"Origin": town.golub.url}
+    async with httpx2.AsyncClient(base_url=town.golub.url, headers=origin, trust_env=False, timeout=10) as client:
+        await sign_in(client)
+        yield client
+
+
+async def sign_in(client: httpx2.AsyncClient) -> None:
+    page = Page((await client.get("/sign-in")).text)
+    answer = await client.post("/sign-in", data=dict(page.form("/sign-in").filled(login=LOGIN, password=PASSWORD)))
+    assert answer.status_code == 303, answer.status_code
+
+
+@asynccontextmanager
+async def listening(client: httpx2.AsyncClient, number: int) -> AsyncGenerator[list[asyncio.Task[str]]]:
+    """So many open streams; each task ends with its stream, and with the name of the last event on it."""
+    greeted = [asyncio.Event() for _ in range(number)]
+
+    async def listen(hello: asyncio.Event) -> str:
+        last = ""
+        async with client.stream("GET", "/stream", timeout=None) as answer:
+            assert answer.status_code == 200
+            async for line in answer.aiter_lines():
+                if line.startswith("event: "):
+                    last = line.removeprefix("event: ")
+                    hello.set()
+        return last
+
+    streams = [asyncio.create_task(listen(hello)) for hello in greeted]
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(hello.wait() for hello in greeted))
+        yield streams
+    finally:
+        for one in streams:
+            one.cancel()
+        await asyncio.wait(streams)
