@@ -23,7 +23,7 @@ from golub.clock import Clock, now
 from golub.errors import Rejected, Unavailable
 from golub.health import Health
 from golub.ingest import Ingest
-from golub.live import Live
+from golub.live import open_live
 from golub.model import Mark, Operator, Role
 from golub.operators import Operators
 from golub.outbox import Outbox, Pictures
@@ -81,7 +81,7 @@ class Golub:
         vault = open_vault(settings)
         spool = Spool(settings.data_dir, quota=settings.spool_quota_mb << 20, clock=clock)
         store = Store(settings.effective_database_url)
-        live = Live()
+        live = open_live(store)
         applier = Applier(spool, store, live, clock)
         relays = Relays(store, vault, settings, clock)
         applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
@@ -220,9 +220,11 @@ class Golub:
             (parts.outbox, WORKS),
             (parts.backfill, WORKS),
             (parts.subscriptions, WORKS),
+            (parts.subscriptions.secrets, SERVES),
             (self.silence, WORKS),
             (parts.relays, WORKS),
             (parts.alerts, WORKS),
+            (parts.live, EVERYWHERE),
             (parts.operators, EVERYWHERE),
             (self._keeping, SERVES),
         )

@@ -11,7 +11,7 @@ from golub.apply import Applier
 from golub.avito.client import PAGE_LIMIT, Avito
 from golub.avito.errors import Down
 from golub.avito.pace import Lane
-from golub.avito.wire import ChatSeen, read_chat, read_messages
+from golub.avito.wire import ChatSeen, MessageSeen, read_chat, read_messages
 from golub.clock import SECOND, Clock, Millis
 from golub.fold import Fetched
 from golub.model import Account, Chat
@@ -44,7 +44,8 @@ class Reader:
         """Facts first, so that a name appears at once; in bulk the list has just told them. Returns the number of
         requests. Raises what `Avito` does.
 
-        Messages of the time before the account was connected are history: quiet.
+        Messages enter our rows oldest first, as they were said, also those of one second; so nothing is kept of a chat
+        before its last page has come. Those of the time before the account was connected are history: quiet.
         """
         facts: ChatSeen | None = None
         if lane is not Lane.BULK or not known.facts_at:
@@ -52,6 +53,7 @@ class Reader:
         requests = 1 if facts else 0
         asked_at = self._clock()
         ids: set[str] = set()
+        pages: list[list[MessageSeen]] = []
         offset = newest = 0
         while True:
             page = await self._avito.messages(account.id, known.avito_id, offset=offset, lane=lane)
@@ -65,9 +67,8 @@ class Reader:
                 and len(seen) + len(unreadable) >= PAGE_LIMIT
                 and min(one.created_at for one in new) >= known.verified_to
             )
-            told = [replace(one, quiet=one.created_at <= account.created_at) for one in new]
+            pages.append([replace(one, quiet=one.created_at <= account.created_at) for one in new])
             if more:
-                await self._applier.submit(account.id, told)
                 offset += PAGE_LIMIT
                 continue
             if not ids and facts is None:
@@ -77,8 +78,10 @@ class Reader:
             if newest or (facts and not facts.last_message):  # an empty page is no proof that there is nothing
                 updated_at = facts.updated_at if facts else known.updated_at
                 verified_to = min(max(updated_at, newest), asked_at - SETTLED)
+            for older in reversed(pages[1:]):
+                await self._applier.submit(account.id, older)
             fetched = Fetched(known.avito_id, at=asked_at, verified_to=verified_to, lease=known.lease)
-            await self._applier.submit(account.id, [*told, fetched])
+            await self._applier.submit(account.id, [*pages[0], fetched])
             return requests
 
     async def _read_facts(self, account: Account, chat_avito_id: str, lane: Lane) -> ChatSeen:

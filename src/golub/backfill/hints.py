@@ -101,8 +101,8 @@ class Hints:
             .limit(CLAIMED_AT_ONCE)
         )
         async with self._store.read() as session:
-            rows = await session.execute(statement)
-            return [((account_id, chat), key is not None) for account_id, chat, key in rows]
+            rows = (await session.execute(statement)).tuples()
+            return [((account_id or 0, chat), bool(key)) for account_id, chat, key in rows]
 
     async def _lease(self, group: Group, now: Millis) -> bool:
         """Whether it was ours to take: another process may have been faster."""
@@ -118,13 +118,13 @@ class Hints:
 
     async def _leave_to_sweep(self, account_id: int, now: Millis) -> None:
         async with self._store.write() as session:
-            left = await session.execute(
+            await session.execute(
                 update(Delivery)
                 .where(Delivery.account_id == account_id, *_due(now), _UNKNOWN_CHAT)
                 .values(due_at=now + LEASE)
                 .execution_options(synchronize_session=False)
             )
-            if not left.rowcount or now < self._swept_at[account_id] + SWEPT_EVERY:  # pyright: ignore
+            if now < self._swept_at[account_id] + SWEPT_EVERY:
                 return
             self._swept_at[account_id] = now
             await session.execute(update(Account).where(Account.id == account_id).values(sweep_due_at=0))

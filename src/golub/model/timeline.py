@@ -17,6 +17,7 @@ class TimelineKind(StrEnum):
     RESUMED = "resumed"
     REGISTERED = "registered"  # by a person
     ROTATED = "rotated"  # a new secret brought its first delivery
+    OLD_CLOSED = "old_closed"  # a replaced secret, before that: by a person (`detail`), or after three silent days
     SUBSCRIBED = "subscribed"  # Avito says that it calls us, after it did not
     UNSUBSCRIBED = "unsubscribed"
     STOLEN = "stolen"

@@ -99,7 +99,6 @@ class Subscriptions:
     ) -> None:
         self._store = store
         self._avito = avito
-        self._spool = spool
         self.secrets = Secrets(store, spool, vault, clock)
         self._settings = settings
         self._clock = clock
@@ -223,13 +222,9 @@ class Subscriptions:
         with suppress(GolubError):
             for url in (await self.preview(account_id)).ours:
                 await self._avito.unsubscribe(account_id, url)
-        async with self._store.read() as session:
-            hashes = (await session.scalars(select(PathToken.hash).where(PathToken.account_id == account_id))).all()
-        for known in hashes:  # first: a token that the spool knows must never name an account that is gone
-            await asyncio.to_thread(self._spool.drop_token, known)
+        await self.secrets.forget(account_id)
         async with self._store.write() as session:
             await session.execute(delete(Webhook).where(Webhook.account_id == account_id))
-            await session.execute(delete(PathToken).where(PathToken.account_id == account_id))
 
     async def check(self, account_id: int) -> Webhook | None:
         """Compares our record with what Avito says, and keeps the finding. Avito's failures are a finding too."""
@@ -282,7 +277,6 @@ class Subscriptions:
         while True:
             try:
                 if not started:
-                    await self.secrets.restore()
                     async with self._store.write() as session:
                         await session.execute(update(Webhook).values(check_due_at=0))
                     started = True

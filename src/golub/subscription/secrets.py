@@ -1,24 +1,41 @@
 """The secrets at the end of webhook URLs: durable in the database and in the spool, and closed when their time is over.
 
 A new secret does not close the old one. Avito may still have deliveries under way, and a new address may turn out not
-to work; so both open until the new one has brought its first delivery, and then the old one for three days more.
+to work; so both open until the new one has brought its first delivery. Then, or where nobody writes at all, the old one
+closes after three days in which it brought nothing; a person may close it at once.
 """
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub.clock import HOUR, Clock
-from golub.errors import Invalid, NotFound
+from golub.audit import Action, By
+from golub.clock import HOUR, Clock, Millis
+from golub.errors import Invalid, NotFound, Unavailable
 from golub.model import Account, Delivery, DeliveryState, PathToken, TimelineEntry, TimelineKind, Webhook
 from golub.spool import Spool, TokenEntry
 from golub.store import Store
 from golub.subscription.url import hash_of, token_of
 from golub.vault import Vault
 
-RETIRED_FOR = 72 * HOUR  # an old secret still opens: Avito may have deliveries on their way
+RETIRED_FOR = 72 * HOUR  # an old secret still opens after its last delivery: Avito may have more on their way
 UNCERTAIN_FOR = HOUR  # a secret without a webhook: its registration may be under way, or wait for a confirmation
+FORGOTTEN_AFTER = HOUR  # a closed one: by then each node has closed its door
+TURN = 30.0  # seconds between two looks at what the database knows
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The secrets of an account that its present address has replaced, and that still open."""
+
+    count: int
+    until: Millis | None  # None: until the new one has brought its first delivery
+    used_at: Millis | None  # their last delivery in three days
 
 
 class Secrets:
@@ -27,14 +44,39 @@ class Secrets:
         self._spool = spool
         self._vault = vault
         self._clock = clock
+        self._forgetting = asyncio.Lock()  # or what is forgotten could be let in again
 
-    async def restore(self) -> None:
-        """Tells this process's spool every secret that the database knows: it may be a new one, or restored."""
-        async with self._store.read() as session:
-            tokens = (await session.scalars(select(PathToken))).all()
-        for token in tokens:
-            if self._spool.find_token(token.hash) is None:
-                await asyncio.to_thread(self._spool.put_token, _entry(token))
+    async def run(self) -> None:
+        """Keeps this process's door in step with what other processes register and close."""
+        while True:
+            with suppress(Unavailable):  # the door goes on with what it knows
+                await self.keep_in_step()
+            await asyncio.sleep(TURN)
+
+    async def keep_in_step(self) -> None:
+        """Tells this process's spool every secret that the database knows, and how long it opens. A secret that the
+        database does not know stays: it may have been restored from before its time."""
+        async with self._forgetting:
+            async with self._store.read() as session:
+                tokens = (await session.scalars(select(PathToken))).all()
+            for token in tokens:
+                known = self._spool.find_token(token.hash)
+                if token.retired_at is not None and token.retired_at <= self._clock():
+                    if known is not None:
+                        await asyncio.to_thread(self._spool.drop_token, token.hash)
+                elif known != _entry(token):
+                    await asyncio.to_thread(self._spool.put_token, _entry(token))
+
+    async def forget(self, account_id: int) -> None:
+        """Closes all of an account that goes, the spool first: a secret that it knows must never name an account that
+        is gone."""
+        async with self._forgetting:
+            async with self._store.read() as session:
+                hashes = (await session.scalars(select(PathToken.hash).where(PathToken.account_id == account_id))).all()
+            for known in hashes:
+                await asyncio.to_thread(self._spool.drop_token, known)
+            async with self._store.write() as session:
+                await session.execute(delete(PathToken).where(PathToken.account_id == account_id))
 
     async def keep(self, account_id: int, url: str) -> None:
         """Durable in the database, then in the spool. Raises `Invalid` for the secret of another account."""
@@ -59,12 +101,18 @@ class Secrets:
 
     async def retire_replaced(self) -> None:
         """Ends rotations: of an account whose present URL has brought a delivery, the older secrets retire. A bare URL
-        has no secret that could tell, so there they retire at once."""
+        has no secret that could tell, so there they retire at once. Where nobody writes, the older ones close when
+        they have been silent for long enough."""
         async with self._store.read() as session:
             rotating = (await session.scalars(select(Webhook).where(Webhook.rotating_since.is_not(None)))).all()
         for webhook in rotating:
+            kind = TimelineKind.ROTATED
             if token_of(webhook.url) and not await self._has_brought(webhook):
-                continue
+                replaced = await self.replaced(webhook)
+                silent_since = max(webhook.rotating_since or 0, replaced.used_at or 0)
+                if self._clock() < silent_since + RETIRED_FOR:
+                    continue
+                kind = TimelineKind.OLD_CLOSED
             async with self._store.write() as session:
                 ended = await session.scalar(
                     update(Webhook)
@@ -75,9 +123,9 @@ class Secrets:
                 )
                 if ended is None:
                     continue
-                entry = TimelineEntry(account_id=webhook.account_id, kind=TimelineKind.ROTATED, at=self._clock())
-                session.add(entry)
-            await self.retire_all_but(webhook.account_id, webhook.url)
+                session.add(TimelineEntry(account_id=webhook.account_id, kind=kind, at=self._clock()))
+            open_for = RETIRED_FOR if kind is TimelineKind.ROTATED else 0
+            await self._retire(*_all_but(webhook.account_id, webhook.url), open_for=open_for)
 
     async def _has_brought(self, webhook: Webhook) -> bool:
         """Anything but a probe: ours and Avito's come before the first real one."""
@@ -99,15 +147,47 @@ class Secrets:
 
     async def retire_all_but(self, account_id: int, url: str) -> None:
         """The account's other secrets open for three days more."""
-        await self._retire(PathToken.account_id == account_id, PathToken.hash != hash_of(token_of(url) or ""))
+        await self._retire(*_all_but(account_id, url))
 
-    async def _retire(self, *which: Any) -> None:
+    async def replaced(self, webhook: Webhook) -> Replaced:
         now = self._clock()
+        still_open = or_(PathToken.retired_at.is_(None), PathToken.retired_at > now)
+        mine = (*_replaced_by(webhook), still_open)
+        async with self._store.read() as session:
+            ends = (await session.scalars(select(PathToken.retired_at).where(*mine))).all()
+            used_at = await self._used_at(session, webhook.account_id, select(PathToken.id).where(*mine))
+        return Replaced(len(ends), None if None in ends else max((end for end in ends if end), default=None), used_at)
+
+    async def close_replaced(self, webhook: Webhook, by: By) -> None:
+        """A person closes the older secrets at once. What Avito still sends there is refused; the sweep fetches it."""
+        now = self._clock()
+        async with self._store.write() as session:
+            if await session.scalar(select(PathToken.id).where(*_replaced_by(webhook)).limit(1)):
+                account = await session.get_one(Account, webhook.account_id)
+                await by.did(session, Action.OLD_ADDRESS_CLOSED, account.name, now=now)
+                session.add(TimelineEntry(account_id=account.id, kind=TimelineKind.OLD_CLOSED, at=now, detail="person"))
+            rotated = update(Webhook).where(Webhook.id == webhook.id, Webhook.url == webhook.url)
+            await session.execute(rotated.values(rotating_since=None))
+        await self._retire(*_replaced_by(webhook), open_for=0)
+
+    async def _used_at(self, session: AsyncSession, account_id: int, token_ids: Any) -> Millis | None:
+        return await session.scalar(
+            select(func.max(Delivery.received_at)).where(
+                Delivery.account_id == account_id,
+                Delivery.received_at > self._clock() - RETIRED_FOR,
+                Delivery.token_id.in_(token_ids),
+                Delivery.state != DeliveryState.PROBE,
+            )
+        )
+
+    async def _retire(self, *which: Any, open_for: Millis = RETIRED_FOR) -> None:
+        """Never later than was said before."""
+        until = self._clock() + open_for
         async with self._store.write() as session:
             tokens = await session.scalars(
                 update(PathToken)
-                .where(PathToken.retired_at.is_(None), *which)
-                .values(retired_at=now + RETIRED_FOR)
+                .where(or_(PathToken.retired_at.is_(None), PathToken.retired_at > until), *which)
+                .values(retired_at=until)
                 .returning(PathToken)
                 .execution_options(synchronize_session=False)
             )
@@ -115,8 +195,24 @@ class Secrets:
         for entry in entries:
             await asyncio.to_thread(self._spool.put_token, entry)
 
+    async def _extend_used(self, now: Millis) -> None:
+        """What retires and yet brings deliveries opens until three days after the last of them."""
+        soon = PathToken.retired_at.between(now + 1, now + HOUR)
+        async with self._store.read() as session:
+            for token in (await session.scalars(select(PathToken).where(soon))).all():
+                used_at = await self._used_at(session, token.account_id, [token.id])
+                if used_at and used_at + RETIRED_FOR > now + HOUR:
+                    await self._reopen(token, used_at + RETIRED_FOR)
+
+    async def _reopen(self, token: PathToken, until: Millis) -> None:
+        async with self._store.write() as session:
+            longer = update(PathToken).where(PathToken.id == token.id, PathToken.retired_at == token.retired_at)
+            await session.execute(longer.values(retired_at=until))
+        await self.keep_in_step()
+
     async def drop_old(self) -> None:
         now = self._clock()
+        await self._extend_used(now)
         async with self._store.read() as session:
             used = [hash_of(token_of(url) or "") for url in await session.scalars(select(Webhook.url))]
             strays = select(PathToken.id).where(
@@ -126,14 +222,20 @@ class Secrets:
                 PathToken.account_id.not_in(select(Webhook.account_id).where(Webhook.rotating_since.is_not(None))),
             )
             stray = (await session.scalars(strays)).all()
-            old = (await session.scalars(select(PathToken.hash).where(PathToken.retired_at <= now))).all()
         if stray:
             await self._retire(PathToken.id.in_(stray))
-        for digest in old:
-            await asyncio.to_thread(self._spool.drop_token, digest)
-        if old:
-            async with self._store.write() as session:
-                await session.execute(delete(PathToken).where(PathToken.hash.in_(old), PathToken.retired_at <= now))
+        await self.keep_in_step()
+        async with self._store.write() as session:
+            await session.execute(delete(PathToken).where(PathToken.retired_at <= now - FORGOTTEN_AFTER))
+
+
+def _all_but(account_id: int, url: str) -> Sequence[Any]:
+    return (PathToken.account_id == account_id, PathToken.hash != hash_of(token_of(url) or ""))
+
+
+def _replaced_by(webhook: Webhook) -> Sequence[Any]:
+    """Without those whose registration is under way, or waits for a confirmation."""
+    return (*_all_but(webhook.account_id, webhook.url), PathToken.created_at <= webhook.updated_at)
 
 
 def _entry(token: PathToken) -> TokenEntry:

@@ -20,6 +20,7 @@ from golub.subscription import (
     ForeignSubscription,
     Listed,
     ProbeFailed,
+    Replaced,
     Traffic,
     find_first_since,
     host_of,
@@ -30,12 +31,12 @@ from golub.subscription import (
 )
 from golub.web.page import render
 from golub.web.parts import Given, Parts
-from golub.web.session import SuperAdmin
+from golub.web.session import Doer, SuperAdmin
 from golub.web.takeover import forwarding, why_not
 
 router = APIRouter()
 
-DONE = ("registered", "changed", "removed", "relay_added", "relay_removed", "relay_again")
+DONE = ("registered", "changed", "removed", "old_closed", "relay_added", "relay_removed", "relay_again")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Card:
     shown_url: str = field(default="")
     relays: tuple[Standing, ...] = ()
     relay_draft: RelayDraft | None = None
+    replaced: Replaced | None = None  # older addresses that still open
 
     @property
     def host(self) -> str:
@@ -180,6 +182,13 @@ async def remove(parts: Given, _: SuperAdmin, account_id: int) -> Response:
     except NotFound:
         return _back(account_id, "removed")
     return _back(account_id, "removed", listed.foreign_host)
+
+
+@router.post("/admin/webhooks/{account_id}/close-old")
+async def close_old(parts: Given, _: SuperAdmin, by: Doer, account_id: int) -> Response:
+    """Refuses at once what still comes to an address that was replaced."""
+    await parts.subscriptions.secrets.close_replaced(await parts.subscriptions.get(account_id), by)
+    return _back(account_id, "old_closed")
 
 
 @router.post("/admin/webhooks/{account_id}/walk")
@@ -291,4 +300,5 @@ async def _card(parts: Parts, account: Account, edit: int, fresh: bool, drafts: 
         url = parts.subscriptions.recommended_url() if fresh or not token_of(webhook.url) else ""
         draft = Draft(url or webhook.url, tuple(webhook.types))
     traffic = await read_traffic(parts.store, webhook, parts.clock())
-    return Card(account, webhook, traffic, draft, mask(webhook.url))
+    replaced = await parts.subscriptions.secrets.replaced(webhook)
+    return Card(account, webhook, traffic, draft, mask(webhook.url), replaced=replaced if replaced.count else None)
