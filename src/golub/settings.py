@@ -92,6 +92,14 @@ class Settings(BaseSettings):
     spool_quota_mb: int = Field(
         default=1024, ge=8, description="Undrained deliveries kept on disk before we answer 503."
     )
+    backup_every: float = Field(
+        default=24, ge=0, description="Hours between two backups that Golub makes by itself; 0: none."
+    )
+    backup_dir: Path | None = Field(
+        default=None, description="Folder of the backups, best on another disk; default: backups in the data folder."
+    )
+    backup_keep_days: int = Field(default=7, ge=0, description="Days of which the newest backup is kept.")
+    backup_keep_weeks: int = Field(default=4, ge=0, description="Weeks of which the newest backup is kept.")
     log_level: str = Field(
         default="info", description="debug, info, warning or error, for the console and logs/app.log."
     )
@@ -135,6 +143,10 @@ class Settings(BaseSettings):
         if self.metrics_token_file and not self.metrics_token_file.is_file():
             raise ValueError(f"there is no file {self.metrics_token_file} with the token of /metrics")
         return self
+
+    @property
+    def effective_backup_dir(self) -> Path:
+        return self.backup_dir or self.data_dir / "backups"
 
     @property
     def effective_database_url(self) -> str:
