@@ -128,11 +128,12 @@ class Applier:
     async def submit(self, account_id: int, observations: Sequence[Observation]) -> list[Ring]:
         """Folds what backfill, outbox or an operator found out, in a transaction of its own. Raises `Unavailable`."""
 
-        def change(connection: Connection) -> list[Ring]:
-            return fold(connection, self._store, account_id, observations, self._clock())
+        def change(connection: Connection) -> tuple[list[Ring], int]:
+            rings = fold(connection, self._store, account_id, observations, self._clock())
+            return rings, self._live.draw(connection) if rings else 0
 
-        rings = await self._asked(change)
-        self._live.ring(rings)
+        rings, number = await self._asked(change)
+        self._live.ring(rings, number)
         return rings
 
     async def replay(self, delivery_ids: Sequence[bytes]) -> dict[DeliveryState, int]:
@@ -245,7 +246,7 @@ class Applier:
         finally:
             self._spool.end(ids)
         self._count(batch, time.perf_counter() - started)
-        self._live.ring(batch.rings)
+        self._live.ring(batch.rings, batch.number)
         if batch.relayed:
             self.on_relayed()
         self._spool.drained(ids)
@@ -276,6 +277,7 @@ class Applier:
                     batch.condemn(rows[0], f"{crashes} crashes while it was being applied")
                 else:
                     batch.apply(rows)
+                batch.number = self._live.draw(connection) if batch.rings else 0
                 return batch
         except Exception as error:
             if is_outage(error):
@@ -284,6 +286,7 @@ class Applier:
         with self._store.writing() as connection:
             batch = Batch(connection, self._store, self._clock())
             batch.apply_each(rows)
+            batch.number = self._live.draw(connection) if batch.rings else 0
             return batch
 
     def _crashes(self, row: Received) -> int:

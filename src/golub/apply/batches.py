@@ -22,10 +22,12 @@ Outcome = tuple[Received, Verdict]
 
 
 class Batch:
-    """One transaction of apply. Collects what is to be told once it is committed: `rings`, `outcomes`, `relayed`."""
+    """One transaction of apply. Collects what is to be told once it is committed: `rings` and their `number`,
+    `outcomes`, `relayed`."""
 
     def __init__(self, connection: Connection, store: Store, now: Millis) -> None:
         self.rings: list[Ring] = []
+        self.number = 0
         self.outcomes: list[Outcome] = []
         self.relayed = 0
         self._connection = connection

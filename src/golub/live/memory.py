@@ -1,16 +1,22 @@
 """The doorbell inside one process: rung from any thread, heard in any event loop.
 
 A slow listener costs a bounded place and nothing else: rings of one chat become one, and a listener that fell too far
-behind hears `EVERYTHING` instead.
+behind hears `EVERYTHING` instead. Rings are numbered, and the newest are remembered, so that a listener who comes back
+hears what he missed; where that is no longer known he hears `EVERYTHING`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+import secrets
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from threading import Lock
 
+from sqlalchemy import Connection
+
 PENDING_LIMIT = 4096  # chats that wait for one listener
+REMEMBERED = 4096  # rings of the past
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,36 +33,59 @@ EVERYTHING = Ring(account_id=0, chat_id=0, version=0)
 """Heard alone: anything may have changed, so refetch whatever is shown."""
 
 
+class Heard(list[Ring]):
+    """What rang since the last batch. With `place` one may come back, to this process or another, and miss nothing."""
+
+    place = ""
+
+
 class Live:
-    """Listeners of this process."""
+    """Listeners of this process. What is rung in it is heard in it alone."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._listeners: set[_Listener] = set()
         self._closed = False
+        self._line = secrets.token_hex(4)  # numbers mean nothing outside it
+        self._all_heard = 0  # every number up to here has been heard
+        self._forgotten = 0  # rings up to this number are not remembered
+        self._past: deque[tuple[int, Ring]] = deque()
 
     @property
     def listeners(self) -> int:
         return len(self._listeners)
 
-    def ring(self, rings: Iterable[Ring]) -> None:
+    @property
+    def place(self) -> str:
+        return f"{self._line}-{self._all_heard}"
+
+    def draw(self, connection: Connection) -> int:  # noqa: ARG002 - other bells draw from the database
+        """The number of the rings that follow this transaction; call it last in it. 0: `ring` gives one."""
+        return 0
+
+    def ring(self, rings: Iterable[Ring], number: int = 0) -> None:  # noqa: ARG002 - as in `draw`
         """From any thread; returns at once."""
         told = list(rings)
-        if not told:
-            return
-        with self._lock:
-            gone = [listener for listener in self._listeners if not listener.hear(told)]
-            self._listeners.difference_update(gone)
+        if told:
+            with self._lock:
+                self._hear(self._all_heard + 1, told)
+                self._all_heard += 1
+
+    async def run(self) -> None:
+        """Carries rings to and from other processes, where there are any."""
 
     @asynccontextmanager
-    async def subscribe(self) -> AsyncGenerator[AsyncIterator[list[Ring]]]:
-        """What rings while the block lasts, in batches. The iterator ends when the hub closes."""
-        listener = _Listener(asyncio.get_running_loop())
+    async def subscribe(self, after: str = "") -> AsyncGenerator[AsyncIterator[Heard]]:
+        """What rings while the block lasts, in batches, beginning behind the place `after`. The iterator ends when the
+        hub closes."""
+        listener = _Listener(asyncio.get_running_loop(), lambda: self.place)
         with self._lock:
             if self._closed:
                 listener.close()
             else:
                 self._listeners.add(listener)
+                if missed := self._missed(after):
+                    listener.hear(missed)
         try:
             yield listener.batches()
         finally:
@@ -71,10 +100,32 @@ class Live:
                 listener.close()
             self._listeners.clear()
 
+    def _hear(self, number: int, rings: list[Ring]) -> None:
+        """Holding the lock. Whoever calls it says afterwards, by `_all_heard`, that the number was heard."""
+        gone = [listener for listener in self._listeners if not listener.hear(rings)]
+        self._listeners.difference_update(gone)
+        self._remember(number, rings)
+
+    def _remember(self, number: int, rings: list[Ring]) -> None:
+        self._past.extend((number, ring) for ring in rings)
+        while len(self._past) > REMEMBERED:
+            self._forgotten = max(self._forgotten, self._past.popleft()[0])
+
+    def _missed(self, after: str) -> list[Ring]:
+        line, _, number = after.rpartition("-")
+        if not after:
+            return []
+        if line != self._line or not number.isdecimal() or len(number) > 18:
+            return [EVERYTHING]
+        if not self._forgotten <= int(number) <= self._all_heard:
+            return [EVERYTHING]
+        return [ring for rung, ring in self._past if rung > int(number)]
+
 
 class _Listener:
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, place: Callable[[], str]) -> None:
         self._loop = loop
+        self._place = place
         self._woken = asyncio.Event()
         self._lock = Lock()
         self._pending: dict[int, Ring] = {}
@@ -114,12 +165,13 @@ class _Listener:
             return False
         return True
 
-    async def batches(self) -> AsyncIterator[list[Ring]]:
+    async def batches(self) -> AsyncIterator[Heard]:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            with self._lock:
-                batch, self._pending = list(self._pending.values()), {}
+            with self._lock:  # a number counts as heard only once every listener has it: see `_hear`
+                batch, self._pending = Heard(self._pending.values()), {}
+                batch.place = self._place()
             if batch:
                 yield batch
             if self._closed:

@@ -135,8 +135,8 @@ class Outbox:
                 if await session.get(OutgoingMessage, outgoing_id) is None:
                     raise NotFound("There is no such reply.")
                 raise Conflict("This reply is already on its way, or done.")
-            ring = await _ring(session, changed.chat_id)
-        self._live.ring(ring)
+            rings, number = await self._rings(session, changed.chat_id)
+        self._live.ring(rings, number)
         self.nudge()
         return changed
 
@@ -348,11 +348,19 @@ class Outbox:
                 return False
             if outgoing.part < outgoing.parts and _has_failed(values.get("state", outgoing.state), values):
                 await _stop_later_parts(session, outgoing, self._clock())
-            ring = await _ring(session, outgoing.chat_id)
+            rings, number = await self._rings(session, outgoing.chat_id)
         for name, value in values.items():
             setattr(outgoing, name, value)
-        self._live.ring(ring)
+        self._live.ring(rings, number)
         return True
+
+    async def _rings(self, session: AsyncSession, chat_id: int) -> tuple[list[Ring], int]:
+        """What is to be rung once the session has committed, with its number."""
+        found = (await session.execute(select(Chat.account_id, Chat.version).where(Chat.id == chat_id))).one_or_none()
+        if found is None:
+            return [], 0
+        connection = await session.connection()
+        return [Ring(found.account_id, chat_id, found.version)], await connection.run_sync(self._live.draw)
 
 
 def _has_failed(state: str, values: dict[str, Any]) -> bool:
@@ -374,8 +382,3 @@ async def _stop_later_parts(session: AsyncSession, outgoing: OutgoingMessage, no
             error="An earlier part of this reply has not arrived. Nothing of this part was sent.",
         )
     )
-
-
-async def _ring(session: AsyncSession, chat_id: int) -> list[Ring]:
-    found = (await session.execute(select(Chat.account_id, Chat.version).where(Chat.id == chat_id))).one_or_none()
-    return [Ring(found.account_id, chat_id, found.version)] if found else []

@@ -1,0 +1,195 @@
+"""The doorbell between processes on one PostgreSQL: LISTEN/NOTIFY that carries ids and versions, never content.
+
+Every ring has a number from one sequence, drawn in the transaction whose change it tells of. So a ring that does not
+come leaves a gap, whatever lost it: a NOTIFY that failed, a listener whose line hangs, a process that died between its
+commit and its ring. Each process looks once a second how far the sequence is, over another connection than the one it
+listens on, and rings `EVERYTHING` for a gap that is `GRACE` old: pages are right a few seconds after any loss, and
+nothing has to be stored or tidied.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, make_url, text
+
+from golub.errors import Unavailable
+from golub.live.memory import EVERYTHING, Live, Ring
+from golub.store import Store
+
+CHANNEL = "golub_rings"
+LOOK_EVERY = 1.0  # seconds
+GRACE = 1.5  # seconds between a number's drawing and its ring: a commit and a NOTIFY
+AGAIN = 0.5  # seconds until a connection that broke is tried again
+RINGS_A_NOTIFY = 120  # PostgreSQL carries 8000 bytes
+RINGS_AT_ONCE = 2000  # more are told as `EVERYTHING`
+UNTOLD = 1000  # changes that wait to be told
+
+_ASK = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ring_numbers"
+_LINE = {"connect_timeout": "3", "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
+
+log = structlog.get_logger(__name__)
+
+
+class LiveOverPostgres(Live):
+    """Listeners of this process, who hear what is rung in any. `run` carries; without it a ring stays in its process,
+    and the others miss its number."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._line = "pg"  # the sequence is everybody's: a place in it means the same in every process
+        self._store = store
+        self._me = secrets.token_hex(6)
+        self._ahead: set[int] = set()  # numbers heard past `_all_heard`
+        self._placed = False  # whether we know how far the sequence was when we began to listen
+        self._untold: deque[tuple[int, list[Ring]]] = deque()
+        self._something_untold = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._heard_at = 0.0
+
+    def draw(self, connection: Connection) -> int:
+        return connection.execute(text("SELECT nextval('ring_numbers')")).scalar_one()
+
+    def ring(self, rings: Iterable[Ring], number: int = 0) -> None:
+        """Heard here at once, and by the others when it has been told. Without a number it gets one then."""
+        told = list(rings)
+        if not told and not number:
+            return
+        with self._lock:
+            self._hear(number, told)
+            self._count(number)
+            self._untold.append((number, told if len(told) <= RINGS_AT_ONCE else [EVERYTHING]))
+            while len(self._untold) > UNTOLD:  # the others miss the numbers, and refetch
+                self._untold.popleft()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._something_untold.set)
+
+    async def run(self) -> None:
+        """Tells, listens and looks after the listening, until it is cancelled."""
+        self._loop = asyncio.get_running_loop()
+        self._something_untold.set()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tell())
+            tasks.create_task(self._look())
+            while True:
+                self._listening = tasks.create_task(self._listen())
+                await asyncio.wait([self._listening])
+                await asyncio.sleep(AGAIN)
+
+    async def _tell(self) -> None:
+        while True:
+            await self._something_untold.wait()
+            self._something_untold.clear()
+            with self._lock:
+                batch = list(self._untold)
+                self._untold.clear()
+            try:
+                if batch:
+                    await self._notify(batch)
+            except Unavailable as error:
+                log.warning("rings could not be told to other processes", reason=str(error))
+                with self._lock:  # numbers are missed by themselves
+                    self._untold.extendleft(one for one in reversed(batch) if not one[0])
+                await asyncio.sleep(AGAIN)
+                self._something_untold.set()
+
+    async def _notify(self, batch: list[tuple[int, list[Ring]]]) -> None:
+        drawn: list[tuple[int, list[Ring]]] = []
+        async with self._store.write() as session:
+            await session.execute(text("SET LOCAL synchronous_commit = off"))  # a ring need not outlive a crash
+            for given, rings in batch:
+                number = given or (await session.execute(text("SELECT nextval('ring_numbers')"))).scalar_one()
+                if not given:
+                    drawn.append((number, rings))
+                for payload in _payloads(self._me, number, rings):
+                    await session.execute(text("SELECT pg_notify(:to, :told)"), {"to": CHANNEL, "told": payload})
+        with self._lock:
+            for number, rings in drawn:
+                self._remember(number, rings)
+                self._count(number)
+
+    async def _listen(self) -> None:
+        """Until the line breaks, or `_look` finds it dead."""
+        url = make_url(self._store.url).set(drivername="postgresql").update_query_dict(_LINE)
+        address = url.render_as_string(hide_password=False)
+        try:
+            async with await psycopg.AsyncConnection.connect(address, autocommit=True) as line:
+                await line.execute(f"LISTEN {CHANNEL}")
+                row = await (await line.execute(_ASK)).fetchone()
+                with self._lock:
+                    self._begin_at(int(row[0]) if row else 0)
+                async for notify in line.notifies():
+                    self._take(notify.payload)
+        except (psycopg.Error, OSError) as error:
+            log.warning("the line that rings come over broke", reason=type(error).__name__)
+
+    def _take(self, payload: str) -> None:
+        sender, number, told = json.loads(payload)
+        self._heard_at = time.monotonic()
+        if sender == self._me:
+            return
+        with self._lock:
+            self._hear(number, [Ring(account, chat, version, bool(new)) for account, chat, version, new in told])
+            self._count(number)
+
+    async def _look(self) -> None:
+        """Finds what was not heard, by asking how far the sequence is."""
+        looked: deque[tuple[float, int]] = deque()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            before = self._all_heard
+            try:
+                async with self._store.read() as session:
+                    last: int = (await session.execute(text(_ASK))).scalar_one()
+            except Unavailable:
+                continue  # nor could any page be fetched
+            now = time.monotonic()
+            looked.append((now, last))
+            with self._lock:
+                if not self._placed or last < before:  # or: another database, or one restored
+                    self._begin_at(last)
+                    looked.clear()
+                    continue
+                since, due = 0.0, 0
+                while looked and looked[0][0] <= now - GRACE:
+                    since, due = looked.popleft()
+                if due <= self._all_heard:
+                    continue
+                log.warning("rings were missed", number=due - self._all_heard)
+                self._hear(due, [EVERYTHING])
+                self._pass_to(due)
+            if self._heard_at < since and self._listening:
+                self._listening.cancel()
+
+    def _begin_at(self, number: int) -> None:
+        """What rang up to here is not known."""
+        self._hear(number, [EVERYTHING])
+        self._past.clear()
+        self._forgotten, self._placed = number, True
+        self._all_heard = 0
+        self._pass_to(number)
+
+    def _count(self, number: int) -> None:
+        if number > self._all_heard:
+            self._ahead.add(number)
+            if self._placed:
+                self._pass_to(self._all_heard)
+
+    def _pass_to(self, number: int) -> None:
+        """Everything up to this number has been heard, or written off; and what follows it without a gap."""
+        self._all_heard = max(self._all_heard, number)
+        while self._all_heard + 1 in self._ahead:
+            self._all_heard += 1
+        self._ahead = {one for one in self._ahead if one > self._all_heard}
+
+
+def _payloads(sender: str, number: int, rings: list[Ring]) -> list[str]:
+    told = [[one.account_id, one.chat_id, one.version, int(one.new_message)] for one in rings]
+    parts = [told[start : start + RINGS_A_NOTIFY] for start in range(0, len(told), RINGS_A_NOTIFY)] or [[]]
+    return [json.dumps([sender, number, part], separators=(",", ":")) for part in parts]
