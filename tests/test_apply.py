@@ -278,10 +278,10 @@ async def test_a_type_that_was_not_chosen_is_ignored_and_replayed_after_it_was(b
     await bench.applier.submit(bench.account_id, [chat])  # type: ignore[list-item]
     await bench.applied()
     assert outcome(bench.journal()[one]) == (DeliveryState.IGNORED, Cause.TYPE_NOT_CHOSEN)
-    assert await bench.applier.replay([one]) == {DeliveryState.IGNORED: 1}
+    assert (await bench.applier.replay([one])).states == {DeliveryState.IGNORED: 1}
     with bench.store.writing() as connection:
         connection.execute(update(Webhook).values(types=["message", "user"]))
-    assert await bench.applier.replay([one, b"unknown"]) == {DeliveryState.APPLIED: 1}
+    assert (await bench.applier.replay([one, b"unknown"])).states == {DeliveryState.APPLIED: 1}
     assert outcome(bench.journal()[one]) == (DeliveryState.APPLIED, Cause.NONE)
     assert bench.all(Chat)[0]["status"] == "blocked"
 
@@ -290,7 +290,7 @@ async def test_replaying_what_was_applied_changes_nothing(bench: Bench) -> None:
     ids = await bench.receive(message(), message(id="m-2"))
     await bench.applied()
     before = bench.all(Chat), bench.all(Message)
-    assert await bench.applier.replay(ids) == {DeliveryState.APPLIED: 2}
+    assert (await bench.applier.replay(ids)).states == {DeliveryState.APPLIED: 2}
     assert (bench.all(Chat), bench.all(Message)) == before
 
 
@@ -341,12 +341,12 @@ async def test_a_replay_of_a_bad_row_keeps_it_in_quarantine_and_a_mended_one_is_
     refuse_text(bench.store, "poison")
     good, bad = await bench.receive(message(id="m-1"), message(id="m-2", content={"text": "poison"}))
     await bench.applied()
-    assert await bench.applier.replay([good, bad]) == {DeliveryState.APPLIED: 1, DeliveryState.QUARANTINED: 1}
+    assert (await bench.applier.replay([good, bad])).states == {DeliveryState.APPLIED: 1, DeliveryState.QUARANTINED: 1}
     with bench.store.writing() as connection:
         connection.execute(
             text("DROP TRIGGER refuse" if bench.store.is_sqlite else "ALTER TABLE messages DROP CONSTRAINT refuse")
         )
-    assert await bench.applier.replay([bad]) == {DeliveryState.APPLIED: 1}
+    assert (await bench.applier.replay([bad])).states == {DeliveryState.APPLIED: 1}
     assert sorted(row["avito_id"] for row in bench.all(Message)) == ["m-1", "m-2"]
 
 

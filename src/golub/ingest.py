@@ -83,8 +83,20 @@ class Ingest:
         if not self._bare_budget.take():
             raise Paced("Too many deliveries without a token.", retry_after=1)
 
-    async def take(self, entry: TokenEntry | None, token: str, address: str, headers: Headers, body: bytes) -> None:
-        """Returns once the delivery is on stable storage; `entry` is None on the bare path. Raises `Unavailable`."""
+    async def take(
+        self,
+        entry: TokenEntry | None,
+        token: str,
+        address: str,
+        headers: Headers,
+        body: bytes,
+        *,
+        began: float = 0.0,
+    ) -> None:
+        """Returns once the delivery is on stable storage; `entry` is None on the bare path. Raises `Unavailable`.
+
+        `began`: when its request came, by `time.perf_counter`; 0: nobody knows.
+        """
         await self._spool.put(
             Received(
                 id=self._new_id(),
@@ -94,6 +106,7 @@ class Ingest:
                 address=address,
                 headers=kept_headers(headers, token),
                 body=body,
+                began=began,
             )
         )
 

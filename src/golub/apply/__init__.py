@@ -16,7 +16,6 @@ import asyncio
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +27,8 @@ from sqlalchemy.exc import DBAPIError
 
 from golub import metrics
 from golub.apply import journal
-from golub.apply.batches import Batch
+from golub.apply.again import Replayed, replay
+from golub.apply.batches import Batch, load_shops
 from golub.apply.identity import Identity
 from golub.clock import Clock, now
 from golub.errors import Unavailable
@@ -136,17 +136,20 @@ class Applier:
         self._live.ring(rings, number)
         return rings
 
-    async def replay(self, delivery_ids: Sequence[bytes]) -> dict[DeliveryState, int]:
-        """Applies deliveries of the journal again, by the rules and choices of today. Says how many ended how."""
+    async def replay(self, delivery_ids: Sequence[bytes], *, dry: bool = False) -> Replayed:
+        """Applies deliveries of the journal again: see `again`. `dry` only says what it would change. Give it some
+        hundred at a time: normal batches wait meanwhile."""
 
-        def change(connection: Connection) -> Batch:
-            batch = Batch(connection, self._store, self._clock())
-            batch.apply_again(journal.read(connection, delivery_ids))
-            return batch
+        def change(connection: Connection) -> Replayed:
+            replayed = replay(connection, self._store, load_shops(connection), delivery_ids, self._clock())
+            if dry:
+                connection.rollback()
+            return replayed
 
-        batch = await self._asked(change)
-        self._live.ring(batch.rings)
-        return Counter(verdict.state for _, verdict in batch.outcomes)
+        replayed = await self._asked(change)
+        if not dry:
+            self._live.ring(replayed.rings)
+        return replayed
 
     async def confirm(self, account_id: int, chat_avito_id: str, *, cause: Cause = Cause.NOT_CONFIRMED) -> int:
         """After backfill asked the API about a chat: its waiting hints that the API has borne out become applied, the

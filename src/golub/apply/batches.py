@@ -33,7 +33,7 @@ class Batch:
         self._connection = connection
         self._store = store
         self._now = now
-        self._shops = _load_shops(connection)
+        self._shops = load_shops(connection)
 
     def apply(self, received: Sequence[Received]) -> None:
         """Those that are not in the journal yet, all together. Raises what the database says of any of them."""
@@ -55,20 +55,6 @@ class Batch:
         verdict = quarantine(received, self._shops, Cause.CRASHED, detail)
         self._keep([(received, verdict)])
         self.outcomes.append((received, verdict))
-
-    def apply_again(self, received: Sequence[Received]) -> None:
-        """Deliveries of the journal, judged anew by the choices of today."""
-        for one in received:
-            self._guarded(
-                one,
-                lambda one=one: self._again(one),
-                lambda verdict, one=one: journal.judge_again(self._connection, one, verdict, self._now),
-            )
-
-    def _again(self, received: Received) -> None:
-        verdict = judge(received, self._shops, self._now)
-        journal.judge_again(self._connection, received, verdict, self._now)
-        self._fold([(received, verdict)])
 
     def _guarded(self, received: Received, step: Callable[[], None], refuse: Callable[[Verdict], None]) -> None:
         told = len(self.rings), len(self.outcomes)
@@ -97,7 +83,7 @@ class Batch:
         self.outcomes += judged
 
 
-def _load_shops(connection: Connection) -> Shops:
+def load_shops(connection: Connection) -> Shops:
     """Few rows, and read for every batch: a choice made in the panel counts at once, on every node."""
     rows = connection.execute(
         select(

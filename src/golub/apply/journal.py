@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, select, update
@@ -28,6 +29,9 @@ _JUDGED = (
     "message_avito_id",
     "due_at",
     "attempts",
+    "discarded_at",
+    "discarded_by",
+    "discard_reason",
 )
 _judge_again = (
     update(_deliveries)
@@ -36,6 +40,16 @@ _judge_again = (
 )
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A delivery as it came, and what has become of it so far."""
+
+    received: Received
+    account_id: int | None
+    state: DeliveryState
+    cause: Cause
 
 
 def known(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
@@ -58,26 +72,30 @@ def judge_again(connection: Connection, received: Received, verdict: Verdict, no
     connection.execute(_judge_again, {"delivery": received.id} | _verdict_columns(verdict, now))
 
 
-def read(connection: Connection, ids: Collection[bytes]) -> list[Received]:
-    """Deliveries as they came, oldest first."""
-    found: list[Received] = []
+def read(connection: Connection, ids: Collection[bytes]) -> list[Kept]:
+    """Deliveries of the journal, oldest first."""
+    found: list[Kept] = []
     wanted = sorted(ids)
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        for row in connection.execute(select(_deliveries).where(_deliveries.c.id.in_(chunk))).mappings():
-            token_id = row["token_id"]
-            found.append(
-                Received(
-                    id=bytes(row["id"]),
-                    received_at=row["received_at"],
-                    account_id=None if token_id is None else row["account_id"],
-                    token_id=token_id,
-                    address=row["address"],
-                    headers=json.dumps(row["headers"]).encode(),
-                    body=bytes(row["body"]),
-                )
-            )
-    return sorted(found, key=lambda one: (one.received_at, one.id))
+        rows = connection.execute(select(_deliveries).where(_deliveries.c.id.in_(chunk)))
+        found += [kept(row) for row in rows.mappings()]
+    return sorted(found, key=lambda one: (one.received.received_at, one.received.id))
+
+
+def kept(row: Any) -> Kept:
+    """From a mapping of all the columns."""
+    token_id = row["token_id"]
+    received = Received(
+        id=bytes(row["id"]),
+        received_at=row["received_at"],
+        account_id=None if token_id is None else row["account_id"],
+        token_id=token_id,
+        address=row["address"],
+        headers=json.dumps(row["headers"]).encode(),
+        body=bytes(row["body"]),
+    )
+    return Kept(received, row["account_id"], DeliveryState(row["state"]), Cause(row["cause"]))
 
 
 def confirm_waiting(
@@ -119,6 +137,7 @@ def _row(received: Received, verdict: Verdict, now: Millis) -> Row:
         "address": received.address,
         "headers": _headers(received.headers),
         "body": received.body,
+        "ack_ms": received.ack_ms,
     } | _verdict_columns(verdict, now)
 
 
@@ -135,6 +154,9 @@ def _verdict_columns(verdict: Verdict, now: Millis) -> Row:
         "message_avito_id": event.message_avito_id if event else "",
         "due_at": verdict.due_at,
         "attempts": 0,
+        "discarded_at": None,
+        "discarded_by": "",
+        "discard_reason": "",
     }
 
 

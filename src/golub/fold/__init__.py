@@ -33,10 +33,18 @@ __all__ = ["Delivered", "FetchDue", "FetchFailed", "Fetched", "MarkRead", "Obser
 
 
 def fold(
-    connection: Connection, store: Store, account_id: int, observations: Iterable[Observation], now: Millis
+    connection: Connection,
+    store: Store,
+    account_id: int,
+    observations: Iterable[Observation],
+    now: Millis,
+    *,
+    again: bool = False,
 ) -> list[Ring]:
-    """Writes what the observations change, and says which chats ring once that is committed."""
+    """Writes what the observations change, and says which chats ring once that is committed. `again`: they were folded
+    before, so no chat is to be fetched because of them."""
     told = list(observations)
+    ask_at = None if again else now
     users = [one for one in told if isinstance(one, UserSeen)]
     buyers = rows.chats_of_buyers(connection, account_id, {one.user_id for one in users}) if users else {}
     names = {name for one in told if (name := getattr(one, "chat_avito_id", ""))} | buyers.keys()
@@ -50,7 +58,7 @@ def fold(
     by_id = {touched.row["id"]: touched for touched in chats.values()}
     for one in told:
         if isinstance(one, UserSeen):
-            _fold_user(one, [chats[name] for name, buyer in buyers.items() if buyer == one.user_id], chats, now)
+            _fold_user(one, [chats[name] for name, buyer in buyers.items() if buyer == one.user_id], chats, ask_at)
         elif isinstance(one, MarkRead):
             if (touched := by_id.get(one.chat_id)) and rows.mark_seen(connection, one.chat_id, one.up_to):
                 touched.derive = True
@@ -59,7 +67,7 @@ def fold(
             if touched := by_id.get(one.chat_id):
                 _fold_read_sent(one, touched.row)
         elif not isinstance(one, MessageSeen | Delivered):
-            _fold_fact(one, chats[one.chat_avito_id].row, now)
+            _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
     return _settle(connection, account_id, list(chats.values()), now)
 
 
@@ -115,21 +123,21 @@ def _fold_messages(
     rows.write_messages(connection, added, changed)
 
 
-def _fold_user(seen: UserSeen, theirs: Sequence[_Touched], chats: dict[str, _Touched], now: Millis) -> None:
+def _fold_user(seen: UserSeen, theirs: Sequence[_Touched], chats: dict[str, _Touched], ask_at: Millis | None) -> None:
     """A person is blocked or was renamed: say so where we know their chats, and let the API tell the rest."""
     named = [chats[seen.chat_avito_id]] if seen.chat_avito_id else []
     for touched in [*theirs, *named]:
         if seen.status is not None:
             merge_status(touched.row, seen.status, seen.observed_at, WEBHOOK)
         merge_name(touched.row, seen)
-        _make_due(touched.row, now, quietly=False)
+        _make_due(touched.row, ask_at, quietly=False)
 
 
-def _fold_fact(one: ChatSeen | FetchDue | Fetched | FetchFailed, row: Row, now: Millis) -> None:
+def _fold_fact(one: ChatSeen | FetchDue | Fetched | FetchFailed, row: Row, ask_at: Millis | None) -> None:
     if isinstance(one, ChatSeen):
         merge_chat(row, one)
         if one.source == WEBHOOK:
-            _make_due(row, now, quietly=False)
+            _make_due(row, ask_at, quietly=False)
     elif isinstance(one, FetchDue):
         _make_due(row, one.at, quietly=one.quietly)
     elif isinstance(one, Fetched):
@@ -149,7 +157,10 @@ def _fold_read_sent(one: ReadSent, row: Row) -> None:
         row["read_due_at"] = None
 
 
-def _make_due(row: Row, at: Millis, *, quietly: bool) -> None:
+def _make_due(row: Row, at: Millis | None, *, quietly: bool) -> None:
+    """`at` None: it need not be fetched."""
+    if at is None:
+        return
     due = row["fetch_due_at"]
     row["fetch_quietly"] = quietly and (due is None or row["fetch_quietly"])
     row["fetch_due_at"] = at if due is None else min(at, due)

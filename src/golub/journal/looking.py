@@ -7,7 +7,7 @@ It goes in windows and stops at whichever comes first: enough found, `rows` look
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,11 +116,13 @@ async def _read(session: AsyncSession, text: str, places: Sequence[Place]) -> As
     for portion in await _portions(session, places):
         rows = await session.execute(select(Delivery.id, Delivery.body).where(Delivery.id.in_([p.id for p in portion])))
         bodies = {bytes(key): bytes(body) for key, body in rows}
-        fits = await asyncio.to_thread(
-            lambda bodies=bodies: {key: needle in readable(body) for key, body in bodies.items()}
-        )
+        fits = await asyncio.to_thread(_holding, needle, bodies)
         for one in portion:
-            yield one, len(bodies.get(one.id, b"")), fits.get(one.id, False)
+            yield one, len(bodies.get(one.id, b"")), one.id in fits
+
+
+def _holding(needle: str, bodies: Mapping[bytes, bytes]) -> set[bytes]:
+    return {key for key, body in bodies.items() if needle in readable(body)}
 
 
 async def _portions(session: AsyncSession, places: Sequence[Place]) -> list[list[Place]]:

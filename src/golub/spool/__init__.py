@@ -23,10 +23,10 @@ from golub import metrics
 from golub.clock import Clock, now
 from golub.errors import Rejected, Unavailable
 from golub.spool import file
-from golub.spool.file import Received, Tally, TokenEntry
+from golub.spool.file import Received, Tally, TokenEntry, own
 from golub.spool.writer import Writer
 
-__all__ = ["Received", "Spool", "TokenEntry"]
+__all__ = ["Received", "Spool", "TokenEntry", "own"]
 
 PUT_DEADLINE = 1.5  # seconds; Avito allows 2 in all
 READ_ROWS = 512
@@ -43,7 +43,7 @@ class Spool:
         self.path = folder / "spool.db"
         self._clock = clock
         folder.mkdir(parents=True, exist_ok=True)
-        self._owned = file.own(folder)
+        self._owned = own(folder)
         try:
             connection = file.prepare(self.path)
             self._applying = file.Applying(folder / "spool.applying")
@@ -164,7 +164,7 @@ class Spool:
             )
             with closing(rows):
                 for row in rows:
-                    received = Received(*row)
+                    received = Received(*row, ack_ms=self._writer.acks.get(row[0]))
                     size += received.size
                     if found and size > max_bytes:
                         break
@@ -190,6 +190,8 @@ class Spool:
             def settle() -> None:
                 for (one,) in crashed:
                     self._crashes.pop(one, None)
+                for one in ids:
+                    self._writer.acks.pop(one, None)
 
             return settle
 

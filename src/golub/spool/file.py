@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -68,6 +68,8 @@ class Received:
     headers: bytes  # a JSON array of [name, value] pairs; the token is never inside
     body: bytes
     seq: int = 0  # place in the spool, given at commit, never reused
+    began: float = field(default=0.0, compare=False)  # by `time.perf_counter`, when its request came
+    ack_ms: int | None = field(default=None, compare=False)  # from then until it was committed, if that is still known
 
     @property
     def size(self) -> int:

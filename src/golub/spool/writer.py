@@ -31,6 +31,7 @@ QUEUE_ROWS = 8192
 QUEUE_BYTES = 32 << 20
 KEPT = HOUR  # how long a drained row can be offered again …
 KEPT_BYTES = 64 << 20  # … unless there are more of them than this
+ACKS_NOTED = 1 << 16  # of a longer backlog the rest stays unknown
 TIDY_EVERY = 1.0
 REFILL_EVERY = 10.0  # seconds between two tries to get the ballast back
 CHECKPOINT_EVERY = 0.2
@@ -60,6 +61,7 @@ class Writer:
         self.fatal = ""
         self.commits = 0
         self.tally = file.count(connection, Tally())
+        self.acks: dict[bytes, int] = {}  # how long each pending delivery's answer took, in ms
         self._seq = file.last_seq(connection)
         self._connection: sqlite3.Connection | None = connection
         self._path = path
@@ -204,6 +206,7 @@ class Writer:
             self._refuse(batch, str(error))
             return
         self._failures = 0
+        self._note_acks(batch.rows)
         with self._lock:
             self.tally = tally
             self._seq += len(batch.rows)
@@ -213,6 +216,12 @@ class Writer:
         for answer, result in answers:
             answer.set_result(result)
         _tell(batch.waiters, lambda waiter: waiter.set_result(None))
+
+    def _note_acks(self, rows: list[Received]) -> None:
+        """In memory: it must not cost the disk, and after a crash nobody knows which answers still went out."""
+        moment = time.perf_counter()
+        if len(self.acks) < ACKS_NOTED:
+            self.acks.update((row.id, round((moment - row.began) * 1000)) for row in rows if row.began)
 
     def _forget(self, connection: sqlite3.Connection, tally: Tally) -> Callable[[], int]:
         number = file.forget(connection, tally, before=self._clock() - KEPT, keep_bytes=KEPT_BYTES)

@@ -68,7 +68,7 @@ class Webhook:
         kind = "token" if token else "bare"
         extra: list[tuple[bytes, bytes]] = []
         try:
-            status, body = 200, await self._answer(scope, receive, token)
+            status, body = 200, await self._answer(scope, receive, token, started)
         except _HungUpError:
             return
         except GolubError as error:
@@ -88,7 +88,7 @@ class Webhook:
         if status == 200 and scope["method"] == "POST":
             metrics.webhook_seconds.observe(time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive, token: str) -> bytes:
+    async def _answer(self, scope: Scope, receive: Receive, token: str, began: float) -> bytes:
         """The body of a 200. Raises what is not one."""
         ingest = self._ingest
         if scope["method"] not in ("GET", "HEAD", "POST"):
@@ -102,7 +102,7 @@ class Webhook:
             ingest.spend()
         body = await _read(receive)
         address = client_address(scope, ingest.settings.trusted_proxies)
-        await ingest.take(entry, token, address, headers, body)
+        await ingest.take(entry, token, address, headers, body, began=began)
         return _OK
 
     def _greeting(self, scope: Scope, path: str) -> bytes:
