@@ -6,9 +6,11 @@ The wheel's own launcher is not used: as root it adds a system user and opens ev
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -76,9 +78,9 @@ def running() -> Generator[Postgres]:
 
 
 @contextmanager
-def own() -> Generator["OwnPostgres"]:
+def own(below: Path | None = None) -> Generator["OwnPostgres"]:
     """A server in a temporary folder, durable as in production; both are gone afterwards. Takes about a second."""
-    folder = Path(tempfile.mkdtemp(prefix="golub-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="golub-pg-", dir=below))
     try:
         server = OwnPostgres(folder)
         server.start()
@@ -117,6 +119,18 @@ class OwnPostgres(Postgres):
         """`immediate` is a crash; `fast` ends connections in good order. A server that is stopped stays so."""
         if (self.folder / "data/postmaster.pid").exists():
             self._do("pg_ctl", "-w", "-s", "-m", mode, "stop")
+
+    def signal(self, number: signal.Signals) -> None:
+        """To every process of it; after SIGKILL all of them are gone."""
+        first = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        every = [first, *map(int, children)]
+        for one in every:
+            os.kill(one, number)
+        if number is signal.SIGKILL:
+            for one in every:
+                while Path(f"/proc/{one}").exists():
+                    time.sleep(0.01)  # the kernel tells only a parent
 
     def _do(self, program: str, *arguments: str) -> None:
         # A file, not a pipe: the server that pg_ctl starts would hold a pipe open for ever.

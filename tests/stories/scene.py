@@ -42,7 +42,7 @@ class Verdict:
     statuses: Counter[int | None]
 
     @property
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> dict[str, int]:
         counted = {"acked": self.acked, "acked_missing": self.acked_missing, "applied_twice": self.applied_twice}
         return counted | {"sent": self.sent, "slowest_ms": round(self.slowest)}
 
@@ -84,6 +84,13 @@ class Scene:
             talk.cancel()
             await asyncio.wait([talk])
         await self.simulator.idle()
+
+    async def acked(self, more: int) -> None:
+        """Until so many more deliveries were acked."""
+        before = len(self.simulator.acked)
+        async with asyncio.timeout(processes.PATIENCE):
+            while len(self.simulator.acked) < before + more:  # noqa: ASYNC110 - the oracle tells nobody
+                await asyncio.sleep(0.01)  # between two looks
 
     async def applied(self, within: float) -> None:
         """Until the running process has applied all that was acked. Fails when it takes longer."""

@@ -1,0 +1,52 @@
+"""A Golub that breaks its word, so that the stories are known to notice: `python -m tests.stories.careless HOW serve`.
+
+`normal` syncs the spool only now and then, `early` answers before the commit. Nobody else may start it.
+"""
+
+import asyncio
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from golub import cli
+from golub.spool import file
+from golub.spool.file import Received
+from golub.spool.writer import Batch, Writer
+
+SLOW = 0.1  # seconds that a commit takes, so that it is not over before anything can happen
+
+
+def normal() -> None:
+    def careless(opened: Callable[..., sqlite3.Connection]) -> Callable[..., sqlite3.Connection]:
+        def connect(*given: Any, **more: Any) -> sqlite3.Connection:
+            connection = opened(*given, **more)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            return connection
+
+        return connect
+
+    file.prepare, file.connect = careless(file.prepare), careless(file.connect)
+
+
+def early() -> None:
+    put, commit = Writer.put, Writer._commit
+
+    def answer_first(self: Writer, received: Received) -> asyncio.Future[None]:
+        put(self, received)
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answered.set_result(None)
+        return answered
+
+    def commit_slowly(self: Writer, batch: Batch) -> None:
+        if batch.rows:
+            time.sleep(SLOW)  # as a slow disk would
+        commit(self, batch)
+
+    Writer.put, Writer._commit = answer_first, commit_slowly
+
+
+if __name__ == "__main__":
+    {"normal": normal, "early": early}[sys.argv.pop(1)]()
+    cli.main()
