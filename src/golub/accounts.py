@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import selectinload
 
+from golub.audit import ITSELF, Action, By
 from golub.avito.client import Avito
 from golub.clock import Clock
 from golub.errors import GolubError, Invalid, NotFound
@@ -59,7 +60,9 @@ class Accounts:
         self._vault = vault
         self._clock = clock
 
-    async def connect(self, client_id: str, client_secret: str, *, only: int | None = None) -> Connected:
+    async def connect(
+        self, client_id: str, client_secret: str, *, only: int | None = None, by: By = ITSELF
+    ) -> Connected:
         """`only`: the account whose keys these must be. Raises `Invalid`, and what `Avito.check_keys` raises:
         `WrongKeys`, `NoAccess`, `Unavailable`."""
         client_id, client_secret = _key(client_id, "client_id"), _key(client_secret, "client_secret")
@@ -72,6 +75,7 @@ class Accounts:
         async with self._store.write() as session:
             account = await session.scalar(select(Account).where(Account.user_id == profile.user_id))
             renewed = account is not None
+            before = {"client_id": _shown(account.client_id)} if account else None
             if account is None:
                 count = await session.scalar(select(func.count()).select_from(Account)) or 0
                 account = Account(
@@ -89,6 +93,9 @@ class Accounts:
             await session.flush()
             told = TimelineKind.NEW_KEYS if renewed else TimelineKind.CONNECTED
             session.add(TimelineEntry(account_id=account.id, kind=told, at=now))
+            action = Action.KEYS_CHANGED if renewed else Action.ACCOUNT_CONNECTED
+            after = {"client_id": _shown(client_id)}
+            await by.did(session, action, account.name, before=before, after=after, now=now)
         with suppress(GolubError):  # keys are free; only the messenger tells if it is paid for
             await self._avito.subscriptions(account.id)
         return Connected(await self.get(account.id), renewed)
@@ -137,23 +144,29 @@ class Accounts:
             )
             return found.all()
 
-    async def pause(self, account_id: int) -> None:
+    async def pause(self, account_id: int, *, by: By = ITSELF) -> None:
         """Avito gets no request of ours for it any more; webhooks are still received and kept. Raises `NotFound`."""
         now = self._clock()
-        await self._change(account_id, TimelineKind.PAUSED, Account.paused_at.is_(None), paused_at=now)
+        told = TimelineKind.PAUSED, Action.ACCOUNT_PAUSED
+        await self._change(account_id, by, told, Account.paused_at.is_(None), paused_at=now)
 
-    async def resume(self, account_id: int) -> None:
+    async def resume(self, account_id: int, *, by: By = ITSELF) -> None:
         """What was written meanwhile is swept at once, and the subscription looked at. Raises `NotFound`."""
-        await self._change(
-            account_id, TimelineKind.RESUMED, Account.paused_at.is_not(None), paused_at=None, sweep_due_at=0
-        )
+        told = TimelineKind.RESUMED, Action.ACCOUNT_RESUMED
+        await self._change(account_id, by, told, Account.paused_at.is_not(None), paused_at=None, sweep_due_at=0)
         async with self._store.write() as session:
             await session.execute(update(Webhook).where(Webhook.account_id == account_id).values(check_due_at=0))
 
     async def _change(
-        self, account_id: int, kind: TimelineKind, only: ColumnElement[bool], **values: int | None
+        self,
+        account_id: int,
+        by: By,
+        told: tuple[TimelineKind, Action],
+        only: ColumnElement[bool],
+        **values: int | None,
     ) -> None:
-        await self.get(account_id)
+        kind, action = told
+        account, now = await self.get(account_id), self._clock()
         async with self._store.write() as session:
             changed = await session.scalar(
                 update(Account)
@@ -163,9 +176,10 @@ class Accounts:
                 .execution_options(synchronize_session=False)
             )
             if changed is not None:
-                session.add(TimelineEntry(account_id=account_id, kind=kind, at=self._clock()))
+                session.add(TimelineEntry(account_id=account_id, kind=kind, at=now))
+                await by.did(session, action, account.name, now=now)
 
-    async def rename(self, account_id: int, name: str, colour: str) -> None:
+    async def rename(self, account_id: int, name: str, colour: str, *, by: By = ITSELF) -> None:
         """Only for the eyes of this team; Avito's own name stays. Raises `Invalid`, `NotFound`."""
         name = " ".join(name.split())
         if not name:
@@ -175,23 +189,29 @@ class Accounts:
         if colour not in COLOURS:
             raise Invalid("Choose one of the colours.", field="colour")
         async with self._store.write() as session:
-            changed = await session.scalar(
-                update(Account)
-                .where(Account.id == account_id)
-                .values(name=name, colour=colour)
-                .returning(Account.id)
-                .execution_options(synchronize_session=False)
-            )
-            if changed is None:
+            account = await session.get(Account, account_id, with_for_update={"key_share": True})
+            if account is None:
                 raise NotFound("This account is no longer connected.")
+            before, after = {"name": account.name, "colour": account.colour}, {"name": name, "colour": colour}
+            account.name, account.colour = name, colour
+            if before != after:
+                await by.did(session, Action.ACCOUNT_RENAMED, name, before=before, after=after, now=self._clock())
 
-    async def remove(self, account_id: int) -> None:
+    async def remove(self, account_id: int, *, by: By = ITSELF) -> None:
         """With its chats, messages and keys; the journal keeps what was received. At Avito nothing is deleted.
 
         `Subscriptions.forget` comes first: it unsubscribes, and makes the spool refuse the account's URLs.
         """
         async with self._store.write() as session:
-            await session.execute(delete(Account).where(Account.id == account_id))
+            removed = delete(Account).where(Account.id == account_id).returning(Account.name, Account.user_id)
+            if gone := (await session.execute(removed)).first():
+                before = {"user_id": gone.user_id}
+                await by.did(session, Action.ACCOUNT_REMOVED, gone.name, before=before, now=self._clock())
+
+
+def _shown(client_id: str) -> str:
+    """Enough to tell one pair of keys from another."""
+    return f"{client_id[:4]}…"
 
 
 def _key(given: str, field: str) -> str:

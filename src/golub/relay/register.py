@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, literal,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from golub.audit import ITSELF, Action, By
 from golub.clock import DAY, Clock, Millis
 from golub.errors import Conflict, Invalid, NotFound
 from golub.guarded import Guarded
@@ -82,7 +83,7 @@ class Relays:
             raise Invalid("This is Golub's own address: messages would go round in a circle.", field="url")
         return url
 
-    async def add(self, account_id: int, url: str) -> Relay:
+    async def add(self, account_id: int, url: str, *, by: By = ITSELF) -> Relay:
         """From now on the account's deliveries go there too. Raises `Invalid`, `NotFound`, `Conflict`."""
         url = self.check_url(url)
         relay = Relay(
@@ -103,6 +104,7 @@ class Relays:
                     session.add(relay)
             except IntegrityError:
                 raise Conflict("Messages are forwarded to this address already.") from None
+            await by.did(session, Action.RELAY_ADDED, mask(url), now=relay.created_at)
         log.info("a relay was added", account=account_id, relay=relay.id, host=relay.host)
         return relay
 
@@ -139,38 +141,48 @@ class Relays:
             )
             return [Undelivered(*row) for row in rows]
 
-    async def pause(self, relay_id: int) -> None:
+    async def pause(self, relay_id: int, *, by: By = ITSELF) -> None:
         """What comes meanwhile waits, and is sent in its order later."""
         async with self._store.write() as session:
-            await session.execute(
+            paused = await session.scalar(
                 update(Relay)
                 .where(Relay.id == relay_id, Relay.state == RelayState.WORKING)
                 .values(state=RelayState.PAUSED)
+                .returning(Relay.url)
+                .execution_options(synchronize_session=False)
             )
+            if paused is not None:
+                await by.did(session, Action.RELAY_PAUSED, self._named(paused), now=self._clock())
 
-    async def resume(self, relay_id: int) -> None:
+    async def resume(self, relay_id: int, *, by: By = ITSELF) -> None:
         """Goes on, whyever it stopped: what waits goes at once, with all its tries anew."""
         now = self._clock()
         async with self._store.write() as session:
-            await session.execute(
+            resumed = await session.scalar(
                 update(Relay)
                 .where(Relay.id == relay_id)
                 .values(state=RelayState.WORKING, failing_since=None, failures=0, held_until=0)
+                .returning(Relay.url)
+                .execution_options(synchronize_session=False)
             )
             await session.execute(
                 update(RelayedDelivery)
                 .where(RelayedDelivery.relay_id == relay_id, RelayedDelivery.due_at.is_not(None))
                 .values(due_at=now, attempts=0)
             )
+            if resumed is not None:
+                await by.did(session, Action.RELAY_RESUMED, self._named(resumed), now=now)
         self.nudge()
 
-    async def remove(self, relay_id: int) -> None:
+    async def remove(self, relay_id: int, *, by: By = ITSELF) -> None:
         """With all that waits for it. Harmless when it is gone already."""
         async with self._store.write() as session:
-            await session.execute(delete(Relay).where(Relay.id == relay_id))
+            removed = await session.scalar(delete(Relay).where(Relay.id == relay_id).returning(Relay.url))
+            if removed is not None:
+                await by.did(session, Action.RELAY_REMOVED, self._named(removed), now=self._clock())
         log.info("a relay was removed", relay=relay_id)
 
-    async def send_again(self, relay_id: int, relayed_id: int | None = None) -> int:
+    async def send_again(self, relay_id: int, relayed_id: int | None = None, *, by: By = ITSELF) -> int:
         """What was given up, all or one of it, anew. Returns how many deliveries."""
         chosen = RelayedDelivery.relay_id == relay_id, _is_given_up
         if relayed_id is not None:
@@ -184,10 +196,14 @@ class Relays:
                 .execution_options(synchronize_session=False)
             )
             count = len(again.all())
+            relay = await session.get(Relay, relay_id)
+            if count and relay:
+                subject, now = self._named(relay.url), self._clock()
+                await by.did(session, Action.RELAY_REPLAYED, subject, after={"deliveries": count}, now=now)
         self.nudge()
         return count
 
-    async def replay(self, relay_id: int, since: Millis) -> int:
+    async def replay(self, relay_id: int, since: Millis, *, by: By = ITSELF) -> int:
         """All deliveries since then once more, whether they arrived or not, at most three days back; those that wait
         keep their turn among them. Returns how many."""
         now = self._clock()
@@ -218,8 +234,14 @@ class Relays:
             ]
             if rows:
                 await session.execute(insert(RelayedDelivery), rows)
+            after = {"deliveries": len(rows), "since": max(since, now - REPLAY_BACK)}
+            await by.did(session, Action.RELAY_REPLAYED, self._named(relay.url), after=after, now=now)
         self.nudge()
         return len(rows)
+
+    def _named(self, sealed: bytes) -> str:
+        """The address of a relay for the audit."""
+        return mask(self._vault.open(sealed))
 
 
 def mask(url: str) -> str:

@@ -6,6 +6,7 @@ The service's address becomes a relay before Avito is told to call us, so no del
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from golub.audit import ITSELF, By
 from golub.errors import Conflict, GolubError, Invalid
 from golub.model import Relay
 from golub.subscription import ForeignSubscription, host_of
@@ -13,14 +14,14 @@ from golub.web.parts import Parts
 
 
 @asynccontextmanager
-async def forwarding(parts: Parts, account_id: int, host: str | None) -> AsyncGenerator[None]:
+async def forwarding(parts: Parts, account_id: int, host: str | None, by: By = ITSELF) -> AsyncGenerator[None]:
     """In the block its caller registers: whatever Avito calls at `host` (None: anywhere that is not ours) becomes a
     relay, and stays one if the block succeeds. Raises what Avito's client raises, and `Conflict` for an address that we
     must not call."""
     added: list[Relay] = []
     for url in await _foreign(parts, account_id, host):
         try:
-            added.append(await parts.relays.add(account_id, url))
+            added.append(await parts.relays.add(account_id, url, by=by))
         except Invalid as error:
             raise Conflict(error.message, **error.fields) from None
         except Conflict:
@@ -29,7 +30,7 @@ async def forwarding(parts: Parts, account_id: int, host: str | None) -> AsyncGe
         yield
     except BaseException:
         for relay in added:
-            await parts.relays.remove(relay.id)
+            await parts.relays.remove(relay.id, by=by)
         raise
 
 

@@ -15,7 +15,7 @@ from golub.model import standing_of
 from golub.web.language import Reader, reader_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts
-from golub.web.session import Admin, SuperAdmin
+from golub.web.session import Admin, Doer, SuperAdmin
 
 router = APIRouter()
 
@@ -45,16 +45,16 @@ async def show(request: Request, parts: Given, _: Admin, account_id: int, done: 
 
 
 @router.post("/admin/accounts/{account_id}/pause")
-async def pause(parts: Given, _: Admin, account_id: int) -> Response:
+async def pause(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
     """Golub asks Avito nothing for the account any more; webhooks are kept."""
-    await parts.accounts.pause(account_id)
+    await parts.accounts.pause(account_id, by=by)
     return _back(account_id, "paused")
 
 
 @router.post("/admin/accounts/{account_id}/resume")
-async def resume(parts: Given, _: Admin, account_id: int) -> Response:
+async def resume(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
     """What was written meanwhile is fetched at once."""
-    await parts.accounts.resume(account_id)
+    await parts.accounts.resume(account_id, by=by)
     parts.backfill.nudge()
     return _back(account_id, "resumed")
 
@@ -64,13 +64,14 @@ async def renew_keys(
     request: Request,
     parts: Given,
     _: Admin,
+    by: Doer,
     account_id: int,
     client_id: Annotated[str, Form()] = "",
     client_secret: Annotated[str, Form()] = "",
 ) -> Response:
     """New keys of the same shop; its chats stay where they are."""
     try:
-        await parts.accounts.connect(client_id, client_secret, only=account_id)
+        await parts.accounts.connect(client_id, client_secret, only=account_id, by=by)
     except GolubError as error:
         return await _page(request, parts, account_id, error=error, client_id=client_id[:200], status=error.status)
     parts.backfill.nudge()

@@ -10,7 +10,7 @@ from golub.errors import GolubError
 from golub.model import Account, standing_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts
-from golub.web.session import Admin
+from golub.web.session import Admin, Doer
 
 router = APIRouter()
 
@@ -28,12 +28,13 @@ async def connect(
     request: Request,
     parts: Given,
     _: Admin,
+    by: Doer,
     client_id: Annotated[str, Form()] = "",
     client_secret: Annotated[str, Form()] = "",
 ) -> Response:
     """Connects an account, or renews its keys. The secret is never sent back, not even into the form it came from."""
     try:
-        connected = await parts.accounts.connect(client_id, client_secret)
+        connected = await parts.accounts.connect(client_id, client_secret, by=by)
     except GolubError as error:
         return await _page(request, parts, error=error, client_id=client_id[:200], status=error.status)
     parts.backfill.nudge()
@@ -45,13 +46,14 @@ async def rename(
     request: Request,
     parts: Given,
     _: Admin,
+    by: Doer,
     account_id: int,
     name: Annotated[str, Form()] = "",
     colour: Annotated[str, Form()] = "",
 ) -> Response:
     """Name and colour, for the eyes of the team."""
     try:
-        await parts.accounts.rename(account_id, name, colour)
+        await parts.accounts.rename(account_id, name, colour, by=by)
     except GolubError as error:
         return await _page(request, parts, edit=account_id, edit_error=error, status=error.status)
     return _back("renamed", account_id)
@@ -67,11 +69,11 @@ async def ask_to_remove(request: Request, parts: Given, _: Admin, account_id: in
 
 
 @router.post("/admin/accounts/{account_id}/remove")
-async def remove(parts: Given, _: Admin, account_id: int) -> Response:
+async def remove(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
     """Unsubscribes, then removes the account with its chats."""
     await parts.accounts.get(account_id)
     await parts.subscriptions.forget(account_id)
-    await parts.accounts.remove(account_id)
+    await parts.accounts.remove(account_id, by=by)
     return _back("removed", 0)
 
 

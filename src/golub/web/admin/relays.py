@@ -14,19 +14,19 @@ from golub.model import Relay
 from golub.web.admin.webhooks import RelayDraft, show_page
 from golub.web.page import render
 from golub.web.parts import Given
-from golub.web.session import SuperAdmin
+from golub.web.session import Doer, SuperAdmin
 
 router = APIRouter()
 
 
 @router.post("/admin/webhooks/{account_id}/relays")
 async def add(
-    request: Request, parts: Given, _: SuperAdmin, account_id: int, address: Annotated[str, Form()] = ""
+    request: Request, parts: Given, _: SuperAdmin, by: Doer, account_id: int, address: Annotated[str, Form()] = ""
 ) -> Response:
     """From now on the account's deliveries go there too."""
     await parts.accounts.get(account_id)
     try:
-        relay = await parts.relays.add(account_id, address)
+        relay = await parts.relays.add(account_id, address, by=by)
     except GolubError as error:
         drafts = {account_id: RelayDraft(address, error)}
         return await show_page(request, parts, relay_drafts=drafts, status=error.status)
@@ -34,26 +34,26 @@ async def add(
 
 
 @router.post("/admin/relays/{relay_id}/pause")
-async def pause(parts: Given, _: SuperAdmin, relay_id: int) -> Response:
+async def pause(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Response:
     """What comes meanwhile waits."""
     relay = await parts.relays.get(relay_id)
-    await parts.relays.pause(relay_id)
+    await parts.relays.pause(relay_id, by=by)
     return _back(relay)
 
 
 @router.post("/admin/relays/{relay_id}/resume")
-async def resume(parts: Given, _: SuperAdmin, relay_id: int) -> Response:
+async def resume(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Response:
     """Goes on after a pause, a long failure or a 410; what waits goes at once."""
     relay = await parts.relays.get(relay_id)
-    await parts.relays.resume(relay_id)
+    await parts.relays.resume(relay_id, by=by)
     return _back(relay)
 
 
 @router.post("/admin/relays/{relay_id}/remove")
-async def remove(parts: Given, _: SuperAdmin, relay_id: int) -> Response:
+async def remove(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Response:
     """Nothing goes there any more, nor what waits."""
     relay = await parts.relays.get(relay_id)
-    await parts.relays.remove(relay_id)
+    await parts.relays.remove(relay_id, by=by)
     return _back(relay, "relay_removed")
 
 
@@ -61,6 +61,7 @@ async def remove(parts: Given, _: SuperAdmin, relay_id: int) -> Response:
 async def replay(
     parts: Given,
     _: SuperAdmin,
+    by: Doer,
     relay_id: int,
     hours: Annotated[int, Form(ge=0, le=72)] = 0,
     delivery: Annotated[int, Form(ge=0)] = 0,
@@ -68,9 +69,9 @@ async def replay(
     """Sends again: one delivery that was given up, all of the last `hours`, or else all that were given up."""
     relay = await parts.relays.get(relay_id)
     if hours:
-        count = await parts.relays.replay(relay_id, parts.clock() - hours * HOUR)
+        count = await parts.relays.replay(relay_id, parts.clock() - hours * HOUR, by=by)
     else:
-        count = await parts.relays.send_again(relay_id, delivery or None)
+        count = await parts.relays.send_again(relay_id, delivery or None, by=by)
     return _back(relay, "relay_again", count)
 
 
