@@ -48,8 +48,8 @@ async def written(world: World, *, to: str) -> None:
 
 
 async def days(world: World, count: float) -> None:
-    for _ in range(int(count * 24)):
-        world.clock.step(HOUR)
+    for _ in range(round(count * 3)):
+        world.clock.step(8 * HOUR)
         await world.subscriptions.run_once()
 
 
@@ -59,12 +59,12 @@ async def kinds(world: World) -> list[str]:
 
 async def test_where_nobody_writes_the_old_address_closes_after_three_silent_days(world: World) -> None:
     old, new = await rotate(world)
-    await days(world, 2.5)
+    await days(world, 2.7)
     assert await world.opens(old)
     await written(world, to=old)  # Avito still calls it: so it is needed
-    await days(world, 2.5)
+    await days(world, 2.7)
     assert await world.opens(old)
-    await days(world, 1)
+    await days(world, 0.7)
     assert not await world.opens(old)
     assert await world.opens(new)
     assert (await world.subscriptions.get(world.account_id)).rotating_since is None

@@ -7,8 +7,8 @@ it: Avito keeps one subscription an account, and replacing it makes that service
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from golub.audit import ITSELF, Action, By
 from golub.avito.client import Avito
 from golub.clock import MINUTE, Clock, Millis
 from golub.errors import Conflict, GolubError, Invalid, NotFound, Paced, Paused, Unavailable
@@ -35,7 +36,7 @@ from golub.spool import Spool
 from golub.store import Store
 from golub.subscription.repair import mend
 from golub.subscription.secrets import Secrets
-from golub.subscription.url import check_shape, hash_of, host_of, is_answered, make_url, token_of
+from golub.subscription.url import check_shape, hash_of, host_of, is_answered, make_url, mask, token_of
 from golub.vault import Vault
 
 CHECK_EVERY = 10 * MINUTE
@@ -160,8 +161,10 @@ class Subscriptions:
         replace_foreign: bool | str = False,
         skip_probe: bool = False,
         told_as: TimelineKind = TimelineKind.REGISTERED,
+        by: By = ITSELF,
     ) -> Webhook:
-        """Makes Avito call `url`, and keeps the account's webhook. The same URL twice is harmless.
+        """Makes Avito call `url`, and keeps the account's webhook. The same URL twice is harmless. The audit hears of it
+        before Avito does.
 
         `replace_foreign`: the host that a person agreed to replace, or True for whatever is there.
         Raises `Invalid`, `ForeignSubscription`, `ProbeFailed`, and what the client raises.
@@ -178,11 +181,9 @@ class Subscriptions:
             await self.secrets.keep(account_id, url)
             if not skip_probe and not is_answered(call := await self.probe(account_id, url)):
                 raise ProbeFailed(call)
-            try:
-                await self._avito.subscribe(account_id, url)
-            except Unavailable:
-                if url not in await self._avito.subscriptions(account_id):
-                    raise
+            after = {"url": mask(url), "types": chosen, "instead_of": listed.foreign_host}
+            async with self._telling(by, account_id, Action.WEBHOOK_REGISTERED, after):
+                await self._subscribe(account_id, url)
             webhook = await self._record(account_id, url, chosen, told_as=told_as, host=listed.foreign_host)
             await self.secrets.retire_replaced()
         log.info("a webhook was registered", account=account_id, host=host_of(url), types=chosen)
@@ -196,29 +197,35 @@ class Subscriptions:
         *,
         replace_foreign: bool | str = False,
         skip_probe: bool = False,
+        by: By = ITSELF,
     ) -> Webhook:
         """Types are our own filter and need no word with Avito; another URL is registered. Raises `NotFound` too."""
         webhook = await self.get(account_id)
         chosen = check_types(webhook.types if types is None else types)
         if url is not None and self.check_shape(url) != webhook.url:
-            return await self.register(account_id, url, chosen, replace_foreign=replace_foreign, skip_probe=skip_probe)
-        return await self._record(account_id, webhook.url, chosen)
+            return await self.register(
+                account_id, url, chosen, replace_foreign=replace_foreign, skip_probe=skip_probe, by=by
+            )
+        return await self._record(account_id, webhook.url, chosen, by=by)
 
-    async def remove(self, account_id: int) -> Listed:
+    async def remove(self, account_id: int, *, by: By = ITSELF) -> Listed:
         """Unsubscribes our URLs and forgets the webhook. A foreign one is named in the answer, and left alone."""
         async with self._lock(account_id):
             await self.get(account_id)
             listed = await self.preview(account_id)
-            for url in listed.ours:
-                await self._avito.unsubscribe(account_id, url)
+            async with self._telling(by, account_id, Action.WEBHOOK_REMOVED):
+                for url in listed.ours:
+                    await self._avito.unsubscribe(account_id, url)
             async with self._store.write() as session:
                 await session.execute(delete(Webhook).where(Webhook.account_id == account_id))
             await self.secrets.retire_all_but(account_id, "")
         log.info("a webhook was removed", account=account_id)
         return listed
 
-    async def forget(self, account_id: int) -> None:
+    async def forget(self, account_id: int, *, by: By = ITSELF) -> None:
         """Before an account is removed: as `remove`, at once, and also where Avito refuses the account's keys."""
+        if await self.find(account_id):
+            await self._tell(by, account_id, Action.WEBHOOK_REMOVED)
         with suppress(GolubError):
             for url in (await self.preview(account_id)).ours:
                 await self._avito.unsubscribe(account_id, url)
@@ -261,15 +268,17 @@ class Subscriptions:
             await _tell_change(session, account_id, found, now)
         return await self.find(account_id)
 
-    async def allow_self_repair(self, account_id: int, allowed: bool) -> None:
+    async def allow_self_repair(self, account_id: int, allowed: bool, *, by: By = ITSELF) -> None:
         """Whether we may register our URL again by ourselves. Raises `NotFound`."""
-        await self.get(account_id)
+        before, after = {"allowed": (await self.get(account_id)).self_repair}, {"allowed": allowed}
         async with self._store.write() as session:
             await session.execute(
                 update(Webhook)
                 .where(Webhook.account_id == account_id)
                 .values(self_repair=allowed, repair_rests_until=None, check_due_at=0)
             )
+            subject = await _name(session, account_id)
+            await by.did(session, Action.SELF_REPAIR_CHANGED, subject, before=before, after=after, now=self._clock())
 
     async def run(self) -> None:
         """Checks every webhook at the start and then regularly, and drops secrets whose time is over."""
@@ -313,8 +322,41 @@ class Subscriptions:
     def _lock(self, account_id: int) -> asyncio.Lock:
         return self._locks.setdefault(account_id, asyncio.Lock())
 
+    async def _subscribe(self, account_id: int, url: str) -> None:
+        try:
+            await self._avito.subscribe(account_id, url)
+        except Unavailable:
+            if url not in await self._avito.subscriptions(account_id):
+                raise
+
+    @asynccontextmanager
+    async def _telling(
+        self, by: By, account_id: int, action: Action, after: dict[str, Any] | None = None
+    ) -> AsyncGenerator[None]:
+        """The audit hears of `action` before the block asks it of Avito, and afterwards if nothing came of it."""
+        await self._tell(by, account_id, action, after)
+        try:
+            yield
+        except GolubError as error:
+            await self._tell(by, account_id, Action.WEBHOOK_UNCHANGED, {"reason": str(error)})
+            raise
+
+    async def _tell(self, by: By, account_id: int, action: Action, after: dict[str, Any] | None = None) -> None:
+        async with self._store.write() as session:
+            webhook = await session.scalar(select(Webhook).where(Webhook.account_id == account_id))
+            before = {"url": mask(webhook.url), "types": webhook.types} if webhook else None
+            subject = await _name(session, account_id)
+            await by.did(session, action, subject, before=before, after=after, now=self._clock())
+
     async def _record(
-        self, account_id: int, url: str, types: list[str], *, told_as: TimelineKind | None = None, host: str = ""
+        self,
+        account_id: int,
+        url: str,
+        types: list[str],
+        *,
+        told_as: TimelineKind | None = None,
+        host: str = "",
+        by: By | None = None,
     ) -> Webhook:
         now = self._clock()
         async with self._store.write() as session:
@@ -326,11 +368,19 @@ class Subscriptions:
                 webhook.rotating_since = now
             if webhook.url != url:
                 webhook.subscription, webhook.last_error, webhook.last_error_at = SubscriptionState.UNKNOWN, "", 0
+            before, after = {"types": webhook.types}, {"types": types}
             webhook.url, webhook.types, webhook.updated_at = url, types, now
             if told_as:
                 session.add(TimelineEntry(account_id=account_id, kind=told_as, at=now, detail=host))
             await session.flush()
+            if by and before != after:
+                subject = await _name(session, account_id)
+                await by.did(session, Action.WEBHOOK_CHANGED, subject, before=before, after=after, now=now)
         return webhook
+
+
+async def _name(session: AsyncSession, account_id: int) -> str:
+    return await session.scalar(select(Account.name).where(Account.id == account_id)) or ""
 
 
 async def _tell_change(session: AsyncSession, account_id: int, found: dict[str, Any], now: Millis) -> None:

@@ -26,6 +26,7 @@ from golub.vault import Vault
 RETIRED_FOR = 72 * HOUR  # an old secret still opens after its last delivery: Avito may have more on their way
 UNCERTAIN_FOR = HOUR  # a secret without a webhook: its registration may be under way, or wait for a confirmation
 FORGOTTEN_AFTER = HOUR  # a closed one: by then each node has closed its door
+LOOKED_AT = 12 * HOUR  # before its end: whether it brings deliveries after all
 TURN = 30.0  # seconds between two looks at what the database knows
 
 
@@ -150,9 +151,7 @@ class Secrets:
         await self._retire(*_all_but(account_id, url))
 
     async def replaced(self, webhook: Webhook) -> Replaced:
-        now = self._clock()
-        still_open = or_(PathToken.retired_at.is_(None), PathToken.retired_at > now)
-        mine = (*_replaced_by(webhook), still_open)
+        mine = _replaced_by(webhook, self._clock())
         async with self._store.read() as session:
             ends = (await session.scalars(select(PathToken.retired_at).where(*mine))).all()
             used_at = await self._used_at(session, webhook.account_id, select(PathToken.id).where(*mine))
@@ -162,13 +161,13 @@ class Secrets:
         """A person closes the older secrets at once. What Avito still sends there is refused; the sweep fetches it."""
         now = self._clock()
         async with self._store.write() as session:
-            if await session.scalar(select(PathToken.id).where(*_replaced_by(webhook)).limit(1)):
+            if await session.scalar(select(PathToken.id).where(*_replaced_by(webhook, now)).limit(1)):
                 account = await session.get_one(Account, webhook.account_id)
                 await by.did(session, Action.OLD_ADDRESS_CLOSED, account.name, now=now)
                 session.add(TimelineEntry(account_id=account.id, kind=TimelineKind.OLD_CLOSED, at=now, detail="person"))
             rotated = update(Webhook).where(Webhook.id == webhook.id, Webhook.url == webhook.url)
             await session.execute(rotated.values(rotating_since=None))
-        await self._retire(*_replaced_by(webhook), open_for=0)
+        await self._retire(*_replaced_by(webhook, now), open_for=0)
 
     async def _used_at(self, session: AsyncSession, account_id: int, token_ids: Any) -> Millis | None:
         return await session.scalar(
@@ -197,11 +196,11 @@ class Secrets:
 
     async def _extend_used(self, now: Millis) -> None:
         """What retires and yet brings deliveries opens until three days after the last of them."""
-        soon = PathToken.retired_at.between(now + 1, now + HOUR)
+        soon = PathToken.retired_at.between(now + 1, now + LOOKED_AT)
         async with self._store.read() as session:
             for token in (await session.scalars(select(PathToken).where(soon))).all():
                 used_at = await self._used_at(session, token.account_id, [token.id])
-                if used_at and used_at + RETIRED_FOR > now + HOUR:
+                if used_at and used_at + RETIRED_FOR > (token.retired_at or 0):
                     await self._reopen(token, used_at + RETIRED_FOR)
 
     async def _reopen(self, token: PathToken, until: Millis) -> None:
@@ -233,9 +232,13 @@ def _all_but(account_id: int, url: str) -> Sequence[Any]:
     return (PathToken.account_id == account_id, PathToken.hash != hash_of(token_of(url) or ""))
 
 
-def _replaced_by(webhook: Webhook) -> Sequence[Any]:
-    """Without those whose registration is under way, or waits for a confirmation."""
-    return (*_all_but(webhook.account_id, webhook.url), PathToken.created_at <= webhook.updated_at)
+def _replaced_by(webhook: Webhook, now: Millis) -> Sequence[Any]:
+    """What still opens, without those whose registration is under way, or waits for a confirmation."""
+    return (
+        *_all_but(webhook.account_id, webhook.url),
+        PathToken.created_at <= webhook.updated_at,
+        or_(PathToken.retired_at.is_(None), PathToken.retired_at > now),
+    )
 
 
 def _entry(token: PathToken) -> TokenEntry:
