@@ -19,8 +19,9 @@ from golub.alerts import Alerts
 from golub.apply import Applier, Failure
 from golub.avito.client import Avito
 from golub.backfill import Backfill
+from golub.backup import Backups, before_upgrade, unfinished
 from golub.clock import Clock, now
-from golub.errors import Rejected, Unavailable
+from golub.errors import Conflict, Rejected, Unavailable
 from golub.health import Health
 from golub.ingest import Ingest
 from golub.live import open_live
@@ -28,6 +29,7 @@ from golub.model import Mark, Operator, Role
 from golub.operators import Operators
 from golub.outbox import Outbox, Pictures
 from golub.relay import Relays
+from golub.replays import Replays
 from golub.server import Server
 from golub.settings import ProcessRole, Settings
 from golub.silence import Silence
@@ -54,6 +56,11 @@ WRONG_KEY = (
     "Webhooks are still received and kept meanwhile."
 )
 
+UPGRADING = (
+    "Golub is upgrading its database, which may take minutes; the log says how far it is. "
+    "Webhooks are received and kept meanwhile."
+)
+
 
 class Runs(Protocol):
     """A part with a loop of its own; `run` ends when it is cancelled."""
@@ -77,6 +84,8 @@ class Golub:
         self, settings: Settings, *, clock: Clock = now, transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if unfinished(settings.data_dir):
+            raise Conflict("A restore into {folder} was cut off: run it again first.", folder=settings.data_dir)
         self.settings = settings
         vault = open_vault(settings)
         spool = Spool(settings.data_dir, quota=settings.spool_quota_mb << 20, clock=clock)
@@ -104,9 +113,11 @@ class Golub:
             accounts=Accounts(store, avito, vault, clock),
             subscriptions=Subscriptions(store, avito, spool, vault, settings, clock),
             relays=relays,
+            replays=Replays(store, applier, clock, backfill.nudge),
             alerts=Alerts(store, settings, clock, spool),
             media=Media(settings, clock, transport),
             health=Health(settings, store, spool, clock, applier),
+            backups=Backups(settings, vault, clock),
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         site = build(self.parts)
@@ -121,6 +132,7 @@ class Golub:
             yield parts
         finally:
             parts.live.close()
+            await parts.backups.close()
             await asyncio.to_thread(parts.applier.stop)
             await asyncio.to_thread(parts.spool.close)
             await parts.media.close()
@@ -133,7 +145,7 @@ class Golub:
         told = False
         while True:
             try:
-                await asyncio.to_thread(self.parts.store.migrate)
+                await self._upgrade()
                 if not await is_our_key(self.parts.store, self.parts.vault):
                     self.parts.health.halted = WRONG_KEY
                 return
@@ -142,6 +154,15 @@ class Golub:
                     log.warning("the main database is away; webhooks are taken meanwhile", reason=str(error))
                     told = True
                 await asyncio.sleep(DATABASE_AGAIN)
+
+    async def _upgrade(self) -> None:
+        """Pages are refused meanwhile, also over a failure that will be tried again: old rows do not fit new code."""
+        store, health = self.parts.store, self.parts.health
+        if await asyncio.to_thread(store.upgrade_is_due):
+            health.halted = UPGRADING
+            await asyncio.to_thread(before_upgrade, self.settings, store, self.parts.vault, self.parts.clock)
+        await asyncio.to_thread(store.migrate)
+        health.halted = ""
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[Parts]:
@@ -223,7 +244,9 @@ class Golub:
             (parts.subscriptions.secrets, SERVES),
             (self.silence, WORKS),
             (parts.relays, WORKS),
+            (parts.replays, WORKS),
             (parts.alerts, WORKS),
+            (parts.backups, WORKS),
             (parts.live, EVERYWHERE),
             (parts.operators, EVERYWHERE),
             (self._keeping, SERVES),
@@ -277,6 +300,7 @@ async def _operators(settings: Settings) -> AsyncGenerator[Operators]:
     store = Store(settings.effective_database_url)
     operators = Operators(store, now)
     try:
+        await asyncio.to_thread(before_upgrade, settings, store, open_vault(settings), now)
         await asyncio.to_thread(store.migrate)
         yield operators
     finally:

@@ -81,3 +81,8 @@ loop_turns = Counter(
 loop_failures = Counter(
     "golub_loop_failures", "Turns that ended in a mistake of ours; they are repeated.", ["loop"], registry=REGISTRY
 )
+backup_age = Gauge(
+    "golub_backup_age_seconds",
+    "Since the newest backup of this node began; NaN while there is none.",
+    registry=REGISTRY,
+)

@@ -5,6 +5,7 @@ All three wait at most about a second for a lock or a connection and then raise 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -22,6 +23,7 @@ from golub.errors import Unavailable
 from golub.model import Table
 
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
+STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock: well below a millisecond
 CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
 
 _POSTGRES_OPTIONS = (
@@ -59,10 +61,29 @@ class Store:
         self._write_session = async_sessionmaker(self._write, expire_on_commit=False)
 
     @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncSession]:
-        """A session that sees one snapshot (SQLite) and may not write."""
+    async def read(self, *, within: float | None = None) -> AsyncGenerator[AsyncSession]:
+        """A session that sees one snapshot (SQLite) and may not write. `within`: seconds after which the database is
+        stopped in the middle of a statement, for questions that a person may ask of any amount of rows."""
         async with self._session(self._read_session) as session:
-            yield session
+            if within is None:
+                yield session
+            else:
+                async with self._bounded(session, within):
+                    yield session
+
+    @asynccontextmanager
+    async def _bounded(self, session: AsyncSession, seconds: float) -> AsyncGenerator[None]:
+        if not self.is_sqlite:
+            await session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+            yield
+            return
+        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        end = time.monotonic() + seconds
+        await driver.set_progress_handler(lambda: time.monotonic() > end, STEPS_UNWATCHED)
+        try:
+            yield
+        finally:
+            await driver.set_progress_handler(None, 0)
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncSession]:
@@ -139,6 +160,13 @@ class Store:
             if self.is_sqlite:
                 return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
             return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
+
+    def revision(self) -> str:
+        """The schema's; empty before the first migration."""
+        from golub.migrations import revision_of
+
+        with _outages_told(), self._apply.connect() as connection:
+            return revision_of(connection) or ""
 
     def upgrade_is_due(self) -> bool:
         """Whether the database holds rows under an older schema than this release's."""

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from golub.backup import Backups
 from golub.health import Health
 from golub.model import Operator, Role
 from golub.operators import Operators
@@ -66,9 +67,11 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
         accounts=nobody,
         subscriptions=nobody,
         relays=nobody,
+        replays=nobody,
         alerts=nobody,
         media=nobody,
         health=Health(settings, store, spool, clock),
+        backups=Backups(settings, Vault(bytes(32)), clock),
     )
     spool.close()
     operators.close()

@@ -16,12 +16,14 @@ if TYPE_CHECKING:  # the pages only hold them: importing a page must not import 
     from golub.apply import Applier
     from golub.avito.client import Avito
     from golub.backfill import Backfill
+    from golub.backup import Backups
     from golub.health import Health
     from golub.ingest import Ingest
     from golub.live import Live
     from golub.operators import Operators
     from golub.outbox import Outbox
     from golub.relay import Relays
+    from golub.replays import Replays
     from golub.spool import Spool
     from golub.subscription import Subscriptions
     from golub.web.media import Media
@@ -46,9 +48,11 @@ class Parts:
     accounts: "Accounts"
     subscriptions: "Subscriptions"
     relays: "Relays"
+    replays: "Replays"
     alerts: "Alerts"
     media: "Media"
     health: "Health"
+    backups: "Backups"
 
     @property
     def halted(self) -> str:

@@ -1,0 +1,265 @@
+"""Brings a backup back: into an empty data folder, and into an empty database where that is PostgreSQL.
+
+Everything is unpacked and checked beside its place first, and gets its name last; until then a file in the folder says
+that a restore is under way, no server starts there, and the same command begins anew. The restored database is another
+one than before: it loses its identity, so that spools offer again what they drained into the old one.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
+
+import psycopg
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub import audit, migrations
+from golub.apply.identity import MARK as IDENTITY
+from golub.backup import archive, key, postgres, sqlite
+from golub.backup.archive import Manifest
+from golub.backup.making import SEALED_KEY, SEALED_PASSWORDS, Step, Tell
+from golub.clock import Clock, Millis
+from golub.errors import Conflict, Invalid, Rejected, Unavailable
+from golub.model import Action, Mark, Operator, OutgoingKind, OutgoingMessage, OutgoingState
+from golub.settings import Settings
+from golub.spool import own
+from golub.store import Store
+from golub.vault import Vault
+
+UNFINISHED = "restore.unfinished"
+RESTORED = "restored_from"  # a mark: which archive filled this database
+KEY_CHECK = "key_check"
+
+_STAGE = ".restoring"
+_MAY_BE_THERE = {"secret.key", "backups", "logs", "ballast", "spool.lock", "spool.applying", UNFINISHED, _STAGE}
+_LEFT_BEHIND = ("golub.db-wal", "golub.db-shm", "spool.db-wal", "spool.db-shm", "spool.drained-into", "spool.applying")
+_PLACED = ("secret.key", "golub.db", "outgoing", "media", "spool.db")  # the spool last
+_WAS_SENT = "Golub was restored from a backup. The message may have been sent since."
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came back. `unsure` replies wait for a person: they may have been sent after the backup was made."""
+
+    manifest: Manifest
+    messages: int
+    unsure: int
+    with_key: bool
+    removed: list[str]  # leftovers of an older database
+
+
+def unfinished(data_dir: Path) -> bool:
+    """Whether a restore began in this folder and did not end."""
+    return (data_dir / UNFINISHED).exists()
+
+
+async def restore(
+    path: Path, settings: Settings, *, passphrase: str = "", lost_key: bool = False, clock: Clock, tell: Tell
+) -> Restored:
+    """Raises `Rejected` for an archive that is damaged, or of a newer Golub; `Conflict` where a server runs, or the
+    place is not empty; `Invalid` where the key is missing and was not called lost."""
+    manifest = archive.read_manifest(path)
+    _must_fit(manifest, settings)
+    target = settings.data_dir
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    owned = own(target)
+    try:
+        _must_be_empty(target)
+        stage = target / _STAGE
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir(mode=0o700)
+        (target / UNFINISHED).write_text(f"{path.name}\n")
+        archive.sync_folder(target)
+        with archive.opened(path) as source:
+            vault = _find_key(source, manifest, settings, stage, passphrase, lost_key=lost_key)
+            _unpack(source, manifest, stage, tell)
+            hashes = _password_hashes(source, manifest, vault)
+            found = await _bring_back(path.name, source, manifest, settings, stage, hashes, vault, clock(), tell)
+        removed = _place(stage, target)
+    finally:
+        os.close(owned)
+    return Restored(manifest, found[0], found[1], vault is not None, removed)
+
+
+def _must_fit(manifest: Manifest, settings: Settings) -> None:
+    if not migrations.knows(manifest.schema):
+        raise Rejected("This backup was made by Golub {version}, which is newer.", version=manifest.version)
+    to_sqlite = settings.effective_database_url.startswith("sqlite")
+    if manifest.database == "postgresql" and to_sqlite:
+        raise Invalid("This backup is of a PostgreSQL database: give --database-url with an empty one.")
+    if manifest.database == "sqlite" and not to_sqlite:
+        raise Invalid("This backup is of a SQLite database and cannot go into PostgreSQL.")
+
+
+def _must_be_empty(target: Path) -> None:
+    if unfinished(target):
+        return
+    there = sorted(path.name for path in target.iterdir())
+    if foreign := [name for name in there if name not in _MAY_BE_THERE and name not in _LEFT_BEHIND]:
+        raise Conflict("{folder} is not empty: {names}.", folder=target, names=", ".join(foreign[:5]))
+
+
+def _find_key(
+    source: ZipFile, manifest: Manifest, settings: Settings, stage: Path, passphrase: str, *, lost_key: bool
+) -> Vault | None:
+    """The key that sealed what is inside: given, or there already, or in the archive."""
+    vault: Vault | None = None
+    if settings.secret_key:
+        vault = Vault.from_phrase(settings.secret_key.get_secret_value())
+    elif (file := key.key_path(settings)) and file.exists():
+        vault = Vault.from_file(file)
+    elif passphrase and (member := manifest.member(SEALED_KEY)):
+        unsealed = stage / "secret.key"
+        with os.fdopen(os.open(unsealed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(key.unseal(b"".join(archive.read(source, member)), passphrase))
+            out.flush()
+            os.fsync(out.fileno())
+        vault = Vault.from_file(unsealed)
+    if vault and vault.check == manifest.key_check:
+        return vault
+    if lost_key:
+        return None
+    if vault:
+        raise Invalid("The key that is given here is not the one that sealed this backup's secrets.")
+    if manifest.has_key:
+        raise Invalid("The key is in this backup: give the passphrase that it was made with.")
+    raise Invalid(
+        "This backup has no key. Put its secret.key into {folder} first. If it is lost for good, give --lost-key: "
+        "then accounts need their keys again, webhooks are registered anew, and operators choose new passwords.",
+        folder=settings.data_dir,
+    )
+
+
+def _unpack(source: ZipFile, manifest: Manifest, stage: Path, tell: Tell) -> None:
+    members = [
+        one for one in manifest.members if not one.name.endswith(".sealed") and not one.name.startswith("tables")
+    ]
+    size, through = max(1, sum(member.bytes for member in members)), 0
+
+    def moved(more: int) -> None:
+        nonlocal through
+        through += more
+        tell(Step.PACKING, through / size)
+
+    for member in members:
+        archive.extract(source, member, stage / member.name, moved)
+    for name in ("spool.db", "golub.db"):
+        if (stage / name).exists():
+            tell(Step.VERIFYING, 0.0)
+            sqlite.check(stage / name, thorough=True)
+
+
+def _password_hashes(source: ZipFile, manifest: Manifest, vault: Vault | None) -> list[tuple[int, str]]:
+    member = manifest.member(SEALED_PASSWORDS)
+    if vault is None or member is None:
+        return []
+    return json.loads(vault.open(b"".join(archive.read(source, member))))
+
+
+async def _bring_back(
+    path_name: str,
+    source: ZipFile,
+    manifest: Manifest,
+    settings: Settings,
+    stage: Path,
+    hashes: Sequence[tuple[int, str]],
+    vault: Vault | None,
+    now: Millis,
+    tell: Tell,
+) -> tuple[int, int]:
+    """The main database, in one transaction. Returns the numbers of messages, and of replies that are unsure."""
+    on_sqlite = manifest.database == "sqlite"
+    url = f"sqlite:///{(stage / 'golub.db').absolute()}" if on_sqlite else settings.effective_database_url
+    name = f"{manifest.begun_at} {manifest.key_check[:16]} {manifest.counts.get('messages', 0)}"
+    tell(Step.DATABASE, 0.0)
+    async with _writing(url) as session:
+        connection = await session.connection()
+        if not on_sqlite:
+            await session.execute(text("SET LOCAL statement_timeout = 0"))
+            if not await postgres.is_empty(connection):
+                if unfinished(settings.data_dir) and await _is_from(session, name):
+                    return await _numbers(session)
+                raise Conflict("The database is not empty: restore into a new one.")
+            await connection.run_sync(migrations.upgrade_on, manifest.schema)
+            for number, (table, columns) in enumerate(manifest.columns.items()):
+                tell(Step.DATABASE, number / len(manifest.columns))
+                if member := manifest.member(f"tables/{table}.copy"):
+                    await postgres.fill(connection, table, columns, archive.read(source, member))
+        await connection.run_sync(migrations.upgrade_on)
+        await _settle(session, hashes, with_key=vault is not None, now=now)
+        session.add(Mark(name=RESTORED, value=name))
+        told = {"begun_at": manifest.begun_at, "key": "restored" if vault else "lost"}
+        await audit.CONSOLE.did(session, Action.RESTORED, path_name, after=told, now=now)
+        return await _numbers(session)
+
+
+@asynccontextmanager
+async def _writing(url: str) -> AsyncGenerator[AsyncSession]:
+    store = Store(url)
+    try:
+        async with store.write() as session:
+            yield session
+    except (Unavailable, psycopg.Error) as error:
+        cause = error.__cause__ or error
+        reason = str(getattr(cause, "orig", cause)).partition("\n")[0]  # what stands below may quote a row
+        raise Unavailable("The database could not be restored: {reason}", reason=reason) from error
+    finally:
+        await store.close()
+
+
+async def _settle(session: AsyncSession, hashes: Sequence[tuple[int, str]], *, with_key: bool, now: Millis) -> None:
+    """What was true of the old database and is not of this one."""
+    gone = [IDENTITY, RESTORED, *([] if with_key else [KEY_CHECK])]
+    await session.execute(delete(Mark).where(Mark.name.in_(gone)))
+    for operator_id, hashed in hashes:
+        await session.execute(update(Operator).where(Operator.id == operator_id).values(password_hash=hashed))
+    # Since the backup they may have left: they are looked up in the chat, and never sent blindly.
+    can_be_found = (OutgoingMessage.kind == OutgoingKind.TEXT) | (OutgoingMessage.image_avito_id != "")
+    on_the_way = OutgoingMessage.state.in_((OutgoingState.QUEUED, OutgoingState.SENDING))
+    unsure = {
+        "state": OutgoingState.UNCONFIRMED,
+        "started_at": func.coalesce(OutgoingMessage.started_at, OutgoingMessage.created_at),
+        "attempts": 0,
+        "error_code": "restored",
+        "error": _WAS_SENT,
+    }
+    await session.execute(update(OutgoingMessage).where(on_the_way, can_be_found).values(due_at=now, **unsure))
+    await session.execute(update(OutgoingMessage).where(on_the_way).values(due_at=None, **unsure))
+
+
+async def _is_from(session: AsyncSession, name: str) -> bool:
+    try:
+        mark = await session.get(Mark, RESTORED)
+    except SQLAlchemyError:  # somebody else's tables
+        return False
+    return mark is not None and mark.value == name
+
+
+async def _numbers(session: AsyncSession) -> tuple[int, int]:
+    messages = await session.scalar(text("SELECT count(*) FROM messages"))
+    unsure = select(func.count()).select_from(OutgoingMessage).where(OutgoingMessage.error_code == "restored")
+    return messages or 0, await session.scalar(unsure) or 0
+
+
+def _place(stage: Path, target: Path) -> list[str]:
+    """Gives everything its name, in the folder itself."""
+    removed = [name for name in _LEFT_BEHIND if (target / name).exists()]
+    for name in removed:
+        (target / name).unlink()
+    (target / "spool.drained-into").write_text("a database before the restore")
+    for name in _PLACED:
+        if (stage / name).exists():
+            if (target / name).is_dir():
+                shutil.rmtree(target / name)
+            (stage / name).replace(target / name)
+    archive.sync_folder(target)
+    shutil.rmtree(stage)
+    (target / UNFINISHED).unlink()
+    archive.sync_folder(target)
+    return [name for name in removed if name.endswith(("-wal", "-shm"))]
