@@ -136,12 +136,15 @@ class Applier:
         self._live.ring(rings, number)
         return rings
 
-    async def replay(self, delivery_ids: Sequence[bytes], *, dry: bool = False) -> Replayed:
+    async def replay(
+        self, delivery_ids: Sequence[bytes], *, dry: bool = False, also_discarded: bool = False
+    ) -> Replayed:
         """Applies deliveries of the journal again: see `again`. `dry` only says what it would change. Give it some
         hundred at a time: normal batches wait meanwhile."""
 
         def change(connection: Connection) -> Replayed:
-            replayed = replay(connection, self._store, load_shops(connection), delivery_ids, self._clock())
+            shops = load_shops(connection)
+            replayed = replay(connection, self._store, shops, delivery_ids, self._clock(), also_discarded)
             if dry:
                 connection.rollback()
             return replayed

@@ -73,10 +73,16 @@ class Replayed:
 Judged = tuple[Kept, Verdict | None]  # None: it is left as it is
 
 
-def replay(connection: Connection, store: Store, shops: Shops, ids: Sequence[bytes], now: Millis) -> Replayed:
+def replay(
+    connection: Connection, store: Store, shops: Shops, ids: Sequence[bytes], now: Millis, also_discarded: bool
+) -> Replayed:
     """In the caller's transaction. Ids that are not in the journal are passed over."""
     once_wanted = Shops([replace(shop, types=EVENT_TYPES) for shop in shops.by_account.values()])
-    judged = [(one, _judge(one, shops, once_wanted, now)) for one in journal.read(connection, ids)]
+    left = {DeliveryState.PROBE} if also_discarded else {DeliveryState.PROBE, DeliveryState.DISCARDED}
+    judged = [
+        (one, None if one.state in left else _judge(one, shops, once_wanted, now))
+        for one in journal.read(connection, ids)
+    ]
     names = {name for _, verdict in judged if (name := _named(verdict))}
     before = dict(_rows(connection, names))
     done = Replayed()
@@ -91,14 +97,14 @@ def replay(connection: Connection, store: Store, shops: Shops, ids: Sequence[byt
 
 
 def _judge(one: Kept, shops: Shops, once_wanted: Shops, now: Millis) -> Verdict | None:
-    if one.state is DeliveryState.PROBE:
-        return None
     if one.state is DeliveryState.APPLIED:
         verdict = judge(one.received, once_wanted, now) if one.received.token_id is not None else None
         return verdict if verdict and verdict.state is DeliveryState.APPLIED else None
     verdict = judge(one.received, shops, now)
-    still = one.state in (verdict.state, DeliveryState.DISCARDED) and verdict.state is DeliveryState.QUARANTINED
-    return None if still and one.cause in (verdict.cause, Cause.NONE) else verdict
+    if verdict.state is not DeliveryState.QUARANTINED:
+        return verdict
+    is_settled = one.state is DeliveryState.DISCARDED or (one.state, one.cause) == (verdict.state, verdict.cause)
+    return None if is_settled else verdict
 
 
 def _take_alone(

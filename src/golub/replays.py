@@ -1,0 +1,241 @@
+"""Many deliveries of the journal taken up again at once: tried (what would change?), applied, or discarded.
+
+Promises, which the journal's pages rely on:
+- It goes in small parts, between which normal deliveries are applied; a person may stop it and let it go on, and it
+  goes on by itself after a restart. A part that was done twice changes nothing.
+- It takes what was there when it was asked for, from the newest to the oldest, and one at a time.
+- Whoever asked for it is in the audit before anything happens. Trying changes nothing, and is not.
+- What a person discarded is not taken up again by the way; only by itself.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub import audit, journal
+from golub.apply import Applier
+from golub.apply.again import Change, Replayed
+from golub.audit import Action
+from golub.clock import MINUTE, SECOND, Clock, Millis
+from golub.errors import Conflict, Invalid, NotFound, Paced
+from golub.journal import Place, Wanted
+from golub.model import Delivery, DeliveryState, Operator, Replay, ReplayKind, ReplayState
+from golub.runner import Loop
+from golub.store import Store
+
+PART = 200  # deliveries; normal ones wait while so many are folded
+BREATH: Millis = 20  # between two parts
+LEASE = 30 * SECOND
+CHANGES_KEPT = 50
+DIGESTS_KEPT = 20_000  # messages; further ones may count twice
+RECENT = 10
+PRESSES_A_MINUTE = 30  # of single deliveries, whoever presses
+REASON_LIMIT = 500
+
+_DIGEST = 8  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who wants it, and from where."""
+
+    operator: Operator
+    address: str
+
+
+class Replays:
+    """`on_hints` is called when hints are to be asked about anew."""
+
+    def __init__(self, store: Store, applier: Applier, clock: Clock, on_hints: Callable[[], None]) -> None:
+        self._store = store
+        self._applier = applier
+        self._clock = clock
+        self._on_hints = on_hints
+        self._loop = Loop("replays", clock)
+        self._presses: deque[Millis] = deque()
+
+    async def run(self) -> None:
+        await self._loop.run(self.run_once)
+
+    async def start(self, kind: ReplayKind, wanted: Wanted, asker: Asker, *, reason: str = "") -> int:
+        """Returns its id. Raises `Conflict` while another one runs."""
+        if kind is ReplayKind.DISCARD:
+            reason = _checked(reason)
+            if wanted.state is not DeliveryState.QUARANTINED:
+                raise Invalid("Only what is in quarantine can be discarded.", field="state")
+        async with self._store.read() as session:
+            number, is_more = await journal.count(session, wanted)
+            newest = await journal.newest(session)
+        now = self._clock()
+        async with self._store.write() as session:
+            running = await session.scalar(select(Replay.id).where(Replay.due_at.is_not(None)).limit(1))
+            if running is not None:
+                raise Conflict("Another replay is running. Wait for its end, or stop it.", code="replay_running")
+            replay = Replay(
+                kind=kind,
+                state=ReplayState.RUNNING,
+                wanted=wanted.document(),
+                reason=reason,
+                asked_by=asker.operator.name,
+                created_at=now,
+                due_at=now,
+                total=number,
+                total_is_more=is_more,
+                place=str(Place(newest.at + 1, bytes(16))) if newest else str(Place(0, bytes(16))),
+                outcomes={},
+                changes=[],
+            )
+            session.add(replay)
+            await session.flush()
+            if kind is not ReplayKind.TRY:
+                action = Action.DISCARDED if kind is ReplayKind.DISCARD else Action.REPLAYED
+                after = {"deliveries": number, "more": is_more, "filter": replay.wanted, "reason": reason}
+                await self._record(session, action, asker, f"replay {replay.id}", after)
+        self._loop.nudge()
+        return replay.id
+
+    async def stop(self, replay_id: int) -> None:
+        """After the part that is on. Nothing is undone."""
+        await self._turn(replay_id, ReplayState.RUNNING, ReplayState.STOPPED, None)
+
+    async def resume(self, replay_id: int) -> None:
+        """From where it was stopped. Raises `Conflict` while another one runs."""
+        async with self._store.read() as session:
+            if await session.scalar(select(Replay.id).where(Replay.due_at.is_not(None)).limit(1)) is not None:
+                raise Conflict("Another replay is running. Wait for its end, or stop it.", code="replay_running")
+        await self._turn(replay_id, ReplayState.STOPPED, ReplayState.RUNNING, self._clock())
+        self._loop.nudge()
+
+    async def get(self, replay_id: int) -> Replay:
+        """Raises `NotFound`."""
+        async with self._store.read() as session:
+            found = await session.get(Replay, replay_id)
+        if found is None:
+            raise NotFound("There is no such replay.")
+        return found
+
+    async def list_recent(self) -> Sequence[Replay]:
+        async with self._store.read() as session:
+            return list(await session.scalars(select(Replay).order_by(Replay.id.desc()).limit(RECENT)))
+
+    async def replay_one(self, key: bytes, asker: Asker) -> None:
+        """Raises `Paced` for who presses too often."""
+        self._press()
+        async with self._store.write() as session:
+            state = (await journal.get_delivery(session, key)).state
+            await self._record(session, Action.REPLAYED, asker, f"delivery {key.hex()}", {"was": state})
+        await self._applier.replay([key], also_discarded=True)
+        self._on_hints()
+
+    async def discard_one(self, key: bytes, reason: str, asker: Asker) -> None:
+        """Raises `Invalid` without a reason, `Conflict` for what is not in quarantine."""
+        self._press()
+        reason = _checked(reason)
+        async with self._store.write() as session:
+            if not await self._discard(session, [key], reason, asker.operator.name):
+                raise Conflict("Only what is in quarantine can be discarded.", code="not_quarantined")
+            await self._record(session, Action.DISCARDED, asker, f"delivery {key.hex()}", {"reason": reason})
+
+    async def run_once(self) -> Millis | None:
+        """One part of what runs."""
+        async with self._store.write() as session:
+            claimed = await self._store.claim(session, Replay.due_at, now=self._clock(), lease=LEASE, limit=1)
+        if not claimed:
+            return None
+        replay = await self.get(claimed[0])
+        async with self._store.read() as session:
+            wanted, place = Wanted.of(replay.wanted), Place.parse(replay.place)
+            places, following = await journal.list_places(session, wanted, before=place, limit=PART)
+        ids = [one.id for one in places]
+        done = Replayed()
+        if ids and replay.kind != ReplayKind.DISCARD:
+            done = await self._applier.replay(ids, dry=replay.kind == ReplayKind.TRY)
+        async with self._store.write() as session:
+            current = await session.get_one(Replay, replay.id, with_for_update=True, populate_existing=True)
+            if replay.kind == ReplayKind.DISCARD:
+                current.changing += await self._discard(session, ids, replay.reason, replay.asked_by)
+            self._note(current, done)
+            current.taken += len(ids)
+            if following:
+                current.place = str(following)
+                current.due_at = self._clock() + BREATH if current.state == ReplayState.RUNNING else None
+            else:
+                current.state, current.finished_at, current.due_at = ReplayState.FINISHED, self._clock(), None
+        if replay.kind == ReplayKind.APPLY and any(one.now is DeliveryState.WAITING for one in done.taken):
+            self._on_hints()
+        return current.due_at
+
+    def _note(self, replay: Replay, done: Replayed) -> None:
+        moved = Counter(f"{one.was} {one.now}" for one in done.taken if one.was is not one.now)
+        replay.outcomes = dict(Counter(replay.outcomes) + moved)
+        changing = {one.id for one in done.taken if one.was is not one.now} | {one.delivery_id for one in done.changes}
+        replay.changing += len(changing)
+        told = bytes(replay.message_digests)
+        known = {told[at : at + _DIGEST] for at in range(0, len(told), _DIGEST)}
+        fresh: dict[bytes, Change] = {}
+        for one in done.changes:
+            digest = sha256("\0".join(map(str, one.name)).encode()).digest()[:_DIGEST]
+            if digest not in known:
+                fresh.setdefault(digest, one)
+        replay.messages += len(fresh)
+        room = max(0, DIGESTS_KEPT - len(known))
+        replay.message_digests = told + b"".join(list(fresh)[:room])
+        told_room = max(0, CHANGES_KEPT - len(replay.changes))
+        shown = [
+            [one.delivery_id.hex(), one.account_id, one.chat_avito_id, one.message_avito_id, list(one.columns)]
+            for one in list(fresh.values())[:told_room]
+        ]
+        replay.changes = [*replay.changes, *shown]
+
+    async def _turn(self, replay_id: int, before: ReplayState, after: ReplayState, due_at: Millis | None) -> None:
+        async with self._store.write() as session:
+            await session.execute(
+                update(Replay)
+                .where(Replay.id == replay_id, Replay.state == before)
+                .values(state=after, due_at=due_at)
+                .execution_options(synchronize_session=False)
+            )
+
+    async def _discard(self, session: AsyncSession, ids: Sequence[bytes], reason: str, by: str) -> int:
+        done = await session.execute(
+            update(Delivery)
+            .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.QUARANTINED)
+            .values(state=DeliveryState.DISCARDED, discarded_at=self._clock(), discarded_by=by, discard_reason=reason)
+            .execution_options(synchronize_session=False)
+        )
+        return cast(CursorResult[Any], done).rowcount
+
+    async def _record(
+        self, session: AsyncSession, action: Action, asker: Asker, subject: str, after: Mapping[str, object]
+    ) -> None:
+        await audit.record(
+            session,
+            action,
+            who=asker.operator,
+            subject=subject,
+            after=after,
+            address=asker.address,
+            now=self._clock(),
+        )
+
+    def _press(self) -> None:
+        now = self._clock()
+        while self._presses and abs(now - self._presses[0]) >= MINUTE:
+            self._presses.popleft()
+        if len(self._presses) >= PRESSES_A_MINUTE:
+            raise Paced("Too many at once. Choose them in the journal and take them up together.", retry_after=10)
+        self._presses.append(now)
+
+
+def _checked(reason: str) -> str:
+    reason = reason.strip()
+    if not reason:
+        raise Invalid("Say why: whoever looks here later will want to know.", field="reason")
+    if len(reason) > REASON_LIMIT:
+        raise Invalid("This is too long: {limit} characters at most.", field="reason", limit=REASON_LIMIT)
+    return reason
