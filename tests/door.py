@@ -132,9 +132,11 @@ class World:
             accounts=self.accounts,
             subscriptions=self.subscriptions,
             relays=self.relays,
+            replays=nobody,
             alerts=self.alerts,
             media=nobody,
             health=Health(self.settings, self.store, self.spool, self.clock),
+            doctor=nobody,
         )
 
 
@@ -165,7 +167,7 @@ async def world(
             subscriptions=Subscriptions(store, client, spool, shop.VAULT, settings, clock, guarded),
             accounts=Accounts(store, client, shop.VAULT, clock),
             relays=Relays(store, shop.VAULT, settings, clock, guarded),
-            alerts=Alerts(store, settings, clock, spool, guarded),
+            alerts=Alerts(store, settings, clock, spool, shop.VAULT, Health(settings, store, spool, clock), guarded),
             backfill=Nudged(),
             clock=clock,
             way=way,

@@ -68,7 +68,9 @@ async def parts_for(
         alerts=nobody,
         media=media,
         relays=nobody,
+        replays=nobody,
         health=Health(settings, store, spool, clock, applier),
+        doctor=nobody,
     )
     spool.start()
     applier.start()

@@ -21,6 +21,7 @@ from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.backup import Backups, before_upgrade, unfinished
 from golub.clock import Clock, now
+from golub.doctor import Doctor, Inside
 from golub.errors import Conflict, Rejected, Unavailable
 from golub.health import Health
 from golub.ingest import Ingest
@@ -96,6 +97,8 @@ class Golub:
         applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
         avito = Avito(settings, store, vault, clock, transport)
         backfill = Backfill(store, avito, applier, settings, clock)
+        health = Health(settings, store, spool, clock, applier)
+        subscriptions = Subscriptions(store, avito, spool, vault, settings, clock)
         self.silence = Silence(store, clock, backfill.nudge)
         self.parts = Parts(
             settings=settings,
@@ -111,12 +114,13 @@ class Golub:
             backfill=backfill,
             operators=Operators(store, clock),
             accounts=Accounts(store, avito, vault, clock),
-            subscriptions=Subscriptions(store, avito, spool, vault, settings, clock),
+            subscriptions=subscriptions,
             relays=relays,
             replays=Replays(store, applier, clock, backfill.nudge),
-            alerts=Alerts(store, settings, clock, spool),
+            alerts=Alerts(store, settings, clock, spool, vault, health),
             media=Media(settings, clock, transport),
-            health=Health(settings, store, spool, clock, applier),
+            health=health,
+            doctor=Doctor(settings, store, clock, vault, Inside(health, spool, subscriptions), avito=transport),
             backups=Backups(settings, vault, clock),
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
@@ -132,6 +136,7 @@ class Golub:
             yield parts
         finally:
             parts.live.close()
+            await parts.doctor.close()
             await parts.backups.close()
             await asyncio.to_thread(parts.applier.stop)
             await asyncio.to_thread(parts.spool.close)

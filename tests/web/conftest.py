@@ -71,6 +71,7 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
         alerts=nobody,
         media=nobody,
         health=Health(settings, store, spool, clock),
+        doctor=nobody,
         backups=Backups(settings, Vault(bytes(32)), clock),
     )
     spool.close()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the pages only hold them: importing a page must not import 
     from golub.avito.client import Avito
     from golub.backfill import Backfill
     from golub.backup import Backups
+    from golub.doctor import Doctor
     from golub.health import Health
     from golub.ingest import Ingest
     from golub.live import Live
@@ -52,6 +53,7 @@ class Parts:
     alerts: "Alerts"
     media: "Media"
     health: "Health"
+    doctor: "Doctor"
     backups: "Backups"
 
     @property

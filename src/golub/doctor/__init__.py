@@ -1,0 +1,37 @@
+"""The doctor: the guide's troubleshooting, made executable. `/admin/doctor` and `golub doctor` show what it finds.
+
+`finding` has the checks in their order and what is said, `examination` goes through them: `ground` (Golub itself and
+the machine), `stored` (database and spool), `way` (from Avito to us), `shops` (each account). What may be wrong, with
+its fix, is written down in the three modules of faults.
+"""
+
+from itertools import chain
+
+from golub.doctor import ground_faults, shop_faults, way_faults
+from golub.doctor.examination import Doctor, Examination, Inside
+from golub.doctor.finding import GROUPS, TITLES, Check, Fault, Finding, Group, Verdict, worst_first
+from golub.doctor.machine import Machine
+from golub.doctor.reach import Reach
+
+__all__ = [
+    "FAULTS",
+    "GROUPS",
+    "TITLES",
+    "Check",
+    "Doctor",
+    "Examination",
+    "Fault",
+    "Finding",
+    "Group",
+    "Inside",
+    "Machine",
+    "Reach",
+    "Verdict",
+    "worst_first",
+]
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in chain.from_iterable(vars(module).values() for module in (ground_faults, way_faults, shop_faults))
+    if isinstance(fault, Fault)
+}
