@@ -1,7 +1,9 @@
 """The doors: `golub serve`, `demo`, `simulate`, `operator …`. Each only reads its arguments and opens."""
 
 import asyncio
-from collections.abc import Coroutine
+import os
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -9,6 +11,7 @@ import typer
 import uvloop
 from pydantic import ValidationError
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from golub import __version__
 from golub.errors import GolubError
@@ -104,6 +107,84 @@ def simulate(
 
 
 @cli.command()
+def backup(
+    to: Annotated[
+        Path | None,
+        typer.Argument(help="File or folder to write to; default: the folder of backups.", show_default=False),
+    ] = None,
+    with_secrets: Annotated[
+        bool, typer.Option("--with-secrets", help="Put secret.key inside as well, sealed with a passphrase.")
+    ] = False,
+    media: Annotated[bool, typer.Option("--media", help="Put kept pictures and voices inside as well.")] = False,
+    verify: Annotated[
+        Path | None, typer.Option(help="Make none: restore this one into a temporary folder, check it, and end.")
+    ] = None,
+    data_dir: Folder = None,
+) -> None:
+    """Make a backup, while the server runs or while it does not: one file with everything but the key."""
+    from golub.app import open_vault
+    from golub.backup import Order
+    from golub.backup.commands import back_up, drill
+    from golub.clock import now
+
+    if verify:
+        with _progress() as tell:
+            manifest = _run(drill(verify, clock=now, tell=tell))
+        say(f"{verify} is whole: {sum(manifest.counts.values())} rows, {manifest.counts.get('messages', 0)} messages")
+        return
+    settings = _settings(data_dir=data_dir)
+    if not settings.data_dir.is_dir():
+        complain(f"there is no folder {settings.data_dir}")
+        raise SystemExit(2)
+    order = Order(to=to, media=media, passphrase=_passphrase(again=True) if with_secrets else "")
+    with _progress() as tell:
+        made = _run(back_up(settings, open_vault(settings), order, clock=now, tell=tell))
+    say(f"{made.path}: {made.bytes / 1e6:.1f} MB")
+    if not with_secrets:
+        say(
+            "The key (secret.key) is not inside. Keep it apart from the backups: without it the accounts' keys, the "
+            "webhooks' secrets and the operators' passwords cannot be restored."
+        )
+
+
+@cli.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(help="What `golub backup` wrote.")],
+    data_dir: Folder = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="An empty PostgreSQL database, for a backup of PostgreSQL.")
+    ] = None,
+    lost_key: Annotated[
+        bool, typer.Option("--lost-key", help="Go on without the key that sealed the secrets: they are lost.")
+    ] = False,
+) -> None:
+    """Bring a backup back into an empty data folder. If it is cut off, run it again."""
+    from golub.backup import read_manifest
+    from golub.backup import restore as bring_back
+    from golub.clock import now
+
+    settings = _settings(data_dir=data_dir, database_url=database_url)
+    key = settings.secret_key_file or settings.data_dir / "secret.key"
+    asks = read_manifest(archive).has_key and not (lost_key or settings.secret_key or key.exists())
+    passphrase = _passphrase() if asks else ""
+    with _progress() as tell:
+        restored = _run(bring_back(archive, settings, passphrase=passphrase, lost_key=lost_key, clock=now, tell=tell))
+    for name in restored.removed:
+        say(f"Removed {name}, left behind by an older database.")
+    say(f"Restored into {settings.data_dir}: {restored.messages} messages and everything around them.")
+    say("Not restored: who was signed in. Everybody signs in again.")
+    if not restored.with_key:
+        say(
+            "The key is lost, and with it: accounts' keys (enter them again on their pages), webhooks' secrets "
+            "(register each again), forwarding addresses, and passwords (`golub operator add` makes an operator, who "
+            "gives the others links)."
+        )
+    if restored.unsure:
+        say(f"{restored.unsure} replies were on their way: Golub looks for them at Avito and sends none of them twice.")
+    say("What came in after the backup is fetched from Avito by the first sweep. Look at the webhooks' page once.")
+
+
+@cli.command()
 def version() -> None:
     """The version of Golub."""
     say(__version__)
@@ -165,6 +246,27 @@ def _settings(**given: Any) -> Settings:
             where = ".".join(str(part) for part in problem["loc"]) or "settings"
             complain(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
         raise SystemExit(2) from None
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[str, float], None]]:
+    """A line a step, with a bar where somebody watches. The steps' own names are words enough."""
+    with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as bars:
+        steps: dict[str, TaskID] = {}
+
+        def tell(step: str, share: float) -> None:
+            if step not in steps:
+                steps[step] = bars.add_task(step, total=1.0)
+            bars.update(steps[step], completed=share)
+
+        yield tell
+        for task in steps.values():
+            bars.update(task, completed=1.0)
+
+
+def _passphrase(*, again: bool = False) -> str:
+    given = os.environ.get("GOLUB_BACKUP_PASSPHRASE")
+    return given or typer.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=again)
 
 
 def _tell_where(url: str, setup_link: str | None) -> None:

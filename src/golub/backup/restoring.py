@@ -74,10 +74,14 @@ async def restore(
         stage = target / _STAGE
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(mode=0o700)
-        (target / UNFINISHED).write_text(f"{path.name}\n")
-        archive.sync_folder(target)
         with archive.opened(path) as source:
-            vault = _find_key(source, manifest, settings, stage, passphrase, lost_key=lost_key)
+            try:
+                vault = _find_key(source, manifest, settings, stage, passphrase, lost_key=lost_key)
+            except Invalid:
+                shutil.rmtree(stage)
+                raise
+            (target / UNFINISHED).write_text(f"{path.name}\n")
+            archive.sync_folder(target)
             _unpack(source, manifest, stage, tell)
             hashes = _password_hashes(source, manifest, vault)
             found = await _bring_back(path.name, source, manifest, settings, stage, hashes, vault, clock(), tell)
