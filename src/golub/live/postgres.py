@@ -9,10 +9,13 @@ nothing has to be stored or tidied.
 
 import asyncio
 import json
+import os
 import secrets
+import socket
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 
 import psycopg
 import structlog
@@ -50,7 +53,7 @@ class LiveOverPostgres(Live):
         self._untold: deque[tuple[int, list[Ring]]] = deque()
         self._something_untold = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listening: asyncio.Task[None] | None = None
+        self._hang_up: Callable[[], None] = lambda: None
         self._heard_at = 0.0
 
     def draw(self, connection: Connection) -> int:
@@ -70,6 +73,10 @@ class LiveOverPostgres(Live):
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._something_untold.set)
 
+    def close(self) -> None:
+        super().close()
+        self._hang_up()
+
     async def run(self) -> None:
         """Tells, listens and looks after the listening, until it is cancelled."""
         self._loop = asyncio.get_running_loop()
@@ -77,9 +84,8 @@ class LiveOverPostgres(Live):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tell())
             tasks.create_task(self._look())
-            while True:
-                self._listening = tasks.create_task(self._listen())
-                await asyncio.wait([self._listening])
+            while not self._closed:
+                await self._listen()
                 await asyncio.sleep(AGAIN)
 
     async def _tell(self) -> None:
@@ -119,7 +125,7 @@ class LiveOverPostgres(Live):
         url = make_url(self._store.url).set(drivername="postgresql").update_query_dict(_LINE)
         address = url.render_as_string(hide_password=False)
         try:
-            async with await psycopg.AsyncConnection.connect(address, autocommit=True) as line:
+            async with await psycopg.AsyncConnection.connect(address, autocommit=True) as line, self._open(line):
                 await line.execute(f"LISTEN {CHANNEL}")
                 row = await (await line.execute(_ASK)).fetchone()
                 with self._lock:
@@ -127,7 +133,23 @@ class LiveOverPostgres(Live):
                 async for notify in line.notifies():
                     self._take(notify.payload)
         except (psycopg.Error, OSError) as error:
-            log.warning("the line that rings come over broke", reason=type(error).__name__)
+            if not self._closed:
+                log.warning("the line that rings come over broke", reason=type(error).__name__)
+
+    @asynccontextmanager
+    async def _open(self, line: psycopg.AsyncConnection) -> AsyncGenerator[None]:
+        """Makes `_hang_up` end a line that waits: cancelling would ask its other end first, which may be dead."""
+        with socket.socket(fileno=os.dup(line.fileno())) as end:
+
+            def hang_up() -> None:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+            self._hang_up = hang_up
+            try:
+                yield
+            finally:
+                self._hang_up = lambda: None
 
     def _take(self, payload: str) -> None:
         sender, number, told = json.loads(payload)
@@ -141,8 +163,12 @@ class LiveOverPostgres(Live):
     async def _look(self) -> None:
         """Finds what was not heard, by asking how far the sequence is."""
         looked: deque[tuple[float, int]] = deque()
+        called_at = 0.0
         while True:
             await asyncio.sleep(LOOK_EVERY)
+            if called_at > self._heard_at:
+                self._hang_up()
+                called_at = 0.0
             before = self._all_heard
             try:
                 async with self._store.read() as session:
@@ -156,16 +182,27 @@ class LiveOverPostgres(Live):
                     self._begin_at(last)
                     looked.clear()
                     continue
-                since, due = 0.0, 0
+                due = 0
                 while looked and looked[0][0] <= now - GRACE:
-                    since, due = looked.popleft()
+                    _, due = looked.popleft()
                 if due <= self._all_heard:
                     continue
                 log.warning("rings were missed", number=due - self._all_heard)
                 self._hear(due, [EVERYTHING])
                 self._pass_to(due)
-            if self._heard_at < since and self._listening:
-                self._listening.cancel()
+            called_at = await self._call_ourselves()
+
+    async def _call_ourselves(self) -> float:
+        """Who does not hear himself within a second listens to a dead line."""
+        called_at = time.monotonic()
+        try:
+            async with self._store.write() as session:
+                await session.execute(
+                    text("SELECT pg_notify(:to, :told)"), {"to": CHANNEL, "told": _payloads(self._me, 0, [])[0]}
+                )
+        except Unavailable:
+            return 0.0
+        return called_at
 
     def _begin_at(self, number: int) -> None:
         """What rang up to here is not known."""

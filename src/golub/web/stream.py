@@ -2,7 +2,8 @@
 
 It carries ids and versions only; what they stand for is fetched, and authorised, by its own request. Every `TICK` the
 session is looked at again (a revoked one ends the stream) and a silent stream says that it lives, so that a browser
-notices a dead line. A reader that takes nothing for `SEND_LIMIT` is cut.
+notices a dead line. A reader that takes nothing for `SEND_LIMIT` is cut. Each batch has an id; a reader who comes back
+with the last one he has, to any process, hears what rang since, or that anything may have changed.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from golub.errors import Unavailable
-from golub.live import EVERYTHING, Ring
+from golub.live import EVERYTHING, Heard
 from golub.web.parts import Given, Parts
 from golub.web.session import COOKIE, Signed
 
@@ -26,7 +27,8 @@ SEND_LIMIT = 15.0  # seconds
 
 @router.get("/stream")
 async def stream(request: Request, parts: Given, operator: Signed) -> Response:
-    return Stream(parts, request.cookies[COOKIE], tick=TICK, send_limit=SEND_LIMIT)
+    after = request.headers.get("last-event-id", "")[:64]
+    return Stream(parts, request.cookies[COOKIE], after, tick=TICK, send_limit=SEND_LIMIT)
 
 
 class Stream(Response):
@@ -35,11 +37,12 @@ class Stream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, parts: Parts, secret: str, *, tick: float, send_limit: float) -> None:
+    def __init__(self, parts: Parts, secret: str, after: str = "", *, tick: float, send_limit: float) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._parts = parts
         self._secret = secret
+        self._after = after
         self._tick = tick
         self._send_limit = send_limit
 
@@ -59,8 +62,9 @@ class Stream(Response):
                 await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
         try:
-            async with self._parts.live.subscribe() as batches:
-                await say("hello", self._tick, "retry: 2000\n")
+            began = "" if self._after else _id(self._parts.live.place)
+            async with self._parts.live.subscribe(self._after) as batches:
+                await say("hello", self._tick, f"retry: 2000\n{began}")
                 async for batch in self._batches(batches):
                     if batch is None:
                         if not await self._may_listen():
@@ -68,12 +72,12 @@ class Stream(Response):
                             break
                         await say("tick", 0)
                     else:
-                        await say("rings", _told(batch))
+                        await say("rings", _told(batch), _id(batch.place))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             return  # nobody reads: the server closes the connection behind us
 
-    async def _batches(self, batches: AsyncIterator[list[Ring]]) -> AsyncIterator[list[Ring] | None]:
+    async def _batches(self, batches: AsyncIterator[Heard]) -> AsyncIterator[Heard | None]:
         """The batches, and None at every tick, however busy it is between."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self._tick
@@ -101,8 +105,12 @@ class Stream(Response):
             return True
 
 
-def _told(batch: list[Ring]) -> list[list[int]]:
+def _told(batch: Heard) -> list[list[int]]:
     return [] if EVERYTHING in batch else [[ring.chat_id, ring.version] for ring in batch]
+
+
+def _id(place: str) -> str:
+    return f"id: {place}\n"
 
 
 async def _gone(receive: Receive) -> None:
