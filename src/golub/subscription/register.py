@@ -7,8 +7,8 @@ it: Avito keeps one subscription an account, and replacing it makes that service
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,6 +36,7 @@ from golub.spool import Spool
 from golub.store import Store
 from golub.subscription.repair import mend
 from golub.subscription.secrets import Secrets
+from golub.subscription.telling import name_of, tell, telling
 from golub.subscription.url import check_shape, hash_of, host_of, is_answered, make_url, mask, token_of
 from golub.vault import Vault
 
@@ -163,8 +164,7 @@ class Subscriptions:
         told_as: TimelineKind = TimelineKind.REGISTERED,
         by: By = ITSELF,
     ) -> Webhook:
-        """Makes Avito call `url`, and keeps the account's webhook. The same URL twice is harmless. The audit hears of it
-        before Avito does.
+        """Makes Avito call `url`, and keeps the account's webhook. The same URL twice is harmless.
 
         `replace_foreign`: the host that a person agreed to replace, or True for whatever is there.
         Raises `Invalid`, `ForeignSubscription`, `ProbeFailed`, and what the client raises.
@@ -182,7 +182,7 @@ class Subscriptions:
             if not skip_probe and not is_answered(call := await self.probe(account_id, url)):
                 raise ProbeFailed(call)
             after = {"url": mask(url), "types": chosen, "instead_of": listed.foreign_host}
-            async with self._telling(by, account_id, Action.WEBHOOK_REGISTERED, after):
+            async with telling(self._store, self._clock, by, account_id, Action.WEBHOOK_REGISTERED, after):
                 await self._subscribe(account_id, url)
             webhook = await self._record(account_id, url, chosen, told_as=told_as, host=listed.foreign_host)
             await self.secrets.retire_replaced()
@@ -213,7 +213,7 @@ class Subscriptions:
         async with self._lock(account_id):
             await self.get(account_id)
             listed = await self.preview(account_id)
-            async with self._telling(by, account_id, Action.WEBHOOK_REMOVED):
+            async with telling(self._store, self._clock, by, account_id, Action.WEBHOOK_REMOVED):
                 for url in listed.ours:
                     await self._avito.unsubscribe(account_id, url)
             async with self._store.write() as session:
@@ -225,7 +225,7 @@ class Subscriptions:
     async def forget(self, account_id: int, *, by: By = ITSELF) -> None:
         """Before an account is removed: as `remove`, at once, and also where Avito refuses the account's keys."""
         if await self.find(account_id):
-            await self._tell(by, account_id, Action.WEBHOOK_REMOVED)
+            await tell(self._store, self._clock, by, account_id, Action.WEBHOOK_REMOVED)
         with suppress(GolubError):
             for url in (await self.preview(account_id)).ours:
                 await self._avito.unsubscribe(account_id, url)
@@ -277,7 +277,7 @@ class Subscriptions:
                 .where(Webhook.account_id == account_id)
                 .values(self_repair=allowed, repair_rests_until=None, check_due_at=0)
             )
-            subject = await _name(session, account_id)
+            subject = await name_of(session, account_id)
             await by.did(session, Action.SELF_REPAIR_CHANGED, subject, before=before, after=after, now=self._clock())
 
     async def run(self) -> None:
@@ -329,25 +329,6 @@ class Subscriptions:
             if url not in await self._avito.subscriptions(account_id):
                 raise
 
-    @asynccontextmanager
-    async def _telling(
-        self, by: By, account_id: int, action: Action, after: dict[str, Any] | None = None
-    ) -> AsyncGenerator[None]:
-        """The audit hears of `action` before the block asks it of Avito, and afterwards if nothing came of it."""
-        await self._tell(by, account_id, action, after)
-        try:
-            yield
-        except GolubError as error:
-            await self._tell(by, account_id, Action.WEBHOOK_UNCHANGED, {"reason": str(error)})
-            raise
-
-    async def _tell(self, by: By, account_id: int, action: Action, after: dict[str, Any] | None = None) -> None:
-        async with self._store.write() as session:
-            webhook = await session.scalar(select(Webhook).where(Webhook.account_id == account_id))
-            before = {"url": mask(webhook.url), "types": webhook.types} if webhook else None
-            subject = await _name(session, account_id)
-            await by.did(session, action, subject, before=before, after=after, now=self._clock())
-
     async def _record(
         self,
         account_id: int,
@@ -374,13 +355,9 @@ class Subscriptions:
                 session.add(TimelineEntry(account_id=account_id, kind=told_as, at=now, detail=host))
             await session.flush()
             if by and before != after:
-                subject = await _name(session, account_id)
+                subject = await name_of(session, account_id)
                 await by.did(session, Action.WEBHOOK_CHANGED, subject, before=before, after=after, now=now)
         return webhook
-
-
-async def _name(session: AsyncSession, account_id: int) -> str:
-    return await session.scalar(select(Account.name).where(Account.id == account_id)) or ""
 
 
 async def _tell_change(session: AsyncSession, account_id: int, found: dict[str, Any], now: Millis) -> None:

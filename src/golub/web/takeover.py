@@ -6,7 +6,7 @@ The service's address becomes a relay before Avito is told to call us, so no del
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from golub.audit import ITSELF, By
+from golub.audit import By
 from golub.errors import Conflict, GolubError, Invalid
 from golub.model import Relay
 from golub.subscription import ForeignSubscription, host_of
@@ -14,7 +14,7 @@ from golub.web.parts import Parts
 
 
 @asynccontextmanager
-async def forwarding(parts: Parts, account_id: int, host: str | None, by: By = ITSELF) -> AsyncGenerator[None]:
+async def forwarding(parts: Parts, account_id: int, host: str | None, by: By) -> AsyncGenerator[None]:
     """In the block its caller registers: whatever Avito calls at `host` (None: anywhere that is not ours) becomes a
     relay, and stays one if the block succeeds. Raises what Avito's client raises, and `Conflict` for an address that we
     must not call."""

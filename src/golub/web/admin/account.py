@@ -80,10 +80,10 @@ async def renew_keys(
 
 @router.post("/admin/accounts/{account_id}/self-repair")
 async def allow_self_repair(
-    parts: Given, _: SuperAdmin, account_id: int, allowed: Annotated[bool, Form()] = False
+    parts: Given, _: SuperAdmin, by: Doer, account_id: int, allowed: Annotated[bool, Form()] = False
 ) -> Response:
     """Whether Golub may take a lost subscription back by itself."""
-    await parts.subscriptions.allow_self_repair(account_id, allowed)
+    await parts.subscriptions.allow_self_repair(account_id, allowed, by=by)
     return _back(account_id, "allowed" if allowed else "forbidden")
 
 

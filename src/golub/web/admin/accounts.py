@@ -72,7 +72,7 @@ async def ask_to_remove(request: Request, parts: Given, _: Admin, account_id: in
 async def remove(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
     """Unsubscribes, then removes the account with its chats."""
     await parts.accounts.get(account_id)
-    await parts.subscriptions.forget(account_id)
+    await parts.subscriptions.forget(account_id, by=by)
     await parts.accounts.remove(account_id, by=by)
     return _back("removed", 0)
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from golub.audit import Action, By
 from golub.errors import GolubError, Invalid, NotFound
 from golub.guarded import Call
 from golub.model import DEFAULT_EVENT_TYPES, Account, Delivery, Webhook
@@ -31,6 +31,7 @@ from golub.subscription import (
 )
 from golub.web.page import render
 from golub.web.parts import Given, Parts
+from golub.web.revealing import tell_revealed
 from golub.web.session import Doer, SuperAdmin
 from golub.web.takeover import forwarding, why_not
 
@@ -96,6 +97,7 @@ async def show(
     request: Request,
     parts: Given,
     _: SuperAdmin,
+    by: Doer,
     edit: int = 0,
     fresh: bool = False,
     done: str = "",
@@ -103,9 +105,11 @@ async def show(
     host: str = "",
     count: int = 0,
 ) -> Response:
-    """What Avito calls for each account, and whom alerts tell. `edit` opens an account's form, `fresh` with a new
+    """What Avito calls for each account. `edit` opens an account's form, `fresh` with a new
     secret in it."""
     done = done if done in DONE else ""
+    if edit and not fresh and (webhook := await parts.subscriptions.find(edit)):
+        await tell_revealed(parts, by, [webhook])  # its form holds the address
     return await show_page(request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253], count=count)
 
 
@@ -114,6 +118,7 @@ async def register(
     request: Request,
     parts: Given,
     _: SuperAdmin,
+    by: Doer,
     account_id: int,
     url: Annotated[str, Form()] = "",
     types: Annotated[list[str] | None, Form()] = None,
@@ -129,8 +134,8 @@ async def register(
             raise Invalid("Choose at least one kind of event.", field="types")
         existed = await parts.subscriptions.find(account_id)
         change = parts.subscriptions.update if existed else parts.subscriptions.register
-        async with _forwarding(parts, account_id, foreign_host, forward):
-            await change(account_id, url, chosen, replace_foreign=foreign_host or False, skip_probe=skip_probe)
+        async with _forwarding(parts, account_id, foreign_host, forward, by):
+            await change(account_id, url, chosen, replace_foreign=foreign_host or False, skip_probe=skip_probe, by=by)
     except GolubError as error:
         draft = Draft(
             url,
@@ -150,6 +155,7 @@ async def register_again(
     request: Request,
     parts: Given,
     _: SuperAdmin,
+    by: Doer,
     account_id: int,
     foreign_host: Annotated[str, Form()] = "",
     forward: Annotated[bool, Form()] = False,
@@ -157,11 +163,12 @@ async def register_again(
     """The same URL once more, after Avito lost it or another service took its place."""
     webhook = await parts.subscriptions.get(account_id)
     try:
-        async with _forwarding(parts, account_id, foreign_host, forward):
+        async with _forwarding(parts, account_id, foreign_host, forward, by):
             await parts.subscriptions.register(
-                account_id, webhook.url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True
+                account_id, webhook.url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True, by=by
             )
     except GolubError as error:
+        await tell_revealed(parts, by, [webhook])  # the form holds it
         draft = Draft(
             webhook.url,
             tuple(webhook.types),
@@ -175,10 +182,10 @@ async def register_again(
 
 
 @router.post("/admin/webhooks/{account_id}/remove")
-async def remove(parts: Given, _: SuperAdmin, account_id: int) -> Response:
+async def remove(parts: Given, _: SuperAdmin, by: Doer, account_id: int) -> Response:
     """Unsubscribes our own URL; another service's is named and left alone."""
     try:
-        listed = await parts.subscriptions.remove(account_id)
+        listed = await parts.subscriptions.remove(account_id, by=by)
     except NotFound:
         return _back(account_id, "removed")
     return _back(account_id, "removed", listed.foreign_host)
@@ -207,9 +214,11 @@ async def show_first(request: Request, parts: Given, _: SuperAdmin, account_id: 
 
 
 @router.get("/admin/webhooks/{account_id}/url")
-async def show_url(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+async def show_url(request: Request, parts: Given, _: SuperAdmin, by: Doer, account_id: int) -> Response:
     """The whole URL with its secret, for one click."""
-    return render(request, "admin/url.html", webhook=await parts.subscriptions.get(account_id))
+    webhook = await parts.subscriptions.get(account_id)
+    await tell_revealed(parts, by, [webhook])
+    return render(request, "admin/url.html", webhook=webhook)
 
 
 @router.get("/admin/webhooks/{account_id}/listed")
@@ -225,12 +234,6 @@ async def show_listed(request: Request, parts: Given, _: SuperAdmin, account_id:
     return render(request, "admin/listed.html", account=account, listed=listed, error=error)
 
 
-@router.post("/admin/alerts/test")
-async def send_test_alert(request: Request, parts: Given, _: SuperAdmin) -> Response:
-    """Sends a test to the configured channel, and says how it went."""
-    return render(request, "admin/alert_test.html", call=await parts.alerts.send_test(), channel=parts.alerts.channel)
-
-
 def _back(account_id: int, done: str, host: str = "") -> Response:
     """After a change the page is read anew, so that a reload repeats nothing."""
     more = f"&host={host}" if host else ""
@@ -238,12 +241,12 @@ def _back(account_id: int, done: str, host: str = "") -> Response:
 
 
 @asynccontextmanager
-async def _forwarding(parts: Parts, account_id: int, host: str, wanted: bool) -> AsyncGenerator[None]:
+async def _forwarding(parts: Parts, account_id: int, host: str, wanted: bool, by: By) -> AsyncGenerator[None]:
     """Where a person has agreed to replace `host`, and wants it to go on getting everything."""
     if not (host and wanted):
         yield
         return
-    async with forwarding(parts, account_id, host):
+    async with forwarding(parts, account_id, host, by):
         yield
 
 
@@ -283,10 +286,8 @@ async def show_page(
         count=count,
         settings=parts.settings,
         public_host=host_of(parts.settings.public_url) if parts.settings.public_url else "",
-        open_alerts=await parts.alerts.list_open(),
         names=names,
-        channel=parts.alerts.channel,
-        alert_host=urlsplit(parts.settings.alert_url).hostname or "",
+        channels=await parts.alerts.channels.list_all(),
     )
 
 

@@ -14,12 +14,14 @@ from typing import Any, cast
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from golub.audit import By
 from golub.clock import Millis
 from golub.errors import Invalid, NotFound
 from golub.model import DEFAULT_EVENT_TYPES, Account, SubscriptionState, Webhook
 from golub.subscription import ForeignSubscription, ProbeFailed
 from golub.web.parts import Given, Parts
-from golub.web.session import SuperAdmin
+from golub.web.revealing import tell_revealed
+from golub.web.session import Doer, SuperAdmin
 from golub.web.takeover import forwarding
 
 PATH = "/api/admin/webhooks"
@@ -29,14 +31,17 @@ router = APIRouter()
 
 
 @router.get(PATH)
-async def read(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+async def read(parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """The webhook, or null; with several accounts all of them."""
     accounts = await parts.accounts.list()
     if not accounts:
         return JSONResponse(NO_SHOPS, 404)
     if account:
-        return JSONResponse({"webhook": _shown(_pick(accounts, account).webhook)})
+        webhook = _pick(accounts, account).webhook
+        await tell_revealed(parts, by, [webhook] if webhook else [])
+        return JSONResponse({"webhook": _shown(webhook)})
     hooks = [(one, one.webhook) for one in accounts if one.webhook is not None]
+    await tell_revealed(parts, by, [hook for _, hook in hooks])
     answer: dict[str, Any] = {"webhook": _shown(hooks[0][1]) if hooks else None}
     if len(accounts) > 1:
         answer["webhooks"] = [{**_webhook(hook), "account": _named(one)} for one, hook in hooks]
@@ -45,30 +50,30 @@ async def read(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
 
 
 @router.post(PATH)
-async def create(request: Request, parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+async def create(request: Request, parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """Registers `{"url", "types"}`; `"replace": true` takes another service's place, `"forward": true` with it
     forwards everything to that service."""
-    return await _change(request, parts, account, new=True)
+    return await _change(request, parts, by, account, new=True)
 
 
 @router.put(PATH)
-async def change(request: Request, parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+async def change(request: Request, parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """Changes `url`, `types` or both."""
-    return await _change(request, parts, account, new=False)
+    return await _change(request, parts, by, account, new=False)
 
 
 @router.delete(PATH)
-async def delete(parts: Given, _: SuperAdmin, account: str = "") -> JSONResponse:
+async def delete(parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """Unsubscribes; another service's URL is left alone."""
     found = await _account(parts, account)
     if isinstance(found, JSONResponse):
         return found
-    listed = await parts.subscriptions.remove(found.id)
+    listed = await parts.subscriptions.remove(found.id, by=by)
     left = {"foreign_host": listed.foreign_host} if listed.foreign else {}
     return JSONResponse({"success": True, "message": "Webhook deleted successfully", **left})
 
 
-async def _change(request: Request, parts: Parts, account: str, *, new: bool) -> JSONResponse:
+async def _change(request: Request, parts: Parts, by: By, account: str, *, new: bool) -> JSONResponse:
     asked = await _body(request)
     url, types = _url(asked, parts, needed=new), _types(asked)
     found = await _account(parts, account)
@@ -77,15 +82,15 @@ async def _change(request: Request, parts: Parts, account: str, *, new: bool) ->
     replace = asked.get("replace") is True
 
     async def register(*, skip_probe: bool) -> Webhook:
-        supplied = forwarding(parts, found.id, None) if replace and asked.get("forward") is True else nullcontext()
+        supplied = forwarding(parts, found.id, None, by) if replace and asked.get("forward") is True else nullcontext()
         async with supplied:
             if new:
                 chosen = DEFAULT_EVENT_TYPES if types is None else types
                 return await parts.subscriptions.register(
-                    found.id, url or "", chosen, replace_foreign=replace, skip_probe=skip_probe
+                    found.id, url or "", chosen, replace_foreign=replace, skip_probe=skip_probe, by=by
                 )
             return await parts.subscriptions.update(
-                found.id, url, types, replace_foreign=replace, skip_probe=skip_probe
+                found.id, url, types, replace_foreign=replace, skip_probe=skip_probe, by=by
             )
 
     warning: dict[str, str] = {}

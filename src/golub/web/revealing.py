@@ -1,0 +1,36 @@
+"""Tells the audit that somebody was shown a webhook's whole URL, whose end is a secret.
+
+Once an hour for an operator, an address and an account: a program that reads the API each minute says nothing new.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+
+from golub.audit import Action, By
+from golub.clock import HOUR
+from golub.model import Account, AuditEntry, Webhook
+from golub.subscription import token_of
+from golub.web.parts import Parts
+
+
+async def tell_revealed(parts: Parts, by: By, webhooks: Iterable[Webhook]) -> None:
+    """Before they are shown: what the audit cannot note is not shown."""
+    now = parts.clock()
+    shown = [webhook.account_id for webhook in webhooks if token_of(webhook.url)]
+    if not shown:
+        return
+    lately = select(AuditEntry.subject).where(
+        AuditEntry.operator_id == (by.operator.id if by.operator else None),
+        AuditEntry.action == Action.SECRET_REVEALED,
+        AuditEntry.address == by.address,
+        AuditEntry.at > now - HOUR,
+    )
+    async with parts.store.read() as session:
+        told = set(await session.scalars(lately))
+        names = await session.scalars(select(Account.name).where(Account.id.in_(shown)).order_by(Account.id))
+        untold = [name for name in names if name not in told]
+    if untold:
+        async with parts.store.write() as session:
+            for name in untold:
+                await by.did(session, Action.SECRET_REVEALED, name, now=now)
