@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
 from golub.web import guide, health, inbox, pictures, preferences, replies, sign_in, stream
-from golub.web.admin import account, accounts, deliveries, operators, relays, webhooks
+from golub.web.admin import account, accounts, alerts, backups, deliveries, operators, relays, webhooks
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
@@ -30,9 +30,12 @@ ROUTERS = (
     operators.router,  # /admin/operators
     accounts.router,  # /admin/accounts
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
-    webhooks.router,  # /admin/webhooks, /admin/alerts/test
+    webhooks.router,  # /admin/webhooks
+    alerts.router,  # /admin/alerts
     deliveries.router,  # /admin/deliveries
+    replays.router,  # /admin/replays
     relays.router,  # /admin/webhooks/…/relays, /admin/relays
+    backups.router,  # /admin/backups
     webhooks_api.router,  # /api/admin/webhooks
 )
 
