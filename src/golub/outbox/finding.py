@@ -4,16 +4,15 @@ Only a message of ours that we learned of after the reply was started, and that 
 relies on it: what is found here is never sent again.
 """
 
-import json
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from golub.clock import MINUTE, SECOND
-from golub.model import Direction, Message, OutgoingKind, OutgoingMessage, OutgoingState
+from golub.clock import SECOND
+from golub.model import Direction, Message, OutgoingKind, OutgoingMessage
 from golub.store import Store
 
 CLOCKS_DIFFER = 30 * SECOND  # Avito's `created` may be this much before our `started_at`
-SHOWN_WITHIN = 3 * MINUTE  # a photo that came later than this is somebody else's
 
 
 async def find_row(store: Store, outgoing: OutgoingMessage) -> str:
@@ -36,20 +35,15 @@ async def find_row(store: Store, outgoing: OutgoingMessage) -> str:
                 .order_by(Message.created_at, Message.id)
             )
         )
-        if outgoing.kind == OutgoingKind.TEXT:
-            words = outgoing.text.split()
-            return next((row.avito_id for row in rows if row.text.split() == words), "")
-        for row in rows:
-            if outgoing.image_avito_id in json.dumps(row.content):
-                return row.avito_id
-        # Photos have no words. The only one that is looked for is the one that came at that time.
-        others = await session.scalar(
-            select(func.count()).where(
-                of_this_chat,
-                OutgoingMessage.kind == OutgoingKind.IMAGE,
-                OutgoingMessage.state == OutgoingState.UNCONFIRMED,
-                OutgoingMessage.id != outgoing.id,
-            )
-        )
-    until = started_at + SHOWN_WITHIN
-    return "" if others else next((row.avito_id for row in rows if row.created_at <= until), "")
+    if outgoing.kind == OutgoingKind.TEXT:
+        words = outgoing.text.split()
+        return next((row.avito_id for row in rows if row.text.split() == words), "")
+    # A photo has no words, and one that came at the right time may be a colleague's: its address must name the picture.
+    return next((row.avito_id for row in rows if _shows(row.content, outgoing.image_avito_id)), "")
+
+
+def _shows(content: Any, image_avito_id: str) -> bool:
+    """Whether one of a photo's addresses ends in Avito's name of the uploaded picture."""
+    sizes: dict[str, Any] = content.get("image", {}).get("sizes", {}) if image_avito_id else {}
+    ends = [str(url).partition("?")[0].rpartition("/")[2] for url in sizes.values()]
+    return any(end == image_avito_id or end.startswith(f"{image_avito_id}.") for end in ends)
