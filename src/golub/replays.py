@@ -9,22 +9,21 @@ Promises, which the journal's pages rely on:
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub import audit, journal
+from golub import journal
 from golub.apply import Applier
 from golub.apply.again import Change, Replayed
-from golub.audit import Action
+from golub.audit import Action, By
 from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Conflict, Invalid, NotFound, Paced
 from golub.journal import Place, Wanted
-from golub.model import Delivery, DeliveryState, Operator, Replay, ReplayKind, ReplayState
+from golub.model import Delivery, DeliveryState, Replay, ReplayKind, ReplayState
 from golub.runner import Loop
 from golub.store import Store
 
@@ -38,14 +37,6 @@ PRESSES_A_MINUTE = 30  # of single deliveries, whoever presses
 REASON_LIMIT = 500
 
 _DIGEST = 8  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who wants it, and from where."""
-
-    operator: Operator
-    address: str
 
 
 class Replays:
@@ -62,7 +53,7 @@ class Replays:
     async def run(self) -> None:
         await self._loop.run(self.run_once)
 
-    async def start(self, kind: ReplayKind, wanted: Wanted, asker: Asker, *, reason: str = "") -> int:
+    async def start(self, kind: ReplayKind, wanted: Wanted, by: By, *, reason: str = "") -> int:
         """Returns its id. Raises `Conflict` while another one runs."""
         if kind is ReplayKind.DISCARD:
             reason = _checked(reason)
@@ -81,7 +72,7 @@ class Replays:
                 state=ReplayState.RUNNING,
                 wanted=wanted.document(),
                 reason=reason,
-                asked_by=asker.operator.name,
+                asked_by=_name(by),
                 created_at=now,
                 due_at=now,
                 total=number,
@@ -95,7 +86,7 @@ class Replays:
             if kind is not ReplayKind.TRY:
                 action = Action.DISCARDED if kind is ReplayKind.DISCARD else Action.REPLAYED
                 after = {"deliveries": number, "more": is_more, "filter": replay.wanted, "reason": reason}
-                await self._record(session, action, asker, f"replay {replay.id}", after)
+                await by.did(session, action, f"replay {replay.id}", after=after, now=now)
         self._loop.nudge()
         return replay.id
 
@@ -123,23 +114,25 @@ class Replays:
         async with self._store.read() as session:
             return list(await session.scalars(select(Replay).order_by(Replay.id.desc()).limit(RECENT)))
 
-    async def replay_one(self, key: bytes, asker: Asker) -> None:
+    async def replay_one(self, key: bytes, by: By) -> None:
         """Raises `Paced` for who presses too often."""
         self._press()
         async with self._store.write() as session:
             state = (await journal.get_delivery(session, key)).state
-            await self._record(session, Action.REPLAYED, asker, f"delivery {key.hex()}", {"was": state})
+            await by.did(session, Action.REPLAYED, f"delivery {key.hex()}", before={"state": state}, now=self._clock())
         await self._applier.replay([key], also_discarded=True)
         self._on_hints()
 
-    async def discard_one(self, key: bytes, reason: str, asker: Asker) -> None:
+    async def discard_one(self, key: bytes, reason: str, by: By) -> None:
         """Raises `Invalid` without a reason, `Conflict` for what is not in quarantine."""
         self._press()
         reason = _checked(reason)
         async with self._store.write() as session:
-            if not await self._discard(session, [key], reason, asker.operator.name):
+            if not await self._discard(session, [key], reason, _name(by)):
                 raise Conflict("Only what is in quarantine can be discarded.", code="not_quarantined")
-            await self._record(session, Action.DISCARDED, asker, f"delivery {key.hex()}", {"reason": reason})
+            await by.did(
+                session, Action.DISCARDED, f"delivery {key.hex()}", after={"reason": reason}, now=self._clock()
+            )
 
     async def run_once(self) -> Millis | None:
         """One part of what runs."""
@@ -201,27 +194,14 @@ class Replays:
                 .execution_options(synchronize_session=False)
             )
 
-    async def _discard(self, session: AsyncSession, ids: Sequence[bytes], reason: str, by: str) -> int:
+    async def _discard(self, session: AsyncSession, ids: Sequence[bytes], reason: str, name: str) -> int:
         done = await session.execute(
             update(Delivery)
             .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.QUARANTINED)
-            .values(state=DeliveryState.DISCARDED, discarded_at=self._clock(), discarded_by=by, discard_reason=reason)
+            .values(state=DeliveryState.DISCARDED, discarded_at=self._clock(), discarded_by=name, discard_reason=reason)
             .execution_options(synchronize_session=False)
         )
         return cast(CursorResult[Any], done).rowcount
-
-    async def _record(
-        self, session: AsyncSession, action: Action, asker: Asker, subject: str, after: Mapping[str, object]
-    ) -> None:
-        await audit.record(
-            session,
-            action,
-            who=asker.operator,
-            subject=subject,
-            after=after,
-            address=asker.address,
-            now=self._clock(),
-        )
 
     def _press(self) -> None:
         now = self._clock()
@@ -230,6 +210,10 @@ class Replays:
         if len(self._presses) >= PRESSES_A_MINUTE:
             raise Paced("Too many at once. Choose them in the journal and take them up together.", retry_after=10)
         self._presses.append(now)
+
+
+def _name(by: By) -> str:
+    return by.operator.name if by.operator else ""
 
 
 def _checked(reason: str) -> str:

@@ -10,7 +10,22 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
-from sqlalchemy import Column, Connection, Engine, create_engine, event, make_url, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    extract,
+    func,
+    make_url,
+    select,
+    text,
+    update,
+)
+from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -115,6 +130,13 @@ class Store:
         if self._write is not self._read:
             await self._write.dispose()
         self._apply.dispose()
+
+    @property
+    def moment(self) -> ColumnElement[int]:
+        """The database's own time in milliseconds, as an expression: the clocks of several hosts differ."""
+        if self.is_sqlite:
+            return cast_to(func.unixepoch("subsec") * 1000, BigInteger)
+        return cast_to(extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
     def insert(self, table: type[Table]) -> Any:
         """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, the same words on both."""

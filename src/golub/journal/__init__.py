@@ -141,9 +141,10 @@ async def list_places(
     return found.places, full or found.stopped_at
 
 
-async def count(session: AsyncSession, wanted: Wanted) -> tuple[int, bool]:
+async def count(session: AsyncSession, wanted: Wanted, *, after: Place | None = None) -> tuple[int, bool]:
     """How many pass the filter, and whether there may be more behind them than one look counts."""
-    found = await look(session, wanted, before=None, limit=COUNTED + 1, budget=Budget(rows=2 * LOOKED_AT))
+    budget = Budget(rows=2 * LOOKED_AT)
+    found = await look(session, wanted, before=None, after=after, limit=COUNTED + 1, budget=budget)
     number = min(len(found.places), COUNTED)
     return number, len(found.places) > COUNTED or found.stopped_at is not None
 

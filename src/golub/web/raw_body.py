@@ -12,6 +12,7 @@ from golub.avito import wire_json
 from golub.web.content import visible_lines
 
 SHOWN = 64 * 1024  # characters, and bytes of what is no JSON
+WHOLE = 1 << 20  # … where somebody asked for all of it; a body of 256 KiB may be four times as long laid out
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
@@ -25,36 +26,36 @@ class RawBody:
     has_replaced: bool  # bytes that are no UTF-8 stand as �
 
 
-def read_raw(body: bytes) -> RawBody:
-    """Never raises, whatever the bytes."""
+def read_raw(body: bytes, *, whole: bool = False) -> RawBody:
+    """Never raises, whatever the bytes. `whole`: to the end, which is never far: ingest takes 256 KiB."""
+    shown = WHOLE if whole else SHOWN
     try:
         wire_json.read(body, set())
     except wire_json.Refused:
-        return _as_text(body)
-    text, is_cut = _take(_laid_out(body.decode("utf-8-sig")))
+        return _as_text(body, shown)
+    text, is_cut = _take(_laid_out(body.decode("utf-8-sig")), shown)
     return RawBody(visible_lines(text), len(body), is_json=True, is_cut=is_cut, has_replaced=False)
 
 
-def _as_text(body: bytes) -> RawBody:
-    shown = body[:SHOWN]
-    text = shown.decode(errors="replace")
+def _as_text(body: bytes, shown: int) -> RawBody:
+    text = body[:shown].decode(errors="replace")
     try:
         body.decode()
         replaced = False
     except UnicodeDecodeError:
         replaced = True
-    return RawBody(visible_lines(text), len(body), is_json=False, is_cut=len(body) > SHOWN, has_replaced=replaced)
+    return RawBody(visible_lines(text), len(body), is_json=False, is_cut=len(body) > shown, has_replaced=replaced)
 
 
-def _take(pieces: Iterator[str]) -> tuple[str, bool]:
+def _take(pieces: Iterator[str], limit: int) -> tuple[str, bool]:
     """As much as is shown; the rest is not even laid out."""
     taken: list[str] = []
     size = 0
     for piece in pieces:
         taken.append(piece)
         size += len(piece)
-        if size > SHOWN:
-            return "".join(taken)[:SHOWN], True
+        if size > limit:
+            return "".join(taken)[:limit], True
     return "".join(taken), False
 
 
