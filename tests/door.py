@@ -135,6 +135,7 @@ class World:
             replays=nobody,
             alerts=self.alerts,
             media=nobody,
+            backups=nobody,
             health=Health(self.settings, self.store, self.spool, self.clock),
             doctor=nobody,
         )

@@ -68,6 +68,7 @@ async def parts_for(
         alerts=nobody,
         media=media,
         relays=nobody,
+        backups=nobody,
         replays=nobody,
         health=Health(settings, store, spool, clock, applier),
         doctor=nobody,

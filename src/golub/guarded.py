@@ -2,7 +2,8 @@
 
 It promises that nobody can make Golub call into its own network. The host is resolved once, every address it has must
 be public, the connection goes to that very address (the name travels in SNI and Host, so certificates are checked as
-usual), redirects are not followed, the answer's body is not read, and the whole call has a deadline.
+usual), redirects are not followed, no more of the answer's body is read than was asked for (nothing, unless the host is
+our own choice), and the whole call has a deadline.
 """
 
 import asyncio
@@ -79,6 +80,7 @@ class Call:
     status: int | None = None
     took: int = 0  # milliseconds
     retry_after: str = ""  # the header, as it came
+    body: bytes = b""  # its beginning, where `keep` asked for it
 
     @property
     def succeeded(self) -> bool:
@@ -134,23 +136,26 @@ class Guarded:
             raise _wrong("Use the usual HTTPS port, 443: leave out the number after the colon.")
         return str(parsed.copy_with(host=host, port=None))
 
-    async def post(self, url: str, *, content: bytes, headers: Headers = (), deadline: float = 10.0) -> Call:
-        """One POST, at most `deadline` seconds from name to status. Raises `Invalid` as `check_url` does."""
+    async def post(
+        self, url: str, *, content: bytes, headers: Headers = (), deadline: float = 10.0, keep: int = 0
+    ) -> Call:
+        """One POST, at most `deadline` seconds from name to status. `keep` so many bytes of the answer. Raises
+        `Invalid` as `check_url` does."""
         target = httpx2.URL(self.check_url(url))
-        seen: dict[str, Any] = {}
+        seen: dict[str, Any] = {"body": b""}
         if target.scheme == "https":
             await asyncio.to_thread(lambda: self._tls)  # reading the world's certificates takes a while, once
         started = time.monotonic()
         failure = Failure.NONE
         try:
             async with asyncio.timeout(deadline):
-                failure = await self._send(target, content, _encoded(headers), seen)
+                failure = await self._send(target, content, _encoded(headers), seen, keep)
         except TimeoutError:
             failure = Failure.TIMEOUT
         return Call(failure=failure, took=round((time.monotonic() - started) * 1000), **seen)
 
     async def _send(
-        self, url: httpx2.URL, content: bytes, headers: list[tuple[bytes, bytes]], seen: dict[str, Any]
+        self, url: httpx2.URL, content: bytes, headers: list[tuple[bytes, bytes]], seen: dict[str, Any], keep: int
     ) -> Failure:
         host = url.raw_host.decode("ascii")
         try:
@@ -164,7 +169,7 @@ class Guarded:
         failure = Failure.CONNECT
         for pinned in addresses[:4]:  # a host may have an IPv6 address that this machine has no way to
             seen["address"] = str(pinned)
-            failure = await self._send_to(pinned, url, content, headers, seen)
+            failure = await self._send_to(pinned, url, content, headers, seen, keep)
             if failure is not Failure.CONNECT:
                 break
         return failure
@@ -176,6 +181,7 @@ class Guarded:
         content: bytes,
         headers: list[tuple[bytes, bytes]],
         seen: dict[str, Any],
+        keep: int,
     ) -> Failure:
         async def watch(event: str, _: Mapping[str, Any]) -> None:
             if event == "connection.connect_tcp.complete":
@@ -200,6 +206,8 @@ class Guarded:
             response = await transport.handle_async_request(request)
             seen["status"] = response.status_code
             seen["retry_after"] = response.headers.get("retry-after", "")[:100]
+            if keep:
+                seen["body"] = await _beginning(response, keep)
             await response.aclose()
         except httpx2.ConnectError:
             return Failure.TLS if seen.get("connected") else Failure.CONNECT
@@ -237,6 +245,15 @@ class Guarded:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return self._tls_given or httpx2.create_ssl_context(trust_env=False)
+
+
+async def _beginning(response: httpx2.Response, limit: int) -> bytes:
+    found = b""
+    async for part in response.aiter_bytes():
+        found += part
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 def is_public(address: Address) -> bool:

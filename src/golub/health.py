@@ -14,17 +14,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from golub import migrations, runner
+from golub import runner
 from golub.apply import Applier
 from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Unavailable
+from golub.migrations import Schema, schema_of
 from golub.model import Account, AccountState, SubscriptionState, Webhook
 from golub.settings import Settings
 from golub.spool import Spool
@@ -45,6 +45,7 @@ class Code(StrEnum):
     """What programs compare; stable."""
 
     DATABASE_AWAY = "database_away"
+    MIGRATING = "migrating"
     SCHEMA_NEWER = "schema_newer"
     WRONG_KEY = "wrong_key"
     SPOOL_FAILED = "spool_failed"
@@ -162,11 +163,13 @@ class Health:
         lost = accounts.join(Webhook, Webhook.account_id == Account.id).where(Webhook.subscription.in_(states))
         try:
             async with asyncio.timeout(DATABASE_WAIT), self._store.read() as session:
-                version = await session.scalar(text("SELECT version_num FROM alembic_version"))
-                if version not in _known_schemas():
-                    return [Reason(Code.SCHEMA_NEWER, "Another release has migrated the database: start that one.")]
+                schema = await (await session.connection()).run_sync(schema_of)
+                if schema is Schema.TOO_NEW:
+                    return [Reason(Code.SCHEMA_NEWER, "A newer release has migrated the database: start that one.")]
+                if schema in (Schema.EMPTY, Schema.OLDER):
+                    return [Reason(Code.MIGRATING, "The database is being prepared: webhooks are kept meanwhile.")]
                 numbers = await session.scalar(refused), await session.scalar(lost)
-        except (Unavailable, SQLAlchemyError, TimeoutError):  # also: not migrated yet
+        except (Unavailable, SQLAlchemyError, TimeoutError):
             return [Reason(Code.DATABASE_AWAY, "The database does not answer: webhooks are kept meanwhile.")]
         found: list[Reason] = []
         if numbers[0]:
@@ -181,9 +184,3 @@ class Health:
 def disk_of(folder: Path) -> Disk:
     disk = os.statvfs(folder)
     return Disk(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
-
-
-@cache
-def _known_schemas() -> frozenset[str]:
-    """The revisions that this release brings; a file is named by the one that it makes."""
-    return frozenset(path.stem for path in (Path(migrations.__file__).parent / "versions").glob("[0-9]*.py"))

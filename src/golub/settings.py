@@ -85,6 +85,14 @@ class Settings(BaseSettings):
         default=None, description="Token of a Telegram bot that sends the same alerts."
     )
     telegram_chat: str = Field(default="", description="Telegram chat that the bot writes to.")
+    alert_secret: SecretStr | None = Field(
+        default=None, description="whsec_… that signs what GOLUB_ALERT_URL gets, as Standard Webhooks does."
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Mail server for alerts, smtps://user:password@host:465; smtp:// speaks STARTTLS; ?from= the sender.",
+    )
+    alert_email: str = Field(default="", description="E-mail address that gets the alerts.")
     metrics_token: SecretStr | None = Field(
         default=None, description="Bearer token that opens /metrics from elsewhere; without one only this machine may."
     )
@@ -100,6 +108,17 @@ class Settings(BaseSettings):
     )
     backup_keep_days: int = Field(default=7, ge=0, description="Days of which the newest backup is kept.")
     backup_keep_weeks: int = Field(default=4, ge=0, description="Weeks of which the newest backup is kept.")
+    deliveries_keep_days: int = Field(
+        default=90, ge=0, description="Days that the journal keeps finished deliveries; 0: for ever."
+    )
+    deliveries_keep_mb: int = Field(
+        default=4096, ge=0, description="Size at which the journal's oldest finished deliveries go earlier; 0: none."
+    )
+    timeline_keep_days: int = Field(
+        default=365, ge=0, description="Days that the accounts' timelines are kept; 0: for ever."
+    )
+    alerts_keep_days: int = Field(default=365, ge=0, description="Days that closed alerts are kept; 0: for ever.")
+    audit_keep_days: int = Field(default=365, ge=0, description="Days that the audit is kept; 0: for ever.")
     log_level: str = Field(
         default="info", description="debug, info, warning or error, for the console and logs/app.log."
     )

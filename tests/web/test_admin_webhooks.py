@@ -262,17 +262,6 @@ async def test_only_super_administrators_come_here(world: World, visit: Visit) -
     assert await world.subscriptions.find(world.account_id)
 
 
-async def test_a_test_alert_reports_how_it_went(world: World, owner: Browser, parts: Parts) -> None:
-    refused = await owner.post("/admin/alerts/test", headers={"HX-Request": "true"})
-    assert refused.status_code == 400
-    assert "No channel for alerts is configured." in refused.text
-    parts.alerts._settings = parts.settings.model_copy(update={"alert_url": "https://alerts.example.org/x"})
-    world.way.ends.append(Answers(204))
-    assert "Sent. Look whether it has come." in (await owner.post("/admin/alerts/test")).text
-    world.way.ends.append(Answers(500))
-    assert "the answer was 500" in (await owner.post("/admin/alerts/test")).text
-
-
 @pytest.mark.parametrize("locale", ["ru", "en"])
 async def test_the_page_speaks_the_operators_language(world: World, owner: Browser, parts: Parts, locale: str) -> None:
     assert owner.operator

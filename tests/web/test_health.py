@@ -78,6 +78,7 @@ async def test_a_revoked_token_asks_for_a_person_and_not_for_a_restart(parts: Pa
 async def test_a_release_that_finds_a_newer_schema_says_so(parts: Parts) -> None:
     with parts.store.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999_from_the_future'")
+        connection.exec_driver_sql("UPDATE marks SET value = '99.0' WHERE name = 'oldest_binary'")
     assert await codes(parts) == ["schema_newer"]
 
 

@@ -3,24 +3,9 @@
 Each says what it means for the customer's messages and what to do now, for somebody who reads it on a phone.
 """
 
-from enum import StrEnum
 from typing import NamedTuple
 
-
-class AlertKind(StrEnum):
-    SUBSCRIPTION_MISSING = "subscription_missing"
-    SUBSCRIPTION_STOLEN = "subscription_stolen"
-    WEBHOOK_SILENT = "webhook_silent"
-    REPAIR_RESTS = "repair_rests"
-    WRONG_KEYS = "wrong_keys"
-    NO_ACCESS = "no_access"
-    AVITO_UNREACHABLE = "avito_unreachable"
-    QUARANTINE_GROWS = "quarantine_grows"
-    RELAY_FAILING = "relay_failing"
-    SPOOL_STUCK = "spool_stuck"
-    SPOOL_FILLS = "spool_fills"
-    DATABASE_AWAY = "database_away"
-    TEST = "test"
+from golub.alerts.kinds import AlertKind
 
 
 class Texts(NamedTuple):
@@ -75,8 +60,8 @@ _RUSSIAN = {
         "{account}: пересылка снова работает.",
     ),
     AlertKind.SPOOL_STUCK: Texts(
-        "Сообщения принимаются и сохраняются, но уже {detail} не попадают во входящие. Проверьте базу данных и место "
-        "на диске; ничего не потеряно.",
+        "Сообщения принимаются и сохраняются, но уже {detail} мин не попадают во входящие. Проверьте базу данных и "
+        "место на диске; ничего не потеряно.",
         "Сообщения снова попадают во входящие сразу.",
     ),
     AlertKind.SPOOL_FILLS: Texts(
@@ -87,6 +72,41 @@ _RUSSIAN = {
     AlertKind.DATABASE_AWAY: Texts(
         "База данных не отвечает больше двух минут. Сообщения принимаются и сохраняются, но страницы не открываются.",
         "База данных снова отвечает.",
+    ),
+    AlertKind.DISK_FULL: Texts(
+        "Диск сервера заполнен, осталось {detail} МБ. Как только места не будет совсем, Golub перестанет принимать "
+        "сообщения. Освободите место: удалите старые файлы или увеличьте диск.",
+        "На диске снова есть место.",
+    ),
+    AlertKind.DISK_LOW: Texts(
+        "На диске сервера осталось {detail} МБ. Сообщения пока принимаются. Освободите место или увеличьте диск, "
+        "пока он не заполнился.",
+        "На диске снова достаточно места.",
+    ),
+    AlertKind.APPLY_STOPPED: Texts(
+        "Сообщения принимаются и сохраняются, но во входящие не попадают: эта часть Golub остановилась. Перезапустите "
+        "Golub, и всё дойдёт само.",
+        "Сообщения снова попадают во входящие.",
+    ),
+    AlertKind.LOOP_STUCK: Texts(
+        "Одна из частей Golub не справляется с работой: {detail}. Сообщения принимаются. Перезапустите Golub; если "
+        "повторится, откройте «Доктор».",
+        "Все части Golub снова работают.",
+    ),
+    AlertKind.OUTBOX_WAITS: Texts(
+        "{account}: про ответы, отправленные покупателям, Авито не сообщил, дошли ли они: {detail}. Откройте чат и "
+        "решите, отправить ли ещё раз.",
+        "{account}: неподтверждённых ответов больше нет.",
+    ),
+    AlertKind.COVERAGE_LOW: Texts(
+        "{account}: за сутки Авито прислал сразу лишь {detail} сообщений, остальные Golub забрал сам, с опозданием. "
+        "Посмотрите на странице аккаунта, когда и почему это было.",
+        "{account}: почти все сообщения снова приходят сразу.",
+    ),
+    AlertKind.BACKUP_OLD: Texts(
+        "Свежей резервной копии нет уже {detail} ч. Проверьте место на диске и журнал Golub, или сделайте копию сами: "
+        "golub backup.",
+        "Резервная копия снова свежая.",
     ),
     AlertKind.TEST: Texts("Это проверка: сюда Golub напишет, если с сообщениями что-то случится.", ""),
 }
@@ -140,8 +160,8 @@ _ENGLISH = {
         "{account}: forwarding works again.",
     ),
     AlertKind.SPOOL_STUCK: Texts(
-        "Messages are received and kept, but for {detail} none has got into the inbox. Check the database and the "
-        "disk; nothing is lost.",
+        "Messages are received and kept, but for {detail} min none has got into the inbox. Check the database "
+        "and the disk; nothing is lost.",
         "Messages get into the inbox at once again.",
     ),
     AlertKind.SPOOL_FILLS: Texts(
@@ -152,6 +172,41 @@ _ENGLISH = {
     AlertKind.DATABASE_AWAY: Texts(
         "The database has not answered for more than two minutes. Messages are received and kept; pages do not open.",
         "The database answers again.",
+    ),
+    AlertKind.DISK_FULL: Texts(
+        "The server's disk is full, {detail} MB are left. Once nothing is left, Golub takes no new messages. Make "
+        "room: delete old files, or enlarge the disk.",
+        "There is room on the disk again.",
+    ),
+    AlertKind.DISK_LOW: Texts(
+        "{detail} MB are left on the server's disk. Messages are still received. Make room or enlarge the disk before "
+        "it is full.",
+        "There is enough room on the disk again.",
+    ),
+    AlertKind.APPLY_STOPPED: Texts(
+        "Messages are received and kept, but do not get into the inbox: that part of Golub has stopped. Restart "
+        "Golub, and everything arrives by itself.",
+        "Messages get into the inbox again.",
+    ),
+    AlertKind.LOOP_STUCK: Texts(
+        "A part of Golub cannot do its work: {detail}. Messages are received. Restart Golub; if it comes back, open "
+        "the doctor.",
+        "All parts of Golub work again.",
+    ),
+    AlertKind.OUTBOX_WAITS: Texts(
+        "{account}: Avito has not said whether replies have arrived: {detail}. Open the chat and decide whether to "
+        "send again.",
+        "{account}: no reply waits for a decision any more.",
+    ),
+    AlertKind.COVERAGE_LOW: Texts(
+        "{account}: within a day Avito sent only {detail} of the messages at once; Golub fetched the others, late. "
+        "See on the account's page when and why.",
+        "{account}: nearly all messages come at once again.",
+    ),
+    AlertKind.BACKUP_OLD: Texts(
+        "There has been no fresh backup for {detail} h. Check the disk and Golub's log, or make one yourself: "
+        "golub backup.",
+        "The backup is fresh again.",
     ),
     AlertKind.TEST: Texts("This is a test: here Golub will write when something happens to your messages.", ""),
 }

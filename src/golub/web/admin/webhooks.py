@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from golub.audit import Action, By
+from golub.audit import By
 from golub.errors import GolubError, Invalid, NotFound
 from golub.guarded import Call
 from golub.model import DEFAULT_EVENT_TYPES, Account, Delivery, Webhook
