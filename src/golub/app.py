@@ -24,9 +24,11 @@ from golub.clock import Clock, now
 from golub.doctor import Doctor, Inside
 from golub.errors import Conflict, Rejected, Unavailable
 from golub.health import Health
+from golub.housekeeping import Housekeeping
 from golub.ingest import Ingest
 from golub.live import open_live
 from golub.model import Mark, Operator, Role
+from golub.nodes import Load, Nodes
 from golub.operators import Operators
 from golub.outbox import Outbox, Pictures
 from golub.relay import Relays
@@ -95,7 +97,8 @@ class Golub:
         applier = Applier(spool, store, live, clock)
         relays = Relays(store, vault, settings, clock)
         applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
-        avito = Avito(settings, store, vault, clock, transport)
+        nodes = Nodes(store, settings, clock, lambda: Load(spool.pending, spool.bytes_pending, spool.oldest_at))
+        avito = Avito(settings, store, vault, clock, transport, nodes=nodes)
         backfill = Backfill(store, avito, applier, settings, clock)
         health = Health(settings, store, spool, clock, applier)
         subscriptions = Subscriptions(store, avito, spool, vault, settings, clock)
@@ -109,6 +112,7 @@ class Golub:
             ingest=Ingest(spool, store, settings, clock),
             applier=applier,
             live=live,
+            nodes=nodes,
             avito=avito,
             outbox=Outbox(store, avito, applier, live, clock, Pictures(settings.data_dir / "outgoing", clock)),
             backfill=backfill,
@@ -124,6 +128,7 @@ class Golub:
             backups=Backups(settings, vault, clock),
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
+        self._housekeeping = Housekeeping(store, settings, clock)
         site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
 
@@ -152,7 +157,7 @@ class Golub:
             try:
                 await self._upgrade()
                 if not await is_our_key(self.parts.store, self.parts.vault):
-                    self.parts.health.halted = WRONG_KEY
+                    self.parts.health.halted = self.parts.nodes.halted = WRONG_KEY
                 return
             except Unavailable as error:
                 if not told:
@@ -252,6 +257,9 @@ class Golub:
             (parts.replays, WORKS),
             (parts.alerts, WORKS),
             (parts.backups, WORKS),
+            (self._housekeeping, WORKS),
+            (parts.nodes, EVERYWHERE),
+            (parts.avito, EVERYWHERE),
             (parts.live, EVERYWHERE),
             (parts.operators, EVERYWHERE),
             (self._keeping, SERVES),

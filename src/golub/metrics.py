@@ -86,3 +86,12 @@ backup_age = Gauge(
     "Since the newest backup of this node began; NaN while there is none.",
     registry=REGISTRY,
 )
+housekeeping_removed = Counter(
+    "golub_housekeeping_removed", "Old rows that housekeeping removed, by kind.", ["kind"], registry=REGISTRY
+)
+housekeeping_ran_at = Gauge(
+    "golub_housekeeping_ran_at", "When housekeeping last came through, in seconds since 1970.", registry=REGISTRY
+)
+database_log_bytes = Gauge(
+    "golub_database_log_bytes", "Size of SQLite's log beside golub.db; 0 on PostgreSQL.", registry=REGISTRY
+)

@@ -5,9 +5,11 @@ All three wait at most about a second for a lock or a connection and then raise 
 """
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -27,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -39,6 +42,7 @@ from golub.model import Table
 
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
 STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock: well below a millisecond
+LONG_LOG = 16 << 20  # bytes of SQLite's log that are shortened
 CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
 
 _POSTGRES_OPTIONS = (
@@ -176,6 +180,24 @@ class Store:
         )
         return list((await session.execute(statement)).scalars())
 
+    def shorten_log(self) -> int:
+        """SQLite's write-ahead log: moved into the file and cut off where it has grown long. Returns its size; 0 on
+        PostgreSQL.
+
+        Where readers never pause, the log cannot start anew by itself. Nobody waits long for this either: what another
+        connection still uses stays until the next try.
+        """
+        if not self.is_sqlite:
+            return 0
+        path = Path(make_url(self.url).database or "")
+        log = path.with_name(f"{path.name}-wal")
+        if _size(log) > LONG_LOG:
+            connection = sqlite3.connect(path, timeout=0.03, isolation_level=None)
+            with closing(connection), suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return _size(log)
+
     def version(self) -> str:
         """The database's own name and version, for people."""
         with self.writing() as connection:
@@ -225,6 +247,13 @@ def _outages_told() -> Generator[None]:
         raise
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: ConnectionPoolEntry) -> None:
@@ -246,3 +275,9 @@ def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool = False) -> N
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+    @event.listens_for(engine, "handle_error")
+    def _discard(context: ExceptionContext) -> None:
+        """After a failed sync the kernel takes the pages for clean: through this connection all would seem well."""
+        if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == _DISK_FAILED:
+            context.is_disconnect = True
