@@ -6,6 +6,7 @@ Crashes are real ones: a child process that is killed, or that leaves without a 
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -216,6 +217,20 @@ def test_every_commit_is_full(spool: Spool) -> None:
     assert spool._writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert spool._writer._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert spool._writer._connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+
+
+async def test_a_log_that_was_left_behind_is_settled_before_anything_is_added_to_it(
+    spool: Spool, tmp_path: Path, clock: SteppedClock
+) -> None:
+    await spool.put(received())
+    left = tmp_path / "left"
+    left.mkdir()
+    for name in ("spool.db", "spool.db-wal"):
+        shutil.copy(spool.path.with_name(name), left)
+    assert (left / "spool.db-wal").stat().st_size > 0
+    again = Spool(left, quota=QUOTA, clock=clock)
+    assert (again.pending, (left / "spool.db-wal").stat().st_size) == (1, 0)
+    again.close()
 
 
 async def test_the_log_is_moved_into_the_file_by_itself(spool: Spool) -> None:

@@ -42,6 +42,7 @@ from golub.model import Table
 
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
 STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock: well below a millisecond
+_DISK_FAILED = 10  # SQLITE_IOERR
 LONG_LOG = 16 << 20  # bytes of SQLite's log that are shortened
 CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
 

@@ -7,7 +7,7 @@ import asyncio
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from golub import cli
@@ -19,15 +19,20 @@ SLOW = 0.1  # seconds that a commit takes, so that it is not over before anythin
 
 
 def normal() -> None:
-    def careless(opened: Callable[..., sqlite3.Connection]) -> Callable[..., sqlite3.Connection]:
-        def connect(*given: Any, **more: Any) -> sqlite3.Connection:
-            connection = opened(*given, **more)
-            connection.execute("PRAGMA synchronous=NORMAL")
-            return connection
+    connect, prepare = file.connect, file.prepare
 
-        return connect
+    def connect_carelessly(*given: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*given, **more)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
 
-    file.prepare, file.connect = careless(file.prepare), careless(file.connect)
+    def prepare_carelessly(path: Path) -> sqlite3.Connection:
+        connection = prepare(path)  # which sees to it that it is FULL
+        connection.execute("PRAGMA synchronous=NORMAL")
+        file.connect = connect_carelessly
+        return connection
+
+    file.prepare = prepare_carelessly
 
 
 def early() -> None:

@@ -16,18 +16,25 @@ LOGIN, PASSWORD = "vera", "correct-horse-7"
 
 @asynccontextmanager
 async def operator(town: Scene) -> AsyncGenerator[httpx2.AsyncClient]:
-    """Signed in."""
+    """Signed in, for the first time."""
     await create_operator(town.settings, LOGIN, "Вера", Role.SUPER_ADMIN, PASSWORD)
-    origin = {"Origin": town.golub.url}
-    async with httpx2.AsyncClient(base_url=town.golub.url, headers=origin, trust_env=False, timeout=10) as client:
-        await sign_in(client)
+    async with signed_in(town) as client:
         yield client
 
 
-async def sign_in(client: httpx2.AsyncClient) -> None:
+@asynccontextmanager
+async def signed_in(town: Scene) -> AsyncGenerator[httpx2.AsyncClient]:
+    """The same operator, in another browser."""
+    origin = {"Origin": town.golub.url}
+    async with httpx2.AsyncClient(base_url=town.golub.url, headers=origin, trust_env=False, timeout=10) as client:
+        answer = await sign_in(client)
+        assert answer.status_code == 303, answer.status_code
+        yield client
+
+
+async def sign_in(client: httpx2.AsyncClient) -> httpx2.Response:
     page = Page((await client.get("/sign-in")).text)
-    answer = await client.post("/sign-in", data=dict(page.form("/sign-in").filled(login=LOGIN, password=PASSWORD)))
-    assert answer.status_code == 303, answer.status_code
+    return await client.post("/sign-in", data=dict(page.form("/sign-in").filled(login=LOGIN, password=PASSWORD)))
 
 
 @asynccontextmanager

@@ -122,11 +122,12 @@ def own(folder: Path) -> int:
 
 
 def connect(path: Path, *, cache_kib: int = 8192) -> sqlite3.Connection:
+    new = not path.exists()
     connection = sqlite3.connect(
         path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     for pragma in (
-        "auto_vacuum=INCREMENTAL",  # heard only when the file is new
+        *(["auto_vacuum=INCREMENTAL"] if new else []),  # later it would be a write, and do nothing
         "journal_mode=WAL",
         "synchronous=FULL",
         "wal_autocheckpoint=0",  # a connection of its own checkpoints, so that no ack waits for it
@@ -149,6 +150,7 @@ def prepare(path: Path) -> sqlite3.Connection:
         raise Rejected("{path} was written by a newer Golub. Install that release again, or a newer one.", path=path)
     for number, script in enumerate(_SCHEMA[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
+    _settle(connection)
     effective = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     if effective != ["wal", 2]:
         raise Rejected("{path} cannot be written safely here ({effective}).", path=path, effective=effective)
@@ -158,6 +160,16 @@ def prepare(path: Path) -> sqlite3.Connection:
     finally:
         os.close(folder)
     return connection
+
+
+def _settle(connection: sqlite3.Connection) -> None:
+    """Empties the log that the last process left. If that one ended because a sync failed, the log may hold pages that
+    the kernel takes for clean and the disk never got; behind them no commit of ours would be safe."""
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:  # a full disk is waited out with the log as it is
+            raise
 
 
 def count(connection: sqlite3.Connection, tally: Tally) -> Tally:

@@ -1,0 +1,61 @@
+"""Makes a running `golub`'s own system calls fail, by strace: a disk that breaks without a disk to break."""
+
+import asyncio
+import re
+import shutil
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import processes
+from tests.conftest import OUT_OF_REACH
+
+
+def must_have_strace() -> str:
+    if program := shutil.which("strace"):
+        return program
+    pytest.skip(f"{OUT_OF_REACH} no strace (Debian: apt-get install strace)")
+
+
+@asynccontextmanager
+async def failing(golub: processes.Golub, calls: str, error: str, log: Path) -> AsyncGenerator[None]:
+    """Until the block or the process ends, whichever is first. `log` gets the calls, and every closing of a file."""
+    tracer = await asyncio.create_subprocess_exec(
+        must_have_strace(), "-f", "-y", "-p", str(golub.pid), "-o", log,
+        "-e", f"trace=close,{calls}", "-e", f"inject={calls}:error={error}",
+        stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert tracer.stderr
+    said = (await tracer.stderr.readline()).decode()
+    if "not permitted" in said:
+        await tracer.wait()
+        pytest.skip(f"{OUT_OF_REACH} {said}")
+    assert "attached" in said, said
+    rest = asyncio.create_task(tracer.stderr.read())
+    try:
+        yield
+    finally:
+        if tracer.returncode is None:
+            tracer.send_signal(signal.SIGINT)  # it lets the process go
+        await tracer.wait()
+        await rest
+
+
+def synced_again(log: Path) -> list[str]:
+    """Files whose sync failed and was tried again through the same descriptor."""
+    failed: set[str] = set()
+    again: list[str] = []
+    for line in log.read_text().splitlines():
+        if not (found := re.search(r"(close|fsync|fdatasync)\((\d+<[^>]*>)", line)):
+            continue
+        call, file = found.groups()
+        if call == "close":
+            failed.discard(file)
+        elif file in failed:
+            again.append(file)
+        elif "EIO" in line:
+            failed.add(file)
+    return again
