@@ -5,31 +5,38 @@ What leads out is led to sockets of this test: names, public addresses and ports
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
+from sqlalchemy import text
 
-from golub.clock import Clock, now
+from golub.backup.folder import name_of
+from golub.clock import HOUR, MINUTE, Clock, now
 from golub.doctor import Doctor, Finding, Inside, Machine, Reach, worst_first
 from golub.health import Disk, disk_of
 from golub.model import DEFAULT_EVENT_TYPES
 from golub.server import Server
 from golub.simulator import Account
+from golub.spool import Received
+from golub.store import Store
 from golub.vault import Vault
 from tests.doctor.proxy import HOST, Proxy, authority, serving, sign, trusting
 from tests.guide import town
 from tests.guide.town import Town
 
 PUBLIC_ADDRESS = "93.184.216.34"
+DEAD_ADDRESS = "93.184.216.35"
 CLOSED = 9  # a port that nobody serves
-TELLS_NOBODY = {"alert_url": ""}
 
 
 class Avito(httpx2.AsyncBaseTransport):
@@ -41,7 +48,9 @@ class Avito(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self.inner.handle_async_request(request)
-        response.headers["date"] = format_datetime(datetime.fromtimestamp(time.time() + self.wrong_by, UTC), usegmt=True)
+        response.headers["date"] = format_datetime(
+            datetime.fromtimestamp(time.time() + self.wrong_by, UTC), usegmt=True
+        )
         return response
 
 
@@ -56,13 +65,30 @@ class House:
     proc: Path
     ports: dict[int, int]  # of the public address, and where they really lead
     stack: AsyncExitStack
+    database_url: str
     names: dict[str, list[str]] = field(default_factory=lambda: {HOST: [PUBLIC_ADDRESS]})
     disk: Callable[[Path], Disk] = disk_of
     clock: Clock = now
     vault: Vault | None = None
     beside: bool = False  # the command, and not the server's own page
+    leads_to: str = "127.0.0.1"
     patience: float = 5.0
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @cached_property
+    def store(self) -> Store:
+        """The doctor's own."""
+        store = Store(self.database_url)
+        self.stack.push_async_callback(store.close)
+        return store
+
+    @property
+    def data(self) -> Path:
+        return self.town.parts.settings.data_dir
+
+    @property
+    def backups(self) -> Path:
+        return self.town.parts.settings.effective_backup_dir
 
     def doctor(self) -> Doctor:
         parts = self.town.parts
@@ -73,11 +99,11 @@ class House:
             return self.names[host]
 
         def route(host: str, port: int) -> tuple[str, int]:
-            return "127.0.0.1", self.ports.get(port, CLOSED)
+            return self.leads_to, self.ports.get(port, CLOSED) if host != DEAD_ADDRESS else CLOSED
 
         return Doctor(
             parts.settings.model_copy(update=self.settings),
-            parts.store,
+            self.store,
             self.clock,
             self.vault,
             None if self.beside else Inside(parts.health, parts.spool, parts.subscriptions),
@@ -113,6 +139,28 @@ class House:
         async with self.town.parts.store.write() as session:
             await session.execute(statement)
 
+    async def say(self, statement: str) -> None:
+        """To the database, as somebody who knows SQL would."""
+        await self.change(text(statement))
+
+    async def post(self, body: bytes, times: int = 1) -> None:
+        """Deliveries at the account's own address, past the proxy."""
+        webhook = await self.town.parts.subscriptions.get(self.account_id)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.proxy.golub_port}") as client:
+            for _ in range(times):
+                (await client.post(urlsplit(webhook.url).path, content=body)).raise_for_status()
+        await self.town.applied()
+
+    async def holds_up(self, size: int) -> None:
+        """Apply has stopped, and a delivery has waited for ten minutes."""
+        self.beside = True
+        parts = self.town.parts
+        await asyncio.to_thread(parts.applier.stop)
+        await parts.spool.put(Received(os.urandom(16), now() - 10 * MINUTE, None, None, "", b"[]", bytes(size)))
+
+    def copy_of_folder(self) -> Path:
+        return Path(shutil.copytree(self.data, self.folder / "copy", ignore=shutil.ignore_patterns("ballast")))
+
     def write(self, name: str, text: str) -> None:
         (self.proc / name).parent.mkdir(exist_ok=True)
         (self.proc / name).write_text(text)
@@ -134,7 +182,7 @@ async def opened(folder: Path, database_url: str, **settings: Any) -> AsyncGener
         await place.parts.subscriptions.register(account_id, url, DEFAULT_EVENT_TYPES)
         house = House(
             place, folder, proxy, Avito(httpx2.ASGITransport(place.sim.app)), shop, account_id,
-            folder / "proc", {}, stack, vault=place.parts.vault,
+            folder / "proc", {}, stack, database_url, vault=place.parts.vault,
         )  # fmt: skip
         _furnish(house)
         await house.certificate()
@@ -150,6 +198,9 @@ def _furnish(house: House) -> None:
     house.proc.mkdir()
     data = house.town.parts.settings.data_dir
     data.chmod(0o700)
+    backups = house.town.parts.settings.effective_backup_dir
+    backups.mkdir(mode=0o700)
+    (backups / name_of(now() - HOUR, "scheduled")).write_bytes(bytes(1 << 20))
     house.write("meminfo", "MemTotal: 4000000 kB\nMemFree: 1000000 kB\nMemAvailable: 2000000 kB\n")
     house.write("loadavg", "0.20 0.15 0.10 1/200 4000\n")
     house.write("mounts", "/dev/sda1 / ext4 rw,relatime 0 0\n")

@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator, Iterator
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import httpx2
 
-from golub.clock import DAY, Clock, Millis
+from golub import backup
+from golub.clock import DAY, HOUR, Clock, Millis
 from golub.doctor import ground_faults as faults
 from golub.doctor.finding import N_, Check, Fault, Finding, Said, unseen, well
 from golub.doctor.machine import NETWORK_DISKS, Machine
@@ -26,7 +28,7 @@ FILES_FEW = 4096
 FILES_USED = 0.8
 MEMORY_LITTLE = 0.05  # of all
 LOAD_HIGH = 4.0  # for each processor
-OLD_BACKUP = 3 * DAY
+OLD_BACKUP = 3  # periods of the schedule without a new one, and days at least
 
 _WHATEVER = ("0.0.0.0", "::")  # noqa: S104 - told apart here, not listened on
 _SECRET_FILES = ("golub.db", "golub.db-wal", "spool.db", "spool.db-wal", "logs/app.log")
@@ -66,6 +68,7 @@ class Ground:
         yield self._memory()
         yield self._load()
         yield self._alerts()
+        yield self._backup()
 
     def _server(self) -> Finding:
         if self._pid is None:
@@ -127,8 +130,10 @@ class Ground:
         kind = self._machine.disk_kind(self._folder)
         if kind in NETWORK_DISKS:
             return self._found(faults.NETWORK_DISK, kind=kind)
-        read_only = bool(os.statvfs(self._folder).f_flag & os.ST_RDONLY)
-        if read_only or not os.access(self._folder, os.W_OK | os.X_OK):
+        try:
+            with TemporaryFile(dir=self._folder):  # a full disk lets an empty file be made
+                pass
+        except OSError:
             return self._found(faults.READ_ONLY)
         return well(Check.FILESYSTEM, N_("A disk of this machine ({kind})"), kind=kind or "?")
 
@@ -197,6 +202,19 @@ class Ground:
         if settings.alert_url:
             return well(Check.ALERTS, N_("By an address that takes a POST"))
         return self._found(faults.NOBODY_TOLD)
+
+    def _backup(self) -> Finding:
+        newest, failed = backup.last(self._settings), backup.last_failure(self._settings)
+        if failed is not None:
+            return self._found(faults.BACKUP_FAILS, reason=Said(failed.text, failed.fields))
+        if newest is None:
+            return self._found(faults.NO_BACKUP)
+        age = self._clock() - newest.taken_at
+        figures = {"age_hours": age // HOUR, "megabytes": newest.bytes >> 20}
+        if age > OLD_BACKUP * max(DAY, round(self._settings.backup_every * HOUR)):
+            return self._found(faults.OLD_BACKUP, figures=figures, days=age // DAY)
+        hours = max(age // HOUR, 0)
+        return well(Check.BACKUP, N_("The newest one is {hours} hours old."), figures=figures, hours=hours)
 
     def _found(self, fault: Fault, *, figures: dict[str, Any] | None = None, **fields: Any) -> Finding:
         places: dict[str, Any] = {"folder": self._folder, "port": self._settings.port}

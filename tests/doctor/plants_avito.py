@@ -1,0 +1,158 @@
+"""Faults between Avito and an account."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from golub.clock import DAY, HOUR, MINUTE, now
+from golub.model import (
+    DEFAULT_EVENT_TYPES,
+    Account,
+    AccountState,
+    Delivery,
+    Message,
+    Relay,
+    RelayState,
+    TimelineEntry,
+    TimelineKind,
+    Webhook,
+)
+from golub.vault import Vault
+from tests.doctor.house import House
+from tests.doctor.planting import plants
+from tests.guide.town import PUBLIC
+
+NEW_HOST = "new.example.ru"
+
+
+@plants("no_accounts")
+async def _(home: House) -> None:
+    await home.town.parts.accounts.remove(home.account_id)
+
+
+@plants("wrong_keys")
+def _(home: House) -> None:
+    home.shop.client_secret = "another"
+    home.town.sim.expire_tokens(home.shop)
+
+
+@plants("sealed_otherwise")
+async def _(home: House) -> None:
+    await home.change(update(Account).values(client_secret=Vault(bytes(32)).seal("secret")))
+
+
+@plants("not_paid")
+def _(home: House) -> None:
+    home.town.sim.fault("*", status=402, times=None)
+
+
+@plants("no_rights")
+def _(home: House) -> None:
+    home.town.sim.fault("*", status=403, body={"result": {"message": "permission denied"}}, times=None)
+
+
+@plants("avito_away")
+async def _(home: House) -> None:
+    home.town.sim.fault("*", status=500, times=None)
+    await home.change(update(Account).values(state=AccountState.UNREACHABLE, state_detail="HTTP 500"))
+
+
+@plants("no_webhook")
+async def _(home: House) -> None:
+    await home.change(delete(Webhook))
+
+
+@plants("foreign_subscription")
+def _(home: House) -> None:
+    home.town.sim.steal_subscription(home.shop, "https://crm.example.com/hook")
+
+
+@plants("missing_subscription")
+def _(home: House) -> None:
+    home.shop.subscription = None
+
+
+@plants("stale_subscription")
+async def _(home: House) -> None:
+    home.town.sim.fault("getSubscriptions", status=500, times=None)
+    long_ago = now() - 2 * HOUR
+    await home.change(update(Webhook).values(checked_at=long_ago, created_at=long_ago))
+
+
+@plants("other_host")
+async def _(home: House) -> None:
+    home.settings["public_url"] = f"https://{NEW_HOST}"
+    home.names = {NEW_HOST: ["93.184.216.34"]}
+    await home.certificate(host=NEW_HOST)
+
+
+@plants("bare_url")
+async def _(home: House) -> None:
+    await home.town.parts.subscriptions.register(home.account_id, f"{PUBLIC}/webhook/avito", DEFAULT_EVENT_TYPES)
+
+
+@plants("deaf")
+async def _(home: House) -> None:
+    await home.change(update(Account).values(deaf_since=now()))
+
+
+@plants("silent")
+async def _(home: House) -> None:
+    entry = {"account_id": home.account_id, "kind": TimelineKind.SILENT, "at": now(), "detail": "", "count": 0}
+    await home.change(insert(TimelineEntry).values(**entry))
+
+
+@plants("low_coverage")
+async def _(home: House) -> None:
+    await _written(home, brought=2, missed=8)
+
+
+@plants("some_missed")
+async def _(home: House) -> None:
+    await _written(home, brought=18, missed=2)
+
+
+@plants("relay_stopped")
+async def _(home: House) -> None:
+    await _forwarded(home, state=RelayState.STALLED)
+
+
+@plants("relay_failing")
+async def _(home: House) -> None:
+    await _forwarded(home, state=RelayState.WORKING, failing_since=now() - HOUR, last_error="502")
+
+
+@plants("quarantine_much")
+async def _(home: House) -> None:
+    await home.post(b"no JSON", times=6)
+
+
+@plants("quarantine_some")
+async def _(home: House) -> None:
+    await home.post(b"no JSON")
+    await home.change(update(Delivery).values(received_at=now() - 3 * DAY))
+
+
+async def _written(home: House, *, brought: int, missed: int) -> None:
+    """By buyers, an hour ago: some that the webhook brought at once, some that only the sweep found."""
+    await home.buyer_writes()
+    hour_ago, long_ago = now() - HOUR, now() - DAY
+    await home.change(update(Account).values(created_at=long_ago))
+    await home.change(update(Webhook).values(created_at=long_ago))
+    await home.change(update(TimelineEntry).values(at=long_ago))
+    await asyncio.to_thread(home.town.parts.applier.wait_applied, 10)
+    table: Any = Message.__table__
+    async with home.store.read() as session:
+        row = dict((await session.execute(select(table))).mappings().first() or {})
+    del row["id"]
+    for number in range(brought + missed):
+        at = hour_ago + number * MINUTE // 10
+        fresh = {"avito_id": f"{number:032x}", "created_at": at, "received_at": at, "confirmed": True, "quiet": False}
+        delivered = {"delivered_at": at + 1000 if number < brought else None}
+        await home.change(insert(table).values({**row, **fresh, **delivered}))
+
+
+async def _forwarded(home: House, **values: Any) -> None:
+    known = {"account_id": home.account_id, "url": b"", "url_hash": b"1", "host": "crm.example.com", "created_at": 1}
+    await home.change(insert(Relay).values(**known, **values))
