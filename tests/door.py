@@ -125,6 +125,7 @@ class World:
             ingest=self.ingest,
             applier=nobody,
             live=nobody,
+            nodes=nobody,
             avito=self.client,
             outbox=nobody,
             backfill=cast(Any, self.backfill),

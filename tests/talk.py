@@ -59,6 +59,7 @@ async def parts_for(
         ingest=nobody,
         applier=applier,
         live=live,
+        nodes=nobody,
         avito=avito,
         outbox=Outbox(store, avito, applier, live, clock, Pictures(settings.data_dir / "outgoing", clock)),
         backfill=Backfill(store, avito, applier, settings, clock),

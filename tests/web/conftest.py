@@ -60,6 +60,7 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
         ingest=nobody,
         applier=nobody,
         live=nobody,
+        nodes=nobody,
         avito=nobody,
         outbox=nobody,
         backfill=nobody,

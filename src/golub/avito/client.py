@@ -24,9 +24,11 @@ from golub import __version__
 from golub.avito.auth import Access, Tokens, read_token
 from golub.avito.errors import Down, Expired, decode, reason, refusal
 from golub.avito.pace import Lane, Pace
+from golub.avito.shares import Shares
 from golub.clock import Clock
 from golub.errors import Ambiguous, GolubError, NoAccess, NotFound, Rejected, Unavailable, WrongKeys
 from golub.model import Account, AccountState, TimelineEntry, TimelineKind
+from golub.nodes import Nodes
 from golub.settings import Settings
 from golub.store import Store
 from golub.vault import Vault
@@ -66,7 +68,8 @@ class _More(TypedDict):
 
 
 class Avito:
-    """`transport` is the network, or a simulator's; `pace` and `call_seconds` are other ones in tests alone."""
+    """`transport` is the network, or a simulator's; with `nodes` the pace is shared with other processes. `pace` and
+    `call_seconds` are other ones in tests alone."""
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Avito:
         clock: Clock,
         transport: httpx2.AsyncBaseTransport | None = None,
         *,
+        nodes: Nodes | None = None,
         pace: Pace | None = None,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
@@ -92,7 +96,13 @@ class Avito:
         self._store = store
         self._clock = clock
         self._tokens = Tokens(store, vault, clock, self._ask_token)
-        self._pace = pace or Pace(settings.requests_per_minute)
+        per_minute = settings.requests_per_minute
+        shares = Shares(store, nodes, per_minute) if nodes and not store.is_sqlite else None
+        self._pace = pace or Pace(per_minute, shares)
+
+    async def run(self) -> None:
+        """Looks after what this process holds of the budget, where there are several."""
+        await self._pace.run()
 
     async def close(self) -> None:
         await self._tokens.close()

@@ -6,7 +6,8 @@ Three rules for each account, and none of them looks at another account:
 - after a 429 nothing leaves before the time that Avito named;
 - after a failure background work waits longer and longer, an operator's action a second.
 
-Times here are the loop's monotonic ones: a jump of the system clock stalls nothing.
+With `shares` the first two hold over all processes on one database; without them this process is the only one. Times
+here are the loop's monotonic ones: a jump of the system clock stalls nothing.
 """
 
 import asyncio
@@ -20,15 +21,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from golub.avito.errors import Down
-from golub.errors import Ambiguous, Paced, Rejected
+import structlog
 
-WINDOW = 60.0  # seconds
-BACKGROUND_SHARE = 0.8
+from golub.avito.errors import Down
+from golub.avito.shares import BACKGROUND_SHARE, WINDOW, Shares, Word
+from golub.errors import Ambiguous, Paced, Rejected, Unavailable
+
 AT_ONCE = 4  # background requests of one account under way; operators get as many again
 LEAST_LIMIT = 60
 LONGEST_BACKOFF = 60.0
 FAILURE_GAP = 1.0  # seconds between two requests while Avito fails
+BLOCK = 0.04  # of an account's minute, taken from all processes' at once …
+OPERATORS_BLOCK = 0.01  # … and for an operator's action
+TAKE_AGAIN = 0.25  # seconds until what was not free is asked for again
+TIDY_EVERY = 1.0  # seconds until what Avito told another process binds this one
 
 
 class Lane(IntEnum):
@@ -42,9 +48,16 @@ class Lane(IntEnum):
 PATIENCE = {Lane.OPERATOR: 3.0, Lane.PROMPT: 10.0, Lane.BULK: 20.0}  # seconds in the queue before `Paced`
 
 
+log = structlog.get_logger(__name__)
+
+
 @dataclass(slots=True)
 class _Account:
     limit: int
+    held: list[int]  # of the minute, by lane; each lane may use its own and those of the lanes that come after it
+    holder: str = ""  # the name under which it is held
+    taking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    to_tell: Word | None = None
     waiting: list[tuple[Lane, int]] = field(default_factory=list[tuple[Lane, int]])
     under_way: int = 0
     answered: deque[float] = field(default_factory=deque[float])
@@ -63,12 +76,32 @@ class _Account:
 class Pace:
     """`window` and `failure_gap` are shorter in tests alone."""
 
-    def __init__(self, per_minute: int, *, window: float = WINDOW, failure_gap: float = FAILURE_GAP) -> None:
+    def __init__(
+        self,
+        per_minute: int,
+        shares: Shares | None = None,
+        *,
+        window: float = WINDOW,
+        failure_gap: float = FAILURE_GAP,
+    ) -> None:
         self._window = window
         self._gap = failure_gap
-        self._accounts: defaultdict[int, _Account] = defaultdict(lambda: _Account(per_minute))
+        self._shares = shares
+        self._accounts: defaultdict[int, _Account] = defaultdict(self._new_account)
         self._per_minute = per_minute
         self._tickets = itertools.count()
+
+    def _new_account(self) -> _Account:
+        return _Account(self._per_minute, [0, 0, 0] if self._shares else _alone(self._per_minute))
+
+    async def run(self) -> None:
+        """Gives back shares that are not needed, and hears what Avito told other processes."""
+        while self._shares:
+            await asyncio.sleep(TIDY_EVERY)
+            try:
+                await self._tidy(self._shares)
+            except Unavailable as error:
+                log.warning("shares of the budget could not be looked after", reason=str(error))
 
     @asynccontextmanager
     async def turn(self, account_id: int, lane: Lane) -> AsyncGenerator[None]:
@@ -77,13 +110,14 @@ class Pace:
         `Down` and `Ambiguous` raised inside count as failures, `Paced` is Avito's word, a refusal is an answer.
         """
         account = self._accounts[account_id]
-        await self._admit(account, lane)
+        await self._admit(account_id, account, lane)
         started = account.started_at = _now()
         account.under_way += 1
         try:
             yield
         except Paced as paced:
             account.all_at = max(account.all_at, _now() + paced.retry_after)
+            await self._tell(account_id, account, Word(paced.retry_after, None))
             raise
         except (Down, Ambiguous):
             self._failed(account, started)
@@ -115,19 +149,27 @@ class Pace:
         """
         account = self._accounts[account_id]
         if limit and limit.isascii() and limit.isdigit() and int(limit[:9]) >= LEAST_LIMIT:
-            account.limit = min(self._per_minute, int(limit[:9]))
+            known, told = account.limit, min(self._per_minute, int(limit[:9]))
+            self._limit(account, told)
+            if self._shares and told != known:
+                account.to_tell = Word(0, told)
         if remaining and remaining.isascii() and remaining.isdigit() and int(remaining[:9]) <= AT_ONCE:
             account.background_at = max(account.background_at, _now() + self._gap)
 
-    async def _admit(self, account: _Account, lane: Lane) -> None:
+    async def _admit(self, account_id: int, account: _Account, lane: Lane) -> None:
         ticket = (lane, next(self._tickets))
         heapq.heappush(account.waiting, ticket)
         latest = _now() + PATIENCE[lane]
         try:
-            while (wait := self._wait(account, ticket)) > 0:
+            while True:
+                wait = self._wait(account, ticket)
+                if wait <= 0 and (wait := self._until_room(account, lane)) <= 0:
+                    return
+                if self._shares and wait == TAKE_AGAIN and await self._take(self._shares, account_id, account, lane):
+                    continue
                 left = latest - _now()
                 if left <= 0 or left < wait < math.inf:
-                    pause = wait if wait < math.inf else self._gap
+                    pause = max(wait, self._gap) if wait < math.inf else self._gap
                     raise Paced("Too much is under way at Avito for this account.", retry_after=pause)
                 try:
                     async with asyncio.timeout(min(wait, left)):
@@ -140,7 +182,8 @@ class Pace:
             account.tell()
 
     def _wait(self, account: _Account, ticket: tuple[Lane, int]) -> float:
-        """Seconds until this ticket should look again; 0: it may go now; infinity: when something has changed."""
+        """Seconds until this ticket should look again; 0: it may go where there is room; infinity: when something has
+        changed."""
         now, lane = _now(), ticket[0]
         if ticket != account.waiting[0]:
             return math.inf
@@ -153,15 +196,78 @@ class Pace:
             return earliest - now
         if account.under_way >= (2 * AT_ONCE if lane is Lane.OPERATOR else AT_ONCE):
             return math.inf
+        return 0
+
+    def _until_room(self, account: _Account, lane: Lane) -> float:
+        """Seconds until the minute has room for one more; with shares `TAKE_AGAIN`, for more can be had at any time."""
+        now = _now()
+        if self._shares and account.holder != self._shares.holder:  # away for too long: it is not ours any more
+            account.held = [0, 0, 0]
         while account.answered and account.answered[0] <= now - self._window:
             account.answered.popleft()
-        quota = account.limit if lane is Lane.OPERATOR else max(1, int(account.limit * BACKGROUND_SHARE))
-        too_many = account.under_way + len(account.answered) - quota + 1
+        too_many = account.under_way + len(account.answered) - sum(account.held[lane:]) + 1
         if too_many <= 0:
             return 0
+        if self._shares:
+            return TAKE_AGAIN
         if too_many > len(account.answered):
             return math.inf
         return max(account.answered[too_many - 1] + self._window - now, 0.001)
+
+    async def _take(self, shares: Shares, account_id: int, account: _Account, lane: Lane) -> bool:
+        """Whether there is something new to look at."""
+        wanted = max(1, int(account.limit * (OPERATORS_BLOCK if lane is Lane.OPERATOR else BLOCK)))
+        async with account.taking:
+            if self._until_room(account, lane) <= 0:
+                return True  # somebody else has taken some meanwhile
+            granted, word = await shares.take(account_id, lane, wanted)
+            if account.holder != shares.holder:
+                account.holder, account.held = shares.holder, [0, 0, 0]
+            account.held[lane] += granted
+        self._hear(account, word)
+        return granted > 0
+
+    async def _tidy(self, shares: Shares) -> None:
+        concerned = {key: one for key, one in self._accounts.items() if any(one.held) or one.to_tell}
+        if not concerned:
+            return
+        holder = shares.holder
+        kept: dict[int, list[int]] = {}
+        for account_id, account in concerned.items():
+            if account.to_tell:
+                await self._tell(account_id, account, account.to_tell)
+            used = self.used(account_id)
+            spare = max(1, int(account.limit * BLOCK)) if used else 0
+            if account.holder == holder and not account.taking.locked() and sum(account.held) > used + 2 * spare:
+                account.held = kept[account_id] = _reduced(account.held, used + spare)
+        if kept:
+            await shares.keep(holder, kept)
+        for account_id, word in (await shares.words(concerned)).items():
+            self._hear(self._accounts[account_id], word)
+
+    async def _tell(self, account_id: int, account: _Account, word: Word) -> None:
+        """To the other processes; what cannot be told now is told by `run`."""
+        if not self._shares:
+            return
+        account.to_tell = Word(word.pause, word.limit or (account.to_tell.limit if account.to_tell else None))
+        try:
+            await self._shares.tell(account_id, account.to_tell)
+        except Unavailable:
+            return
+        account.to_tell = None
+
+    def _hear(self, account: _Account, word: Word) -> None:
+        if word.pause:
+            account.all_at = max(account.all_at, _now() + word.pause)
+        if word.limit:
+            self._limit(account, min(self._per_minute, word.limit))
+
+    def _limit(self, account: _Account, limit: int) -> None:
+        if not self._shares:
+            account.held = _alone(limit)
+        elif limit < account.limit:
+            account.held = [part * limit // account.limit for part in account.held]
+        account.limit = limit
 
     def _failed(self, account: _Account, started: float) -> None:
         """Requests that were under way together fail together: that is one failure."""
@@ -171,6 +277,20 @@ class Pace:
         account.failed_at = _now()
         backoff = min(LONGEST_BACKOFF, self._gap * 2 ** min(account.failures - 1, 16))
         account.background_at = account.failed_at + max(self._gap, backoff * random.uniform(0.7, 1.3))  # noqa: S311
+
+
+def _alone(limit: int) -> list[int]:
+    """All of it, where there is no other process."""
+    background = max(1, int(limit * BACKGROUND_SHARE))
+    return [limit - background, 0, background]
+
+
+def _reduced(held: list[int], to: int) -> list[int]:
+    """What any lane may use is kept first."""
+    kept = [0, 0, 0]
+    for lane in reversed(Lane):
+        kept[lane] = min(held[lane], to - sum(kept))
+    return kept
 
 
 def _now() -> float:

@@ -46,8 +46,10 @@ class PaceShare(Table):
 
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
     node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, index=True)
-    background: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # for whatever comes
-    operators: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # for operators' actions alone
+    # Units for a lane of `avito.pace`; each may use those of the lanes below it, too.
+    operators: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    prompt: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    bulk: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class AttachedPicture(Table):

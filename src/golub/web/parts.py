@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the pages only hold them: importing a page must not import 
     from golub.health import Health
     from golub.ingest import Ingest
     from golub.live import Live
+    from golub.nodes import Nodes
     from golub.operators import Operators
     from golub.outbox import Outbox
     from golub.relay import Relays
@@ -42,6 +43,7 @@ class Parts:
     ingest: "Ingest"
     applier: "Applier"
     live: "Live"
+    nodes: "Nodes"
     avito: "Avito"
     outbox: "Outbox"
     backfill: "Backfill"

@@ -48,8 +48,9 @@ def upgrade() -> None:
         "pace_shares",
         sa.Column("account_id", _KEY, nullable=False),
         sa.Column("node_id", sa.String(length=32), nullable=False),
-        sa.Column("background", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("operators", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("prompt", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("bulk", sa.Integer(), nullable=False, server_default="0"),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_pace_shares_account_id"), ondelete="CASCADE"
         ),
