@@ -105,7 +105,8 @@ class Shop:
 async def town(
     database_url: str, tmp_path: Path, at_scale: AtScale, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Shop]:
-    monkeypatch.setattr(store, "CHECKOUT_WAIT", store.CHECKOUT_WAIT * Hurried.faster)  # the disk is no faster than it is
+    for patience in ("CHECKOUT_WAIT", "LOCK_WAIT"):  # the disk is no faster than it is
+        monkeypatch.setattr(store, patience, getattr(store, patience) * Hurried.faster)
     settings = Settings.model_validate(
         {
             "data_dir": tmp_path / "node",
@@ -198,3 +199,27 @@ async def test_after_a_day_away_everything_is_there_in_order_and_within_the_budg
     assert busiest <= limit * 0.8
     assert busiest > limit * 0.5  # or the budget was never tried
     assert any(entry.kind == TimelineKind.DOWN and (entry.until or 0) - entry.at >= DAY for entry in timeline)
+
+
+async def test_the_sweep_at_the_start_covers_the_gap_since_the_last_delivery(town: Shop) -> None:
+    """A short gap as well: long before the next sweep would have been due."""
+    sim = town.sim
+    chats = [sim.add_chat(town.seller, f"Покупатель {number}") for number in range(3)]
+    async with town.open() as parts:
+        account = (await parts.accounts.connect(town.seller.client_id, town.seller.client_secret)).account
+        url = parts.subscriptions.recommended_url()
+        await parts.subscriptions.register(account.id, url, ["message"], skip_probe=True)
+        await everything_is_there(town, parts)
+        await asyncio.sleep(10)  # simulated seconds
+        swept_at = (await parts.accounts.get(account.id)).swept_at
+    for chat in chats:
+        sim.buyer_says(chat, "вы здесь?")
+    await sim.idle()
+    town.time.step(MINUTE)
+    began = town.time()
+    async with town.open() as parts:
+        await everything_is_there(town, parts)
+        assert town.time() - began < town.settings.sweep_period * SECOND / 2
+        assert (await parts.accounts.get(account.id)).swept_at > swept_at
+        async with parts.store.read() as session:
+            assert await session.scalar(select(func.sum(Chat.unread))) == len(chats)

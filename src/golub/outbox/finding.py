@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from golub.avito.wire_fields import object_or_empty
 from golub.clock import SECOND
 from golub.model import Direction, Message, OutgoingKind, OutgoingMessage
 from golub.store import Store
@@ -44,6 +45,6 @@ async def find_row(store: Store, outgoing: OutgoingMessage) -> str:
 
 def _shows(content: Any, image_avito_id: str) -> bool:
     """Whether one of a photo's addresses ends in Avito's name of the uploaded picture."""
-    sizes: dict[str, Any] = content.get("image", {}).get("sizes", {}) if image_avito_id else {}
+    sizes = object_or_empty(object_or_empty(content.get("image")).get("sizes"))
     ends = [str(url).partition("?")[0].rpartition("/")[2] for url in sizes.values()]
-    return any(end == image_avito_id or end.startswith(f"{image_avito_id}.") for end in ends)
+    return bool(image_avito_id) and any(f"{end}.".startswith(f"{image_avito_id}.") for end in ends)
