@@ -19,6 +19,7 @@ from golub.guarded import Guarded
 from golub.health import Health
 from golub.ingest import Ingest
 from golub.live import Live
+from golub.meter import Meter
 from golub.model import PathToken
 from golub.operators import Operators
 from golub.relay import Relays
@@ -138,6 +139,7 @@ class World:
             media=nobody,
             backups=nobody,
             health=Health(self.settings, self.store, self.spool, self.clock),
+            meter=Meter(self.store, self.settings, self.clock),
             doctor=nobody,
         )
 

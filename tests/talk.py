@@ -72,6 +72,7 @@ async def parts_for(
         backups=nobody,
         replays=nobody,
         health=Health(settings, store, spool, clock, applier),
+        meter=nobody,
         doctor=nobody,
     )
     spool.start()

@@ -27,6 +27,7 @@ from golub.health import Health
 from golub.housekeeping import Housekeeping
 from golub.ingest import Ingest
 from golub.live import open_live
+from golub.meter import Meter
 from golub.model import Mark, Operator, Role
 from golub.nodes import Load, Nodes
 from golub.operators import Operators
@@ -124,6 +125,7 @@ class Golub:
             alerts=Alerts(store, settings, clock, spool, vault, health),
             media=Media(settings, clock, transport),
             health=health,
+            meter=Meter(store, settings, clock),
             doctor=Doctor(settings, store, clock, vault, Inside(health, spool, subscriptions), avito=transport),
             backups=Backups(settings, vault, clock),
         )
@@ -259,6 +261,7 @@ class Golub:
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),
             (parts.nodes, EVERYWHERE),
+            (parts.meter, EVERYWHERE),
             (parts.avito, EVERYWHERE),
             (parts.live, EVERYWHERE),
             (parts.operators, EVERYWHERE),

@@ -3,9 +3,10 @@
 One registry a process, and not the library's default one: `/metrics` shows what is ours and nothing else.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=REGISTRY)  # memory, file descriptors, CPU seconds: process_…
 
 _QUICK = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0)
 
@@ -94,4 +95,51 @@ housekeeping_ran_at = Gauge(
 )
 database_log_bytes = Gauge(
     "golub_database_log_bytes", "Size of SQLite's log beside golub.db; 0 on PostgreSQL.", registry=REGISTRY
+)
+build = Gauge(
+    "golub_build_info",
+    "1, with the version, the database (sqlite, postgresql) and the role (all, web, worker) of this process.",
+    ["version", "database", "role"],
+    registry=REGISTRY,
+)
+connections_refused = Counter(
+    "golub_connections_refused", "Requests answered 503 because too many were under way.", registry=REGISTRY
+)
+disk_free = Gauge("golub_disk_free_bytes", "Free bytes on the disk of the data folder.", registry=REGISTRY)
+disk_size = Gauge("golub_disk_size_bytes", "Its size.", registry=REGISTRY)
+account_states = Gauge(
+    "golub_account_state",
+    "1 for the state that the account is in (working, wrong_keys, no_access, unreachable, paused), 0 for the others.",
+    ["account", "state"],
+    registry=REGISTRY,
+)
+subscriptions = Gauge(
+    "golub_subscriptions",
+    "Webhooks by what Avito says of them (active, missing, foreign, unknown).",
+    ["state"],
+    registry=REGISTRY,
+)
+outgoing = Gauge("golub_outgoing", "Outgoing messages that are not finished, by state.", ["state"], registry=REGISTRY)
+quarantined = Gauge("golub_quarantined", "Deliveries in quarantine that wait for a person.", registry=REGISTRY)
+relays = Gauge("golub_relays", "Relays by state.", ["state"], registry=REGISTRY)
+avito_requests = Counter(
+    "golub_avito_requests",
+    "Requests to Avito's API by outcome: ok, paced (429), down, ambiguous (the answer was lost), refused.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+avito_wait_seconds = Histogram(
+    "golub_avito_wait_seconds",
+    "Wait for a request's turn, by lane (operator, prompt, bulk).",
+    ["lane"],
+    buckets=(0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0),
+    registry=REGISTRY,
+)
+streams_open = Gauge("golub_streams_open", "Browsers and programs that listen to the live stream.", registry=REGISTRY)
+alerts_open = Gauge("golub_alerts_open", "Open alerts by kind.", ["kind"], registry=REGISTRY)
+alerts_told = Counter(
+    "golub_alerts_told",
+    "Messages to a person, by channel and outcome (sent, failed).",
+    ["channel", "outcome"],
+    registry=REGISTRY,
 )

@@ -11,12 +11,13 @@ import resource
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from golub import metrics
 from golub.errors import Conflict
 
 HEADERS_WITHIN = 10.0  # seconds from the connection, or from a request's first byte
@@ -141,7 +142,9 @@ class _Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
-        super()._start_asgi_task(cycle, app)
+        ours: Any = cast(Any, self).app
+        chosen: Any = app if app is ours else _too_many
+        super()._start_asgi_task(cycle, chosen)
 
     def send_400_response(self, msg: str) -> None:
         if self._refusal == 431:
@@ -168,6 +171,14 @@ class _Protocol(HttpToolsProtocol):
         if self._headers_timer:
             self._headers_timer.cancel()
             self._headers_timer = None
+
+
+async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI's own
+    """In the place of uvicorn's own answer, which does not say when to come again."""
+    metrics.connections_refused.inc()
+    headers = [(b"content-length", b"0"), (b"retry-after", b"1"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _bind(host: str, port: int) -> socket.socket:

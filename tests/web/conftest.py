@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from golub.backup import Backups
 from golub.health import Health
+from golub.meter import Meter
 from golub.model import Operator, Role
 from golub.operators import Operators
 from golub.settings import Settings
@@ -72,6 +73,7 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
         alerts=nobody,
         media=nobody,
         health=Health(settings, store, spool, clock),
+        meter=Meter(store, settings, clock),
         doctor=nobody,
         backups=Backups(settings, Vault(bytes(32)), clock),
     )

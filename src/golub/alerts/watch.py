@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from golub import metrics
 from golub.alerts.channels import Channel, Said, Sent
 from golub.alerts.kinds import URGENT, AlertKind, path_of
 from golub.alerts.register import Channels
@@ -172,6 +173,9 @@ class Alerts:
             elif known[trouble].detail != detail:
                 async with self._store.write() as session:
                     await session.execute(update(Alert).where(Alert.id == known[trouble].id).values(detail=detail))
+        metrics.alerts_open.clear()
+        for kind, _ in found.wrong:
+            metrics.alerts_open.labels(kind).inc()
         for kind, account_id in known.keys() - found.wrong.keys() - found.unsure:
             await self.close(kind, account_id)
 
@@ -228,6 +232,7 @@ class Alerts:
             return
         sent = await channel.send([one for _, one in said])
         await self.channels.note(channel.kind, sent)
+        metrics.alerts_told.labels(channel.kind, "sent" if sent.succeeded else "failed").inc()
         if not sent.succeeded:
             log.warning("an alert could not be told", channel=channel.kind, cause=str(sent))
         for notice, _ in said:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the pages only hold them: importing a page must not import 
     from golub.health import Health
     from golub.ingest import Ingest
     from golub.live import Live
+    from golub.meter import Meter
     from golub.nodes import Nodes
     from golub.operators import Operators
     from golub.outbox import Outbox
@@ -55,6 +56,7 @@ class Parts:
     alerts: "Alerts"
     media: "Media"
     health: "Health"
+    meter: "Meter"
     doctor: "Doctor"
     backups: "Backups"
 

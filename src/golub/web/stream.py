@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from golub import metrics
 from golub.errors import Unavailable
 from golub.live import EVERYTHING, Heard
 from golub.web.parts import Given, Parts
@@ -48,12 +49,13 @@ class Stream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's own
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with asyncio.TaskGroup() as group:
-            talking = group.create_task(self._talk(send))
-            gone = group.create_task(_gone(receive))
-            await asyncio.wait((talking, gone), return_when=asyncio.FIRST_COMPLETED)
-            talking.cancel()
-            gone.cancel()
+        with metrics.streams_open.track_inprogress():
+            async with asyncio.TaskGroup() as group:
+                talking = group.create_task(self._talk(send))
+                gone = group.create_task(_gone(receive))
+                await asyncio.wait((talking, gone), return_when=asyncio.FIRST_COMPLETED)
+                talking.cancel()
+                gone.cancel()
 
     async def _talk(self, send: Send) -> None:
         async def say(event: str, value: object, more: str = "") -> None:

@@ -1,0 +1,55 @@
+"""The meter: answer times over all nodes and restarts, and gauges that show what the database knows."""
+
+from pathlib import Path
+
+from prometheus_client import generate_latest
+
+from golub import metrics
+from golub.clock import HOUR, MINUTE
+from golub.meter import KEPT, REFUSED, SLOWER, Acks, Meter
+from golub.model import Account, AccountState
+from golub.settings import Settings
+from golub.store import Store
+from tests.conftest import SteppedClock
+
+
+async def test_answers_are_summed_over_nodes_and_restarts(store: Store, clock: SteppedClock, tmp_path: Path) -> None:
+    one, other = Meter(store, Settings(data_dir=tmp_path), clock), Meter(store, Settings(data_dir=tmp_path), clock)
+    metrics.webhook_seconds.observe(0.004)
+    metrics.webhook_seconds.observe(0.3)
+    assert (await one.acks(clock() - HOUR)).counts == {5: 1, 500: 1}  # before anything is written
+    await one.run_once()
+    metrics.webhook_seconds.observe(1.999)
+    metrics.webhook_seconds.observe(7)
+    metrics.webhook_answers.labels("token", "503").inc()
+    await one.run_once()
+    await other.run_once()  # the same process here, so it counted the same: two nodes add up
+    again = Meter(store, Settings(data_dir=tmp_path), clock)
+    acks = await again.acks(clock() - HOUR)
+    assert acks.counts == {5: 2, 500: 2, 2000: 2, SLOWER: 2, REFUSED: 2}
+    assert (acks.answered, acks.refused, acks.late) == (8, 2, 2)
+    clock.step(2 * HOUR)
+    assert (await again.acks(clock() - HOUR)).counts == {}
+    clock.step(KEPT)
+    await again.run_once()
+    assert (await again.acks(0)).counts == {}
+
+
+def test_what_a_share_of_the_answers_kept_to() -> None:
+    acks = Acks({2: 98, 100: 1, SLOWER: 1, REFUSED: 50})
+    assert (acks.within(0.5), acks.within(0.99), acks.within(1)) == (2, 100, SLOWER)
+    assert Acks({REFUSED: 1}).within(0.99) is None
+
+
+async def test_gauges_show_what_the_database_knows(store: Store, clock: SteppedClock, tmp_path: Path) -> None:
+    async with store.write() as session:
+        for number, state in enumerate((AccountState.WORKING, AccountState.WRONG_KEYS)):
+            session.add(Account(user_id=number, client_id="c", client_secret=b"", created_at=clock(), state=state))
+    clock.step(MINUTE)
+    await Meter(store, Settings(data_dir=tmp_path), clock).run_once()
+    shown = generate_latest(metrics.REGISTRY).decode()
+    assert 'golub_account_state{account="1",state="wrong_keys"} 1.0' in shown
+    assert 'golub_account_state{account="1",state="working"} 0.0' in shown
+    assert 'golub_outgoing{state="unconfirmed"} 0.0' in shown
+    assert "golub_quarantined 0.0" in shown
+    assert "process_resident_memory_bytes" in shown
