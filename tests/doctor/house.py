@@ -13,29 +13,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 from sqlalchemy import text
+from starlette.types import Receive, Scope, Send
 
+from golub.app import Golub
 from golub.backup.folder import name_of
 from golub.clock import HOUR, MINUTE, Clock, now
 from golub.doctor import Doctor, Finding, Inside, Machine, Reach, worst_first
 from golub.health import Disk, disk_of
 from golub.model import DEFAULT_EVENT_TYPES
 from golub.server import Server
-from golub.simulator import Account
+from golub.settings import Settings
+from golub.simulator import Account, Simulator
 from golub.spool import Received
 from golub.store import Store
 from golub.vault import Vault
-from tests.doctor.proxy import HOST, Proxy, authority, serving, sign, trusting
-from tests.guide import town
-from tests.guide.town import Town
+from golub.web.parts import Parts
+from tests.doctor.proxy import HOST, Proxy, authority, plain, serving, sign, trusting
+from tests.guide.town import AVITO, PUBLIC
+from tests.guide.town import Clock as AvitosClock
 
 PUBLIC_ADDRESS = "93.184.216.34"
 DEAD_ADDRESS = "93.184.216.35"
+_numbers = count()
 CLOSED = 9  # a port that nobody serves
 
 
@@ -56,7 +62,8 @@ class Avito(httpx2.AsyncBaseTransport):
 
 @dataclass
 class House:
-    town: Town
+    parts: Parts
+    sim: Simulator
     folder: Path
     proxy: Proxy
     avito: Avito
@@ -84,14 +91,14 @@ class House:
 
     @property
     def data(self) -> Path:
-        return self.town.parts.settings.data_dir
+        return self.parts.settings.data_dir
 
     @property
     def backups(self) -> Path:
-        return self.town.parts.settings.effective_backup_dir
+        return self.parts.settings.effective_backup_dir
 
     def doctor(self) -> Doctor:
-        parts = self.town.parts
+        parts = self.parts
 
         async def resolve(host: str, port: int) -> list[str]:
             if host not in self.names:
@@ -125,18 +132,34 @@ class House:
         """Another listener for the public port, in the place of the one that is there."""
         self.ports[port] = await self.stack.enter_async_context(self.proxy.listening(tls))
 
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator["House"]:
+        """The same house for one fault, with a proxy and a surrounding of its own."""
+        async with AsyncExitStack() as stack:
+            proc = self.folder / f"proc-{next(_numbers)}"
+            lent = House(
+                self.parts, self.sim, self.folder, Proxy(self.proxy.golub_port), Avito(self.avito.inner), self.shop,
+                self.account_id, proc, dict(self.ports), stack, self.database_url, vault=self.vault,
+            )  # fmt: skip
+            furnish(lent, self.data)
+            await lent.certificate()
+            yield lent
+
     async def certificate(self, *, host: str = HOST, days: tuple[float, float] = (-30.0, 60.0)) -> None:
         between = authority()[1]
         await self.serve(443, serving(self.folder, sign(HOST, between, host=host, days=days), between))
 
-    async def buyer_writes(self, count: int = 1) -> None:
-        chat = self.town.sim.add_chat(self.shop, "Анна")
-        for number in range(count):
-            self.town.sim.buyer_says(chat, f"Добрый день, {number}")
-        await self.town.applied()
+    async def buyer_writes(self) -> None:
+        chat = self.sim.add_chat(self.shop, "Анна")
+        self.sim.buyer_says(chat, "Добрый день")
+        await self.applied()
+
+    async def applied(self) -> None:
+        await self.sim.idle()
+        assert await asyncio.to_thread(self.parts.applier.wait_applied, 10)
 
     async def change(self, statement: Any) -> None:
-        async with self.town.parts.store.write() as session:
+        async with self.parts.store.write() as session:
             await session.execute(statement)
 
     async def say(self, statement: str) -> None:
@@ -145,16 +168,16 @@ class House:
 
     async def post(self, body: bytes, times: int = 1) -> None:
         """Deliveries at the account's own address, past the proxy."""
-        webhook = await self.town.parts.subscriptions.get(self.account_id)
+        webhook = await self.parts.subscriptions.get(self.account_id)
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.proxy.golub_port}") as client:
             for _ in range(times):
                 (await client.post(urlsplit(webhook.url).path, content=body)).raise_for_status()
-        await self.town.applied()
+        await self.applied()
 
     async def holds_up(self, size: int) -> None:
         """Apply has stopped, and a delivery has waited for ten minutes."""
         self.beside = True
-        parts = self.town.parts
+        parts = self.parts
         await asyncio.to_thread(parts.applier.stop)
         await parts.spool.put(Received(os.urandom(16), now() - 10 * MINUTE, None, None, "", b"[]", bytes(size)))
 
@@ -162,29 +185,43 @@ class House:
         return Path(shutil.copytree(self.data, self.folder / "copy", ignore=shutil.ignore_patterns("ballast")))
 
     def write(self, name: str, text: str) -> None:
-        (self.proc / name).parent.mkdir(exist_ok=True)
+        (self.proc / name).parent.mkdir(exist_ok=True, parents=True)
         (self.proc / name).write_text(text)
 
 
 @asynccontextmanager
 async def opened(folder: Path, database_url: str, **settings: Any) -> AsyncGenerator[House]:
-    """All is well in it."""
-    chosen = {"alert_url": "https://alerts.example.com/golub", **settings}
+    """All is well in it. Nothing runs by itself but receiving and applying, so that a fault stays as it was planted."""
+    data = folder / "data"
+    golub: Golub | None = None
+
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        assert golub
+        await golub.asgi(scope, receive, send)
+
+    street = httpx2.ASGITransport(door, client=("185.89.12.9", 40_000))
+    sim = Simulator(folder / "simulator.jsonl", clock=AvitosClock(), base_url=AVITO, deliver=street)
+    avito = Avito(httpx2.ASGITransport(sim.app))
+    chosen = {"data_dir": data, "database_url": database_url, "public_url": PUBLIC, "avito_url": AVITO,
+              "alert_url": "https://alerts.example.com/golub", **settings}  # fmt: skip
+    golub = Golub(Settings.model_validate(chosen), transport=avito)
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(town.opened(folder / "data", database_url, **chosen))
-        server = Server(place.golub.asgi, "127.0.0.1", 0)
+        await stack.enter_async_context(sim)
+        parts = await stack.enter_async_context(golub.opened())
+        await golub.migrate()
+        parts.applier.start()
+        server = Server(golub.asgi, "127.0.0.1", 0)
         serving_on = asyncio.create_task(server.run())
-        proxy = Proxy(server.port)
-        shop = place.sim.add_account(7_001, "Велосипеды")
-        connected = await place.parts.accounts.connect(shop.client_id, shop.client_secret)
-        account_id = connected.account.id
-        url = place.parts.subscriptions.recommended_url()
-        await place.parts.subscriptions.register(account_id, url, DEFAULT_EVENT_TYPES)
+        shop = sim.add_account(7_001, "Велосипеды")
+        account_id = (await parts.accounts.connect(shop.client_id, shop.client_secret)).account.id
+        url = parts.subscriptions.recommended_url()
+        await parts.subscriptions.register(account_id, url, DEFAULT_EVENT_TYPES, skip_probe=True)
         house = House(
-            place, folder, proxy, Avito(httpx2.ASGITransport(place.sim.app)), shop, account_id,
-            folder / "proc", {}, stack, database_url, vault=place.parts.vault,
+            parts, sim, folder, Proxy(server.port), avito, shop, account_id, folder / "proc", {}, stack, database_url,
+            vault=parts.vault,
         )  # fmt: skip
-        _furnish(house)
+        furnish(house, data)
+        _backed_up(house)
         await house.certificate()
         redirect = Proxy(CLOSED, answers=lambda asked: _to_https(asked.target))
         house.ports[80] = await stack.enter_async_context(redirect.listening(None))
@@ -193,22 +230,21 @@ async def opened(folder: Path, database_url: str, **settings: Any) -> AsyncGener
         await serving_on
 
 
-def _furnish(house: House) -> None:
-    """A machine that has everything."""
-    house.proc.mkdir()
-    data = house.town.parts.settings.data_dir
-    data.chmod(0o700)
-    backups = house.town.parts.settings.effective_backup_dir
-    backups.mkdir(mode=0o700)
-    (backups / name_of(now() - HOUR, "scheduled")).write_bytes(bytes(1 << 20))
+def furnish(house: House, folder: Path) -> None:
+    """A machine that has everything, and on it a server that owns the folder."""
     house.write("meminfo", "MemTotal: 4000000 kB\nMemFree: 1000000 kB\nMemAvailable: 2000000 kB\n")
     house.write("loadavg", "0.20 0.15 0.10 1/200 4000\n")
     house.write("mounts", "/dev/sda1 / ext4 rw,relatime 0 0\n")
-    house.write("locks", f"1: FLOCK  ADVISORY  WRITE {os.getpid()} 08:01:{(data / 'spool.lock').stat().st_ino} 0 EOF\n")
+    lock = (folder / "spool.lock").stat().st_ino
+    house.write("locks", f"1: FLOCK  ADVISORY  WRITE {os.getpid()} 08:01:{lock} 0 EOF\n")
     house.write(f"{os.getpid()}/limits", "Max open files            65536                65536                files\n")
 
 
-def _to_https(target: str) -> bytes:
-    from tests.doctor.proxy import plain
+def _backed_up(house: House) -> None:
+    house.data.chmod(0o700)
+    house.backups.mkdir(mode=0o700)
+    (house.backups / name_of(now() - HOUR, "scheduled")).write_bytes(bytes(1 << 20))
 
+
+def _to_https(target: str) -> bytes:
     return plain("301 Moved Permanently", b"", ("Location", f"https://{HOST}{target}"))

@@ -7,12 +7,17 @@ from tests.doctor.house import House
 
 Plant = Callable[[House], Any]  # some are coroutines
 PLANTS: dict[str, Plant] = {}
+ALONE: set[str] = set()
 
 
-def plants(name: str) -> Callable[[Plant], Plant]:
+def plants(name: str, *, shares: bool = True) -> Callable[[Plant], Plant]:
+    """A fault of the way leaves the house itself as it was, so many share one; others need one of their own."""
+
     def keep(plant: Plant) -> Plant:
         assert name not in PLANTS
         PLANTS[name] = plant
+        if not shares:
+            ALONE.add(name)
         return plant
 
     return keep

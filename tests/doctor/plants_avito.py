@@ -26,109 +26,111 @@ from tests.guide.town import PUBLIC
 NEW_HOST = "new.example.ru"
 
 
-@plants("no_accounts")
+@plants("no_accounts", shares=False)
 async def _(home: House) -> None:
-    await home.town.parts.accounts.remove(home.account_id)
+    await home.parts.accounts.remove(home.account_id)
 
 
-@plants("wrong_keys")
+@plants("wrong_keys", shares=False)
 def _(home: House) -> None:
     home.shop.client_secret = "another"
-    home.town.sim.expire_tokens(home.shop)
+    home.sim.expire_tokens(home.shop)
 
 
-@plants("sealed_otherwise")
+@plants("sealed_otherwise", shares=False)
 async def _(home: House) -> None:
     await home.change(update(Account).values(client_secret=Vault(bytes(32)).seal("secret")))
 
 
-@plants("not_paid")
+@plants("not_paid", shares=False)
 def _(home: House) -> None:
-    home.town.sim.fault("*", status=402, times=None)
+    home.sim.fault("*", status=402, times=None)
 
 
-@plants("no_rights")
+@plants("no_rights", shares=False)
 def _(home: House) -> None:
-    home.town.sim.fault("*", status=403, body={"result": {"message": "permission denied"}}, times=None)
+    home.sim.fault("getSubscriptions", status=403, body={"result": {"message": "permission denied"}}, times=None)
 
 
-@plants("avito_away")
+@plants("avito_away", shares=False)
 async def _(home: House) -> None:
-    home.town.sim.fault("*", status=500, times=None)
+    home.sim.fault("*", status=500, times=None)
     await home.change(update(Account).values(state=AccountState.UNREACHABLE, state_detail="HTTP 500"))
 
 
-@plants("no_webhook")
+@plants("no_webhook", shares=False)
 async def _(home: House) -> None:
     await home.change(delete(Webhook))
 
 
-@plants("foreign_subscription")
+@plants("foreign_subscription", shares=False)
 def _(home: House) -> None:
-    home.town.sim.steal_subscription(home.shop, "https://crm.example.com/hook")
+    home.sim.steal_subscription(home.shop, "https://crm.example.com/hook")
 
 
-@plants("missing_subscription")
+@plants("missing_subscription", shares=False)
 def _(home: House) -> None:
     home.shop.subscription = None
 
 
-@plants("stale_subscription")
+@plants("stale_subscription", shares=False)
 async def _(home: House) -> None:
-    home.town.sim.fault("getSubscriptions", status=500, times=None)
+    home.sim.fault("getSubscriptions", status=500, times=None)
     long_ago = now() - 2 * HOUR
     await home.change(update(Webhook).values(checked_at=long_ago, created_at=long_ago))
 
 
-@plants("other_host")
+@plants("other_host", shares=False)
 async def _(home: House) -> None:
     home.settings["public_url"] = f"https://{NEW_HOST}"
     home.names = {NEW_HOST: ["93.184.216.34"]}
     await home.certificate(host=NEW_HOST)
 
 
-@plants("bare_url")
+@plants("bare_url", shares=False)
 async def _(home: House) -> None:
-    await home.town.parts.subscriptions.register(home.account_id, f"{PUBLIC}/webhook/avito", DEFAULT_EVENT_TYPES)
+    await home.parts.subscriptions.register(
+        home.account_id, f"{PUBLIC}/webhook/avito", DEFAULT_EVENT_TYPES, skip_probe=True
+    )
 
 
-@plants("deaf")
+@plants("deaf", shares=False)
 async def _(home: House) -> None:
     await home.change(update(Account).values(deaf_since=now()))
 
 
-@plants("silent")
+@plants("silent", shares=False)
 async def _(home: House) -> None:
     entry = {"account_id": home.account_id, "kind": TimelineKind.SILENT, "at": now(), "detail": "", "count": 0}
     await home.change(insert(TimelineEntry).values(**entry))
 
 
-@plants("low_coverage")
+@plants("low_coverage", shares=False)
 async def _(home: House) -> None:
     await _written(home, brought=2, missed=8)
 
 
-@plants("some_missed")
+@plants("some_missed", shares=False)
 async def _(home: House) -> None:
     await _written(home, brought=18, missed=2)
 
 
-@plants("relay_stopped")
+@plants("relay_stopped", shares=False)
 async def _(home: House) -> None:
     await _forwarded(home, state=RelayState.STALLED)
 
 
-@plants("relay_failing")
+@plants("relay_failing", shares=False)
 async def _(home: House) -> None:
     await _forwarded(home, state=RelayState.WORKING, failing_since=now() - HOUR, last_error="502")
 
 
-@plants("quarantine_much")
+@plants("quarantine_much", shares=False)
 async def _(home: House) -> None:
     await home.post(b"no JSON", times=6)
 
 
-@plants("quarantine_some")
+@plants("quarantine_some", shares=False)
 async def _(home: House) -> None:
     await home.post(b"no JSON")
     await home.change(update(Delivery).values(received_at=now() - 3 * DAY))
@@ -141,7 +143,7 @@ async def _written(home: House, *, brought: int, missed: int) -> None:
     await home.change(update(Account).values(created_at=long_ago))
     await home.change(update(Webhook).values(created_at=long_ago))
     await home.change(update(TimelineEntry).values(at=long_ago))
-    await asyncio.to_thread(home.town.parts.applier.wait_applied, 10)
+    await asyncio.to_thread(home.parts.applier.wait_applied, 10)
     table: Any = Message.__table__
     async with home.store.read() as session:
         row = dict((await session.execute(select(table))).mappings().first() or {})

@@ -9,6 +9,7 @@ from sqlalchemy import event, insert, update
 from golub.health import Disk
 from golub.model import AlertChannel, Mark
 from golub.vault import Vault
+from tests.doctor import house
 from tests.doctor.house import House
 from tests.doctor.planting import plants
 
@@ -34,7 +35,7 @@ def _(home: House) -> None:
     home.disk = lambda _: Disk(1 << 30, 20 << 30)
 
 
-@plants("no_ballast")
+@plants("no_ballast", shares=False)
 def _(home: House) -> None:
     (home.data / "ballast").unlink()
 
@@ -50,9 +51,9 @@ def _(home: House) -> None:
     home.disk = lambda _: Disk(10 << 30, 20 << 30)
 
 
-@plants("part_stopped")
+@plants("part_stopped", shares=False)
 def _(home: House) -> None:
-    home.town.parts.applier.stop()
+    home.parts.applier.stop()
 
 
 @plants("database_away")
@@ -60,13 +61,13 @@ def _(home: House) -> None:
     home.database_url = "postgresql://golub@127.0.0.1:9/golub"
 
 
-@plants("schema_newer")
+@plants("schema_newer", shares=False)
 async def _(home: House) -> None:
     await home.say("UPDATE alembic_version SET version_num = '9999'")
     await home.change(update(Mark).where(Mark.name == "oldest_binary").values(value="99.0"))
 
 
-@plants("schema_older")
+@plants("schema_older", shares=False)
 async def _(home: House) -> None:
     await home.say("UPDATE alembic_version SET version_num = '0001'")
 
@@ -81,27 +82,28 @@ def _(home: House) -> None:
     home.vault = Vault(bytes(32))
 
 
-@plants("spool_fatal")
+@plants("spool_fatal", shares=False)
 def _(home: House) -> None:
-    home.town.parts.spool._writer.fatal = "disk I/O error"
+    home.parts.spool._writer.fatal = "disk I/O error"
 
 
-@plants("spool_full")
+@plants("spool_full", shares=False)
 async def _(home: House) -> None:
     home.settings["spool_quota_mb"] = 1
     await home.holds_up(1 << 20)
 
 
-@plants("spool_stuck")
+@plants("spool_stuck", shares=False)
 async def _(home: House) -> None:
     await home.holds_up(1000)
 
 
-@plants("spool_unreadable")
+@plants("spool_unreadable", shares=False)
 def _(home: House) -> None:
     home.beside = True
     home.settings["data_dir"] = home.copy_of_folder()
     (home.settings["data_dir"] / "spool.db").write_bytes(b"no database" * 1000)
+    house.furnish(home, home.settings["data_dir"])
 
 
 @plants("database_forgets")
@@ -120,7 +122,7 @@ def _(home: House) -> None:
     event.listen(home.store._read.sync_engine, "connect", age)
 
 
-@plants("secret_open")
+@plants("secret_open", shares=False)
 def _(home: House) -> None:
     (home.data / "secret.key").chmod(0o644)
 
@@ -150,23 +152,23 @@ def _(home: House) -> None:
     home.settings["alert_url"] = ""
 
 
-@plants("alerts_fail")
+@plants("alerts_fail", shares=False)
 async def _(home: House) -> None:
     await home.change(insert(AlertChannel).values(kind="telegram", last_error="401", last_error_at=1, changed_at=1))
 
 
-@plants("no_backup")
+@plants("no_backup", shares=False)
 def _(home: House) -> None:
     for path in home.backups.iterdir():
         path.unlink()
 
 
-@plants("old_backup")
+@plants("old_backup", shares=False)
 def _(home: House) -> None:
     for path in home.backups.iterdir():
         path.rename(home.backups / "golub-20260101T000000Z-scheduled.zip")
 
 
-@plants("backup_fails")
+@plants("backup_fails", shares=False)
 def _(home: House) -> None:
     (home.backups / "failed.json").write_text('{"at": 1, "text": "No room.", "fields": {}}')

@@ -1,8 +1,8 @@
 """Faults on the way from Avito to us: names, ports, certificates, proxies."""
 
+import asyncio
 import socket
 import ssl
-import warnings
 from dataclasses import replace
 
 from tests.doctor import house
@@ -24,18 +24,20 @@ def said(status: str, body: bytes = b"<h1>no</h1>", *headers: tuple[str, str], o
     return plant
 
 
-PLANTS |= {
-    "redirected": said("301 Moved Permanently", b"", ("Location", f"https://www.{HOST}/webhook/avito/")),
-    "password_asked": said("401 Unauthorized", b"", ("WWW-Authenticate", "Basic")),
-    "forbidden": said("403 Forbidden"),
-    "cdn_blocks": said("403 Forbidden", b"Just a moment", ("Server", "cloudflare"), ("cf-mitigated", "challenge")),
-    "too_many": said("429 Too Many Requests"),
-    "not_forwarded": said("404 Not Found"),
-    "method_refused": said("405 Not Allowed", only="POST"),
-    "fails": said("500 Internal Server Error"),
-    "cannot_store": said("503 Service Unavailable", b'{"error":"full"}', ("X-Frame-Options", "DENY")),
-    "not_ours": said("200 OK", b"<html>Welcome to nginx!</html>"),
-}
+PLANTS.update(
+    {
+        "redirected": said("301 Moved Permanently", b"", ("Location", f"https://www.{HOST}/webhook/avito/")),
+        "password_asked": said("401 Unauthorized", b"", ("WWW-Authenticate", "Basic")),
+        "forbidden": said("403 Forbidden"),
+        "cdn_blocks": said("403 Forbidden", b"Just a moment", ("Server", "cloudflare"), ("cf-mitigated", "challenge")),
+        "too_many": said("429 Too Many Requests"),
+        "not_forwarded": said("404 Not Found"),
+        "method_refused": said("405 Not Allowed", only="POST"),
+        "fails": said("500 Internal Server Error"),
+        "cannot_store": said("503 Service Unavailable", b'{"error":"full"}', ("X-Frame-Options", "DENY")),
+        "not_ours": said("200 OK", b"<html>Welcome to nginx!</html>"),
+    }
+)
 
 
 @plants("no_public_url")
@@ -63,7 +65,7 @@ def _(home: House) -> None:
     home.names[HOST] = ["127.0.1.1"]
 
 
-@plants("name_private_here")
+@plants("name_private_here", shares=False)
 async def _(home: House) -> None:
     home.names[HOST] = ["192.168.1.10"]
     await home.buyer_writes()
@@ -74,7 +76,7 @@ def _(home: House) -> None:
     home.ports = {}
 
 
-@plants("port_no_loop")
+@plants("port_no_loop", shares=False)
 async def _(home: House) -> None:
     home.ports = {}
     await home.buyer_writes()
@@ -114,13 +116,15 @@ async def _(home: House) -> None:
 
 @plants("tls_old")
 async def _(home: House) -> None:
-    between = authority()[1]
-    old = serving(home.folder, sign(HOST, between, host=HOST), between)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-    old.set_ciphers("DEFAULT@SECLEVEL=0")
-    await home.serve(443, old)
+    """As a server says that knows no newer TLS: a fatal alert, 70, protocol_version."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(bytes((0x15, 3, 1, 0, 2, 2, 70)))
+        writer.close()
+
+    server = await home.stack.enter_async_context(await asyncio.start_server(refuse, "127.0.0.1", 0))
+    home.ports[443] = server.sockets[0].getsockname()[1]
 
 
 @plants("tls_broken")
@@ -178,13 +182,13 @@ async def _(home: House) -> None:
 
 @plants("slow")
 def _(home: House) -> None:
-    home.proxy.delay = 2.1
+    home.proxy.delay = lambda asked: 2.1 if asked.body == b"{}" else 0.0
 
 
 @plants("no_answer")
 def _(home: House) -> None:
     home.patience = 0.3
-    home.proxy.delay = 30
+    home.proxy.delay = lambda _: 30.0
 
 
 @plants("broken_off")
@@ -231,7 +235,7 @@ def _(home: House) -> None:
 
 @plants("proxy_untrusted")
 def _(home: House) -> None:
-    home.proxy.adds = lambda asked: asked.plus("x-forwarded-for", "198.51.100.7, 172.18.0.2")
+    home.proxy.adds = lambda asked: asked.plus("x-forwarded-for", "93.184.1.7, 172.18.0.2")
 
 
 @plants("cdn_hides")

@@ -1,4 +1,4 @@
-"""A reverse proxy on a real socket, with certificates made on the spot, that can do everything that proxies do wrong."""
+"""A reverse proxy on a real socket, with certificates made on the spot, that can do whatever proxies do wrong."""
 
 import asyncio
 import ssl
@@ -57,7 +57,7 @@ class Proxy:
     golub_port: int
     change: Callable[[Asked], Asked] = lambda asked: asked
     answers: Callable[[Asked], bytes | None] = lambda _: None
-    delay: float = 0.0
+    delay: Callable[[Asked], float] = lambda _: 0.0
     adds: Callable[[Asked], Asked] = lambda asked: asked.plus("x-forwarded-for", "93.184.216.34")
 
     @asynccontextmanager
@@ -70,8 +70,11 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
-            if asked := await _read(reader):
-                await asyncio.sleep(self.delay)  # a slow proxy is what some tests are about
+            asked = await _read(reader)
+            if asked.method == "?":
+                writer.write(plain("400 Bad Request"))
+            else:
+                await asyncio.sleep(self.delay(asked))  # a slow proxy is what some tests are about
                 answer = self.answers(asked)
                 writer.write(await self._hand_on(self.adds(self.change(asked))) if answer is None else answer)
                 await writer.drain()
@@ -91,8 +94,11 @@ class Proxy:
         return answer
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked | None:
-    head = await reader.readuntil(b"\r\n\r\n")
+async def _read(reader: asyncio.StreamReader) -> Asked:
+    head = await reader.readexactly(1)
+    if head == b"\x16":  # somebody begins to encrypt, and is not understood
+        return Asked("?", "/", (), b"")
+    head += await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").strip().split("\r\n")
     method, target, _ = first.split(" ")
     headers = tuple((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines))

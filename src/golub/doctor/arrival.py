@@ -24,7 +24,7 @@ from golub.store import Store
 from golub.subscription import NONCE_HEADER
 
 SIGNATURE_HEADER = "x-avito-messenger-signature"
-ARRIVES_WITHIN = 3.0  # seconds after the 200
+ARRIVES_WITHIN = 2.0  # seconds after the 200
 LOOK_EVERY = 0.1
 NEWEST = 500  # deliveries among which it must be
 
