@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Millis
 from golub.model import Action, AuditEntry, Mark, Operator
+from golub.store import Store
 
-__all__ = ["CONSOLE", "ITSELF", "Action", "By", "Head", "Verdict", "cut", "record", "verify"]
+__all__ = ["CONSOLE", "ITSELF", "Action", "By", "Head", "Verdict", "cut", "record", "verify", "verify_in"]
 
 NEWEST = "audit_newest"  # marks; both are "number:hash"
 ANCHOR = "audit_anchor"
@@ -161,6 +162,15 @@ async def verify(session: AsyncSession, noted: Head | None = None) -> Verdict:
     return told()
 
 
+async def verify_in(store: Store, noted: Head | None = None) -> Verdict:
+    """The same for a command: opens the database, and closes it."""
+    try:
+        async with store.read() as session:
+            return await verify(session, noted)
+    finally:
+        await store.close()
+
+
 async def cut(session: AsyncSession, older_than: Millis, *, limit: int) -> int:
     """Removes up to `limit` of the oldest entries, never the newest one, and anchors the chain at their end.
 
@@ -169,7 +179,8 @@ async def cut(session: AsyncSession, older_than: Millis, *, limit: int) -> int:
     await session.get_one(Mark, NEWEST, with_for_update=True, populate_existing=True)
     anchor = await session.get_one(Mark, ANCHOR, with_for_update=True, populate_existing=True)
     first = Head.parse(anchor.value).number
-    kept = await session.scalar(select(func.min(AuditEntry.id)).where(AuditEntry.at >= older_than))
+    young = select(AuditEntry.id).where(AuditEntry.at >= older_than).order_by(AuditEntry.id).limit(1)
+    kept = await session.scalar(young)
     newest = await session.scalar(select(func.max(AuditEntry.id))) or 0
     last = await session.get(AuditEntry, min((kept or newest) - 1, first + limit))
     if last is None or last.id <= first:

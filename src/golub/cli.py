@@ -28,6 +28,10 @@ cli = typer.Typer(
 )
 operator = typer.Typer(help="The people who sign in.", no_args_is_help=True)
 cli.add_typer(operator, name="operator")
+audit = typer.Typer(help="What operators did to Golub.", no_args_is_help=True)
+cli.add_typer(audit, name="audit")
+spool = typer.Typer(help="Deliveries that were acked and are not applied yet.", no_args_is_help=True)
+cli.add_typer(spool, name="spool")
 
 say = Console(highlight=False, soft_wrap=True).print
 complain = Console(stderr=True, highlight=False, soft_wrap=True, style="red").print
@@ -215,6 +219,52 @@ def list_operators(data_dir: Folder = None) -> None:
 
     for one in _run(everybody(_settings(data_dir=data_dir))):
         say(f"{one.login}\t{one.role}\t{one.name}{'' if one.active else chr(9) + 'switched off'}")
+
+
+@audit.command("verify")
+def verify_audit(
+    head: Annotated[
+        str, typer.Option(help="What an earlier run printed and you noted: it must still be in the chain.")
+    ] = "",
+    data_dir: Folder = None,
+) -> None:
+    """Walk the audit's whole chain; ends with 1 at the first entry that was changed, removed or slipped in."""
+    from golub.audit import Head, verify_in
+    from golub.store import Store
+
+    try:
+        noted = Head.parse(head) if head else None
+    except ValueError:
+        complain("--head: a number, a colon and 64 hexadecimal digits, as this command prints them")
+        raise SystemExit(2) from None
+    verdict = _run(verify_in(Store(_settings(data_dir=data_dir).effective_database_url), noted))
+    if verdict.broken is not None:
+        complain(f"The audit is broken: entry {verdict.broken} {verdict.reason}.")
+        raise SystemExit(1)
+    if verdict.checked:
+        say(f"{verdict.checked} entries, {verdict.oldest} to {verdict.head.number}: all are as they were written.")
+        say(f"Head, to note elsewhere and give as --head later: {verdict.head}")
+    else:
+        say("The audit is empty.")
+
+
+@spool.command("drain")
+def drain_spool(
+    folder: Annotated[Path, typer.Argument(help="Data folder of the node that is gone, or a copy of it.")],
+    data_dir: Folder = None,
+    database_url: Annotated[str | None, typer.Option(help="The main database, where it is PostgreSQL.")] = None,
+) -> None:
+    """Empty a dead node's spool into the main database. Run it again if it is cut off: nothing counts twice."""
+    from golub.clock import now
+    from golub.drain import drain
+    from golub.store import Store
+
+    settings = _settings(data_dir=data_dir, database_url=database_url)
+    with _progress() as tell:
+        drained = _run(drain(folder, Store(settings.effective_database_url), now, tell))
+    say(f"{drained.deliveries} deliveries left the spool.")
+    if drained.quarantined:
+        say(f"{drained.quarantined} of them are in quarantine: look at the journal.")
 
 
 def main() -> None:
