@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +19,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Index,
+    MetaData,
+    Result,
+    UniqueConstraint,
     create_engine,
     event,
     extract,
@@ -27,6 +32,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy import Table as SQLTable
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import ExceptionContext
@@ -143,6 +149,33 @@ class Store:
             return cast_to(func.unixepoch("subsec") * 1000, BigInteger)
         return cast_to(extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
+    @contextmanager
+    def shadow(self, *tables: type[Table]) -> Generator["Shadow"]:
+        """A connection of its own, on which statements about these tables meet temporary copies, empty at first. What
+        is real can only be read, and writers wait for nothing."""
+        parsed = make_url(self.url)
+        if self.is_sqlite:
+            file = f"file:{quote(parsed.database or '')}"
+            engine = create_engine(parsed.set(drivername="sqlite", database=file, query={"mode": "ro", "uri": "true"}))
+            _prepare_sqlite(engine, begin="BEGIN")
+        else:
+            options = f"{_POSTGRES_OPTIONS} -c statement_timeout=60000"
+            engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args={"options": options})
+        temporary = "temp" if self.is_sqlite else "pg_temp"
+        try:
+            with _outages_told(), engine.connect() as connection:
+                real = "main" if self.is_sqlite else connection.scalar(text("SELECT current_schema()"))
+                _copied([cast(SQLTable, table.__table__) for table in tables], temporary).create_all(
+                    connection, checkfirst=False
+                )
+                if not self.is_sqlite:
+                    connection.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+                connection.commit()
+                connection.execution_options(schema_translate_map={None: temporary})
+                yield Shadow(connection, {None: real})
+        finally:
+            engine.dispose()
+
     def insert(self, table: type[Table]) -> Any:
         """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, the same words on both."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
@@ -226,6 +259,49 @@ class Store:
 
         with _outages_told():
             upgrade(self._apply)
+
+
+class Shadow:
+    """`connection` meets the temporary copies, and everything else by its own name is not there; `read` meets what is
+    real. Commit now and then: until then it sees one snapshot."""
+
+    def __init__(self, connection: Connection, real: dict[str | None, str | None]) -> None:
+        self.connection = connection
+        self._real = {"schema_translate_map": real}
+
+    def read(self, statement: Any, parameters: Any = None) -> Result[Any]:
+        return self.connection.execute(statement, parameters, execution_options=self._real)
+
+    def commit(self) -> None:
+        self.connection.commit()
+
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """In this block everything is read as it was at one moment."""
+        self.connection.commit()
+        if self.connection.dialect.name != "sqlite":  # there every transaction is one
+            self.connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        yield
+        self.connection.commit()
+
+
+def _copied(tables: Sequence[SQLTable], schema: str) -> MetaData:
+    """Their columns, keys and plain indexes, without anything that leads to other tables."""
+    metadata = MetaData(schema=schema)
+    for table in tables:
+        columns = [
+            Column(one.name, one.type, primary_key=one.primary_key, nullable=one.nullable) for one in table.columns
+        ]
+        unique = [
+            UniqueConstraint(*(one.name for one in found.columns))
+            for found in table.constraints
+            if isinstance(found, UniqueConstraint)
+        ]
+        copy = SQLTable(table.name, metadata, *columns, *unique)
+        for index in table.indexes:
+            if not any(index.dialect_options[name].get("where") is not None for name in ("sqlite", "postgresql")):
+                Index(index.name, *(copy.c[column.name] for column in index.columns))
+    return metadata
 
 
 def is_outage(error: BaseException) -> bool:
