@@ -1,6 +1,7 @@
 """The doors: `golub serve`, `demo`, `simulate`, `operator …`. Each only reads its arguments and opens."""
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -186,6 +187,33 @@ def restore(
     if restored.unsure:
         say(f"{restored.unsure} replies were on their way: Golub looks for them at Avito and sends none of them twice.")
     say("What came in after the backup is fetched from Avito by the first sweep. Look at the webhooks' page once.")
+
+
+@cli.command()
+def rebuild(
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+    data_dir: Folder = None,
+    database_url: Annotated[str | None, typer.Option(help="The main database, where it is PostgreSQL.")] = None,
+) -> None:
+    """Fold the journal again, beside the real tables, and compare every message with ours; ends with 1 at a difference.
+
+    Works while the server runs, writes nothing and may be cut off. What waits in a spool is not in the journal yet.
+    """
+    from golub.clock import now
+    from golub.rebuild import rebuild as fold_again
+    from golub.rebuild.telling import lines
+    from golub.store import Store
+
+    store = Store(_settings(data_dir=data_dir, database_url=database_url).effective_database_url)
+    with _progress() as tell:
+        report = fold_again(store, now(), tell)
+    if as_json:
+        say(json.dumps(report.document(), ensure_ascii=False, indent=2), markup=False)
+    else:
+        for line in lines(report):
+            say(line, markup=False)
+    if not report.is_good:
+        raise SystemExit(1)
 
 
 @cli.command()

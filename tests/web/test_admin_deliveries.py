@@ -17,6 +17,7 @@ from golub.errors import NotFound
 from golub.journal import Kind, Place, Wanted
 from golub.model import Cause, Chat, Delivery, DeliveryState, Message, Role
 from golub.operators import Operators
+from golub.replays import Replays
 from golub.store import Store
 from golub.subscription import token_of
 from golub.web.causes import CAUSES, STATES, oddities
@@ -89,6 +90,7 @@ async def post(world: World) -> AsyncGenerator[Post]:
 def parts(world: World, post: Post) -> Parts:
     parts = world.parts(Operators(world.store, world.clock))
     parts.applier = post.applier
+    parts.replays = Replays(world.store, post.applier, world.clock, world.backfill.nudge)
     return parts
 
 
@@ -304,8 +306,8 @@ async def test_a_delivery_is_shown_whole(post: Post, admin: Browser) -> None:
     assert "hush" not in page.markup
     assert (token_of(post.url) or "?") not in page.markup
     assert RLO not in page.markup
-    (chat,) = await post.chats()
-    assert f"/inbox/{chat.id}" in {link["href"] for link in page.all("a")}
+    (chat,), (applied,) = await post.chats(), await post.messages()
+    assert f"/inbox/{chat.id}#message-{applied.id}" in {link["href"] for link in page.all("a")}
 
 
 async def test_what_cannot_be_applied_says_why(post: Post, admin: Browser) -> None:

@@ -101,7 +101,7 @@ class Hints:
             .limit(CLAIMED_AT_ONCE)
         )
         async with self._store.read() as session:
-            rows = (await session.execute(statement)).tuples()
+            rows = await session.execute(statement)
             return [((account_id or 0, chat), bool(key)) for account_id, chat, key in rows]
 
     async def _lease(self, group: Group, now: Millis) -> bool:

@@ -38,7 +38,7 @@ _chats = cast(SQLTable, Chat.__table__)
 _messages = cast(SQLTable, Message.__table__)
 
 Row = dict[str, Any]
-Progress = Callable[[str, int, int], None]  # what is done, how many of them, of how many
+Progress = Callable[[str, float], None]  # the step, and how much of it is done: 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Report:
         return {"good": self.is_good, **asdict(self)}
 
 
-def _silently(_what: str, _done: int, _total: int) -> None:
+def _silently(_step: str, _share: float) -> None:
     """Nobody watches."""
 
 
@@ -100,7 +100,7 @@ class _Rebuild:
             place = rows[-1]["received_at"], bytes(rows[-1]["id"])
             self._fold(rows)
             self._shadow.commit()
-            self._progress("folded", done, max(total, done))
+            self._progress("folding", done / max(total, done))
         with self._shadow.snapshot():
             for rows in self._journal_from((max(0, place[0] - LATE), b"")):
                 self._fold(rows)
@@ -163,7 +163,7 @@ class _Rebuild:
                     faults[fault.value] += 1
                     if len(report.differences) < SHOWN:
                         report.differences.append(Difference(fault, *name))
-            self._progress("compared", report.compared, max(total, report.compared))
+            self._progress("comparing", report.compared / max(total, report.compared))
         report.faults = dict(faults)
 
     def _pairs(self) -> Iterator[list[tuple[tuple[int, str, str], Row | None, Row]]]:

@@ -14,6 +14,7 @@ from golub.web.language import Reader
 
 MINUTES = "%Y-%m-%dT%H:%M"  # what a browser's field for a moment gives
 _ENUMS: dict[str, type[StrEnum]] = {"state": DeliveryState, "kind": Kind, "cause": Cause, "trust": Trust}
+_ORDER = ("state", "account", "kind", "cause", "trust", "from", "to", "address", "text")
 _TEXTS = {"text": TEXT_LIMIT, "address": 64}
 
 
@@ -62,7 +63,7 @@ class Choice:
     @property
     def query(self) -> str:
         """`?state=ignored&account=2`, or nothing for the whole journal."""
-        return f"?{urlencode(self.fields)}" if self.fields else ""
+        return self.other()
 
     @property
     def is_detailed(self) -> bool:
@@ -74,7 +75,8 @@ class Choice:
 
     def other(self, **changes: str | None) -> str:
         """The query of this choice with other fields; None takes one away."""
-        fields = {name: value for name, value in {**self.fields, **changes}.items() if value}
+        chosen = {**self.fields, **changes}
+        fields = {name: value for name in _ORDER if (value := chosen.get(name))}
         return f"?{urlencode(fields)}" if fields else ""
 
 
