@@ -1,7 +1,8 @@
 """Access tokens: one request at a time for an account, kept sealed in its row, and no hammering with wrong keys.
 
 Avito's `client_credentials` gives a token for a day and no refresh token. Every process reads the same row, so a token
-that one has fetched serves all. The client relies on it for every call.
+that one has fetched serves all; and where there are several, one asks at a time (`turns`). The client relies on it for
+every call.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from typing import Any, cast
 from sqlalchemy import select, update
 
 from golub.avito.errors import Down
-from golub.clock import MINUTE, SECOND, Clock, Millis
+from golub.avito.turns import AloneTurns, SharedTurns
+from golub.clock import MINUTE, SECOND, Clock
 from golub.errors import NotFound, Paused, WrongKeys
 from golub.model import Account
 from golub.store import Store
@@ -22,7 +24,7 @@ from golub.vault import Vault
 
 EARLY = MINUTE  # a token this near to its end is renewed
 LIFETIME = 86_400  # seconds, where Avito does not say
-WRONG_KEYS_PAUSE = MINUTE  # between two attempts with keys that Avito does not know
+LOOK_AGAIN = 0.2  # seconds between two looks at what another process is asking for
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")  # what can stand in a header
 
@@ -46,7 +48,7 @@ class Tokens:
         self._clock = clock
         self._ask = ask
         self._renewals: dict[int, asyncio.Task[Access]] = {}
-        self._refused: dict[int, tuple[bytes, Millis]] = {}  # account: digest of its wrong keys, when
+        self._turns = AloneTurns(clock) if store.is_sqlite else SharedTurns(store, clock)
 
     async def access(self, account_id: int, *, stale: str = "") -> Access:
         """A token that is not `stale` and not about to expire. Raises `WrongKeys`, `Unavailable`, `NotFound`."""
@@ -68,26 +70,31 @@ class Tokens:
     async def _renew(self, account_id: int, stale: str) -> Access:
         account = await self._read(account_id)
         if (found := self._kept(account, stale)) is not None:
-            return found  # another process, or the renewal that ended just before this one
-        secret = self._vault.open(account.client_secret)
-        keys = hashlib.sha256(f"{account.client_id}\0{secret}".encode()).digest()
-        now = self._clock()
-        refused, at = self._refused.get(account_id, (b"", 0))
-        if refused == keys and 0 <= now - at < WRONG_KEYS_PAUSE:
-            raise WrongKeys("Avito does not know this client id and secret.")
+            return found  # the renewal that ended just before this one
+        while not await self._turns.take(account_id, self._digest(account)):  # noqa: ASYNC110 - another process has it
+            await asyncio.sleep(LOOK_AGAIN)
+        refused: bytes | None = None
         try:
-            token, seconds = read_token(await self._ask(account.client_id, secret))
+            account = await self._read(account_id)
+            if (found := self._kept(account, stale)) is not None:
+                return found  # another process was before us
+            now = self._clock()
+            token, seconds = read_token(await self._ask(account.client_id, self._vault.open(account.client_secret)))
+            async with self._store.write() as session:
+                await session.execute(
+                    update(Account)
+                    .where(Account.id == account_id)
+                    .values(access_token=self._vault.seal(token), token_expires_at=now + seconds * SECOND)
+                )
         except WrongKeys:
-            self._refused[account_id] = keys, now
+            refused = self._digest(account)
             raise
-        self._refused.pop(account_id, None)
-        async with self._store.write() as session:
-            await session.execute(
-                update(Account)
-                .where(Account.id == account_id)
-                .values(access_token=self._vault.seal(token), token_expires_at=now + seconds * SECOND)
-            )
+        finally:
+            await self._turns.end(account_id, refused)
         return Access(account.user_id, token, account.state, account.state_detail)
+
+    def _digest(self, account: Account) -> bytes:
+        return hashlib.sha256(f"{account.client_id}\0{self._vault.open(account.client_secret)}".encode()).digest()
 
     def _kept(self, account: Account, stale: str) -> Access | None:
         if account.access_token is None or account.token_expires_at <= self._clock() + EARLY:

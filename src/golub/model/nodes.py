@@ -27,12 +27,14 @@ class Node(Table):
 
 
 class Pacing(Table):
-    """What all processes must respect before they call Avito for an account. Times are the database's."""
+    """What all processes must respect before they call Avito for an account."""
 
     __tablename__ = "pacings"
 
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
-    not_before: Mapped[int] = mapped_column(default=0, server_default="0")  # Avito's own word: Retry-After
+    not_before: Mapped[int] = mapped_column(
+        default=0, server_default="0"
+    )  # Avito's own word, Retry-After, by the database's clock
     per_minute: Mapped[int | None] = mapped_column(Integer)  # Avito's own word, where it is less than ours
     token_asked_until: Mapped[int] = mapped_column(default=0, server_default="0")  # somebody is asking for a token
     refused_keys: Mapped[bytes | None] = mapped_column(LargeBinary)  # digest of keys that Avito does not know …
