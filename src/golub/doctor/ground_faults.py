@@ -202,35 +202,35 @@ NOBODY_TOLD = Fault(
     "nobody_told", Check.ALERTS, WARNING,
     N_("No channel for alerts is set."),
     N_("When messages stop coming, nobody learns of it before looking here."),
-    N_("Give Golub a Telegram bot and a chat, or an address that takes a JSON POST. Then press “Send a test” on the "
-       "page of webhooks."),
-    (Lines("setting", "GOLUB_TELEGRAM_TOKEN=123456:…\nGOLUB_TELEGRAM_CHAT=…"),), "/admin/webhooks",
+    N_("Give Golub a Telegram bot and a chat, an e-mail address, or an address that takes a JSON POST; then send a "
+       "test."),
+    (Lines("setting", "GOLUB_TELEGRAM_TOKEN=123456:…\nGOLUB_TELEGRAM_CHAT=…"),), "/admin/alerts",
 )  # fmt: skip
 ALERTS_FAIL = Fault(
     "alerts_fail", Check.ALERTS, WARNING,
     N_("The last alert through {kind} did not arrive: {reason}"),
     N_("When messages stop coming, nobody learns of it before looking here."),
     N_("Look after the channel, and send a test."),
-    (), "/admin/webhooks",
+    (), "/admin/alerts",
 )  # fmt: skip
 NO_BACKUP = Fault(
     "no_backup", Check.BACKUP, WARNING,
     N_("There is no backup yet."),
     N_("If the disk fails, chats, notes and settings are gone; Avito has only the last messages of each chat."),
     N_("Make one, and keep it on another machine, together with a copy of secret.key."),
-    (Lines("shell", "golub backup"),),
+    (Lines("shell", "golub backup"),), "/admin/backups",
 )  # fmt: skip
 BACKUP_FAILS = Fault(
     "backup_fails", Check.BACKUP, WARNING,
     N_("The last backup failed: {reason}"),
     N_("If the disk fails, everything since the one before is gone."),
     N_("Mend what it says, and make one."),
-    (Lines("shell", "golub backup"),),
+    (Lines("shell", "golub backup"),), "/admin/backups",
 )  # fmt: skip
 OLD_BACKUP = Fault(
     "old_backup", Check.BACKUP, WARNING,
     N_("The newest backup is {days} days old."),
     N_("If the disk fails, everything since then is gone."),
     N_("See why no newer one was made: the log tells, and the room on its disk."),
-    (Lines("shell", "golub backup"),),
+    (Lines("shell", "golub backup"),), "/admin/backups",
 )  # fmt: skip

@@ -138,7 +138,7 @@ RELAY_STOPPED = Fault(
     "relay_stopped", Check.RELAYS, WRONG,
     N_("Nothing is forwarded to {service} any more; {waiting} deliveries wait."),
     N_("That service does not know of new messages."),
-    N_("Look after that service, then press “Go on” under “Forwarding”."),
+    N_("Look after that service, then resume it under “Forwarding”."),
     (), _WEBHOOK,
 )  # fmt: skip
 RELAY_FAILING = Fault(

@@ -98,7 +98,7 @@ class Stored:
         except (Unavailable, SQLAlchemyError, OSError) as error:
             reason = _first_line(error)
             return [self._found(faults.DATABASE_AWAY, reason=reason), *after(Check.DATABASE, Check.SCHEMA, Check.KEY)]
-        found = [well(Check.DATABASE, N_("SQLite") if self._store.is_sqlite else N_("PostgreSQL"))]
+        found = [well(Check.DATABASE, "SQLite" if self._store.is_sqlite else "PostgreSQL")]
         if schema is Schema.TOO_NEW:
             found.append(self._found(faults.SCHEMA_NEWER, revision=revision or "?"))
             return [*found, *after(Check.SCHEMA, Check.KEY)]
@@ -197,7 +197,7 @@ class Stored:
         if not self._store.is_sqlite and numbers[:1] < (POSTGRES_NEEDED,):
             return self._found(faults.OLD_POSTGRES, version=version)
         name = "SQLite" if self._store.is_sqlite else "PostgreSQL"
-        return well(Check.DATABASE_VERSION, N_("{name} {version}"), name=name, version=version)
+        return well(Check.DATABASE_VERSION, "{name} {version}", name=name, version=version)
 
     def _found(self, fault: Fault, *, figures: dict[str, Any] | None = None, **fields: Any) -> Finding:
         places = {"folder": self._folder, "port": self._settings.port}

@@ -72,7 +72,7 @@ class Way:
                 yield one
             return
         if self._secure:
-            yield well(Check.PUBLIC_URL, N_("{url}"), url=self._settings.public_url)
+            yield well(Check.PUBLIC_URL, "{url}", url=self._settings.public_url)
         else:
             yield well(Check.PUBLIC_URL, N_("{url}: this very machine, for a simulator"), url=self._settings.public_url)
         addresses = await self._reach.addresses(self._host)
