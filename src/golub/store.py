@@ -43,7 +43,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from golub.clock import Millis
-from golub.errors import Unavailable
+from golub.errors import Rejected, Unavailable
 from golub.model import Table
 
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
@@ -258,7 +258,20 @@ class Store:
         from golub.migrations import upgrade  # Alembic is slow to import, and the first acks need no schema
 
         with _outages_told():
+            if not self.is_sqlite:
+                self._must_not_forget()
             upgrade(self._apply)
+
+    def _must_not_forget(self) -> None:
+        """Of the three we ask for the last one ourselves, with each connection; a pooler between may drop that."""
+        with self._apply.connect() as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                if connection.scalar(text(f"SHOW {setting}")) == "off":
+                    raise Rejected(
+                        "The database would lose what it confirmed: {setting} is off. Switch it on in its settings.",
+                        code="database_forgets",
+                        setting=setting,
+                    )
 
 
 class Shadow:

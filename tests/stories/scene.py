@@ -38,7 +38,8 @@ class Verdict:
     acked: int
     acked_missing: int
     applied_twice: int
-    slowest: float  # ms, of the acked
+    slowest: float  # ms, of the acked …
+    slowest_refusal: float  # … and of those that got a 503
     statuses: Counter[int | None]
 
     @property
@@ -115,6 +116,7 @@ class Scene:
             acked_missing=len(self._missing(witness.acked, stored)),
             applied_twice=len(twice),
             slowest=max((r["ms"] for r in answers if r["acked"]), default=0.0),
+            slowest_refusal=max((r["ms"] for r in answers if r["status"] == 503), default=0.0),
             statuses=Counter(r["status"] for r in answers),
         )
         print(f"\nseed={self.simulator.seed} {verdict}", file=sys.stderr)
