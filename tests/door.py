@@ -21,6 +21,7 @@ from golub.ingest import Ingest
 from golub.live import Live
 from golub.meter import Meter
 from golub.model import PathToken
+from golub.nodes import Nodes
 from golub.operators import Operators
 from golub.relay import Relays
 from golub.settings import Settings
@@ -126,7 +127,7 @@ class World:
             ingest=self.ingest,
             applier=nobody,
             live=nobody,
-            nodes=nobody,
+            nodes=Nodes(self.store, self.settings, self.clock),
             avito=self.client,
             outbox=nobody,
             backfill=cast(Any, self.backfill),

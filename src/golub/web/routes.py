@@ -8,7 +8,19 @@ from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
 from golub.web import guide, health, inbox, pictures, preferences, replies, sign_in, stream
-from golub.web.admin import account, accounts, alerts, backups, deliveries, operators, relays, webhooks
+from golub.web.admin import (
+    account,
+    accounts,
+    alerts,
+    audit,
+    backups,
+    deliveries,
+    operators,
+    relays,
+    replays,
+    status,
+    webhooks,
+)
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
@@ -28,9 +40,11 @@ ROUTERS = (
     stream.router,  # /stream
     pictures.router,  # /media/…
     operators.router,  # /admin/operators
+    audit.router,  # /admin/audit
     accounts.router,  # /admin/accounts
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
     webhooks.router,  # /admin/webhooks
+    status.router,  # /admin/status
     alerts.router,  # /admin/alerts
     deliveries.router,  # /admin/deliveries
     replays.router,  # /admin/replays
