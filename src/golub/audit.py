@@ -8,19 +8,32 @@ write the whole chain anew: to notice that, keep the head that `golub audit veri
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Millis
 from golub.model import Action, AuditEntry, Mark, Operator
 from golub.store import Store
 
-__all__ = ["CONSOLE", "ITSELF", "Action", "By", "Head", "Verdict", "cut", "record", "verify", "verify_in"]
+__all__ = [
+    "CONSOLE",
+    "ITSELF",
+    "Action",
+    "By",
+    "Head",
+    "Verdict",
+    "Wanted",
+    "cut",
+    "list_entries",
+    "record",
+    "verify",
+    "verify_in",
+]
 
 NEWEST = "audit_newest"  # marks; both are "number:hash"
 ANCHOR = "audit_anchor"
@@ -126,6 +139,43 @@ async def record(
     session.add(entry)
     newest.value = str(Head(entry.id, entry.hash))
     await session.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries. `whose` narrows those without an operator: `console`, `itself` or `stranger`."""
+
+    operator_id: int | None = None
+    whose: str = ""
+    actions: tuple[Action, ...] = ()
+    since: Millis | None = None
+    until: Millis | None = None
+    text: str = ""  # part of a login, a subject or an address
+
+
+async def list_entries(
+    session: AsyncSession, wanted: Wanted, *, before: int | None = None, limit: int = 50
+) -> Sequence[AuditEntry]:
+    """Newest first, behind the number `before`."""
+    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AuditEntry.id < before)
+    if wanted.operator_id is not None:
+        query = query.where(AuditEntry.operator_id == wanted.operator_id)
+    if wanted.whose:
+        at_console, nowhere = AuditEntry.address == CONSOLE.address, AuditEntry.address == ""
+        where = {"console": at_console, "itself": nowhere}.get(wanted.whose, ~at_console & ~nowhere)
+        query = query.where(AuditEntry.operator_id.is_(None), where)
+    if wanted.actions:
+        query = query.where(AuditEntry.action.in_(wanted.actions))
+    if wanted.since is not None:
+        query = query.where(AuditEntry.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(AuditEntry.at < wanted.until)
+    if wanted.text:
+        columns = AuditEntry.who, AuditEntry.subject, AuditEntry.address
+        query = query.where(or_(*(column.icontains(wanted.text, autoescape=True) for column in columns)))
+    return (await session.scalars(query)).all()
 
 
 async def verify(session: AsyncSession, noted: Head | None = None) -> Verdict:
