@@ -2,17 +2,13 @@
 
 import io
 import random
-from pathlib import Path
 
 import pillow_heif
 import pytest
 from PIL import Image
 
-from golub.clock import DAY
-from golub.errors import Invalid, NotFound, Unavailable
-from golub.outbox.pictures import Pictures
+from golub.errors import Invalid
 from golub.redraw import PIXELS, SIDE, redraw
-from tests.conftest import SteppedClock
 
 pytestmark = pytest.mark.anyio
 
@@ -102,26 +98,3 @@ async def test_damaged_files_never_do_worse_than_to_be_refused() -> None:
         except Invalid:
             continue
         assert opened(drawn.picture).width * opened(drawn.picture).height <= PIXELS
-
-
-async def test_pictures_are_kept_until_dropped_or_forgotten(tmp_path: Path, clock: SteppedClock) -> None:
-    pictures = Pictures(tmp_path / "outgoing", clock)
-    first, second, third = [await pictures.add(photo("PNG", (10, 10 + n))) for n in range(3)]
-    assert opened(await pictures.read(first)).size == (10, 10)
-    assert opened(pictures.small(first).read_bytes()).format == "WEBP"
-    await pictures.drop(first)
-    assert not pictures.has(first)
-    with pytest.raises(NotFound):
-        await pictures.read(first)
-    with pytest.raises(NotFound):
-        await pictures.read("../golub.db")
-    clock.now = int((tmp_path / "outgoing" / second).stat().st_mtime * 1000) + 3 * DAY
-    await pictures.tidy({third})
-    assert [pictures.has(name) for name in (second, third)] == [False, True]
-
-
-async def test_a_full_quota_takes_no_more(tmp_path: Path, clock: SteppedClock) -> None:
-    pictures = Pictures(tmp_path / "outgoing", clock, quota=100)
-    await pictures.add(photo("PNG"))
-    with pytest.raises(Unavailable):
-        await pictures.add(photo("PNG"))

@@ -31,7 +31,7 @@ from golub.meter import Meter
 from golub.model import Mark, Operator, Role
 from golub.nodes import Load, Nodes
 from golub.operators import Operators
-from golub.outbox import Outbox, Pictures
+from golub.outbox import Outbox, open_pictures
 from golub.relay import Relays
 from golub.replays import Replays
 from golub.server import Server
@@ -115,7 +115,9 @@ class Golub:
             live=live,
             nodes=nodes,
             avito=avito,
-            outbox=Outbox(store, avito, applier, live, clock, Pictures(settings.data_dir / "outgoing", clock)),
+            outbox=Outbox(
+                store, avito, applier, live, clock, open_pictures(store, settings.data_dir / "outgoing", clock)
+            ),
             backfill=backfill,
             operators=Operators(store, clock),
             accounts=Accounts(store, avito, vault, clock),

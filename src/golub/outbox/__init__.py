@@ -4,7 +4,7 @@
 message of ours and `block_buyer` keeps a buyer away, both at once and at Avito.
 """
 
-from golub.outbox.pictures import Pictures
+from golub.outbox.pictures import Pictures, open_pictures
 from golub.outbox.queueing import LONGEST, PICTURES_AT_ONCE, TEXT_LIMIT, Written, is_repeated, queue, queue_pictures
 from golub.outbox.second_thoughts import DELETABLE_FOR, block_buyer, take_back
 from golub.outbox.sending import LEASE, TRIES, Outbox
@@ -22,6 +22,7 @@ __all__ = [
     "Written",
     "block_buyer",
     "is_repeated",
+    "open_pictures",
     "queue",
     "queue_pictures",
     "split",

@@ -4,7 +4,7 @@ import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from golub import inbox, outbox
 from golub.avito.client import TEXT_LIMIT
@@ -92,7 +92,7 @@ async def attach(request: Request, parts: Given, operator: Signed, chat_id: Chat
 @router.get("/inbox/pictures/{name}")
 async def attached(parts: Given, operator: Signed, name: PictureName) -> Response:
     """An attached photo, small. Its name is random: who knows it has been shown it."""
-    return FileResponse(parts.outbox.pictures.small(name), media_type="image/webp", headers=HEADERS)
+    return Response(await parts.outbox.pictures.small(name), media_type="image/webp", headers=HEADERS)
 
 
 @router.post("/inbox/outgoing/{outgoing_id}/retry")
