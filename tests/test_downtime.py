@@ -223,3 +223,16 @@ async def test_the_sweep_at_the_start_covers_the_gap_since_the_last_delivery(tow
         assert (await parts.accounts.get(account.id)).swept_at > swept_at
         async with parts.store.read() as session:
             assert await session.scalar(select(func.sum(Chat.unread))) == len(chats)
+
+
+async def test_a_lower_limit_that_avito_names_is_never_passed(town: Shop) -> None:
+    """`X-RateLimit-Limit` of the first answer is known to all that follow: not one is refused."""
+    sim = town.sim
+    town.seller.rate_limit = 70
+    for number in range(100):
+        sim.buyer_says(sim.add_chat(town.seller, f"Давний {number}"), "было", quiet=True)
+    async with town.open() as parts:
+        await parts.accounts.connect(town.seller.client_id, town.seller.client_secret)
+        await everything_is_there(town, parts)
+    assert {call.status for call in sim.calls} == {200}
+    assert 30 < busiest_minute(sim.calls) <= 70

@@ -55,7 +55,7 @@ WORDS = {
         "en": ("Keys are refused", "Avito does not accept the keys"),
     },
     "paused": {
-        "ru": ("На паузе", "Аккаунт на паузе с"),
+        "ru": ("На паузе", "Аккаунт поставлен на паузу"),
         "en": ("Paused", "The account is paused since"),
     },
 }
@@ -157,11 +157,14 @@ async def test_each_state_says_what_it_is_and_what_to_do_in_both_languages(stree
     for language in LANGUAGES:
         for width in WIDTHS if pictures or language == "ru" else WIDTHS[:1]:
             page = await street.sign_in(language, width)
+            reading = {"ru": "прочитано чатов 0 из 40", "en": "0 of 40 chats are read"}[language]
             for state, words in WORDS.items():
                 badge, meaning = words[language]
                 await page.goto(f"{street.url}/admin/accounts/{street.accounts[state]}")
                 await expect(page.locator("main")).to_contain_text(badge)
                 await expect(page.locator(".notice").first).to_contain_text(meaning)
+                if state == "importing":
+                    await expect(page.locator("main")).to_contain_text(reading)
                 room = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 assert room <= 0, f"{state} is {room} px too wide at {width}"
                 if pictures:
