@@ -217,6 +217,34 @@ def rebuild(
 
 
 @cli.command()
+def export(
+    to: Annotated[Path, typer.Argument(help="A folder, or a file that ends in .jsonl or .jsonl.gz.")],
+    deliveries: Annotated[bool, typer.Option("--deliveries", help="Every webhook as it came as well.")] = False,
+    data_dir: Folder = None,
+) -> None:
+    """Write everything as JSON Lines, for those who leave; docs/export.md has the shapes. The server may run."""
+    from golub.clock import now
+    from golub.export import export as write
+    from golub.store import Store
+
+    async def run() -> str:
+        store = Store(settings.effective_database_url)
+        try:
+            exported = await write(store, to, deliveries=deliveries, clock=now, tell=tell)
+        finally:
+            await store.close()
+        return ", ".join(f"{number} {kind}" for kind, number in exported.counts.items())
+
+    settings = _settings(data_dir=data_dir)
+    if not (settings.database_url or (settings.data_dir / "golub.db").exists()):
+        complain(f"there is no database in {settings.data_dir}")
+        raise SystemExit(2)
+    with _progress() as tell:
+        counted = _run(run())
+    say(f"{to}: {counted}")
+
+
+@cli.command()
 def version() -> None:
     """The version of Golub."""
     say(__version__)

@@ -117,6 +117,9 @@ class Backups:
         except GolubError as error:
             self._not_before = self._clock() + AGAIN_AFTER
             log.warning("no backup was made", reason=str(error))
+        except Exception:  # a mistake of ours, and nobody waits for this task
+            self._not_before = self._clock() + AGAIN_AFTER
+            log.exception("no backup was made")
         finally:
             self.progress = None
 

@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 CHUNK = 1 << 20
 SYNCED_EVERY = 8 << 20  # bytes: more unwritten at once would hold up the spool's own fsync
 PACKED = {".webp", ".jpg", ".png", ".mp3", ".m4a", ".ogg"}  # squeezing these again gains nothing
-PLACES = {"golub.db", "spool.db", "secret.key.sealed", "passwords.sealed", "tables", "outgoing", "media"}
+PLACES = {"golub.db", "spool.db", "secret.key.sealed", "texts.sealed", "tables", "outgoing", "media"}
 
 Moved = Callable[[int], None]  # so many bytes more; may raise to end the work
 

@@ -29,8 +29,10 @@ from golub.vault import Vault
 
 # Worth nothing tomorrow, and to a thief something: who is signed in, links that sign in, whose passwords were guessed.
 LEFT_OUT = ("sessions", "one_time_links", "sign_in_failures")
+# What lies readable in the database and may not in an archive: taken out, and put inside once more, sealed.
+BLANKED = (("operators", "password_hash"), ("webhooks", "url"))
 SEALED_KEY = "secret.key.sealed"
-SEALED_PASSWORDS = "passwords.sealed"
+SEALED_TEXTS = "texts.sealed"
 _STAGE = ".golub-backup-"
 
 
@@ -105,14 +107,14 @@ class _Made:
             database = self._copy(Step.DATABASE, source)
             if database is None:
                 raise Rejected("There is nothing to back up in {folder}.", folder=self._settings.data_dir)
-            hashes = sqlite.scrub(database, empty=LEFT_OUT)
+            texts = sqlite.scrub(database, empty=LEFT_OUT, blank=BLANKED)
             sqlite.check(database)
             self._schema, self._counts = sqlite.revision(database), sqlite.counts(database)
             self._pack(writer, spool, database)
         else:
-            hashes = self._add_tables(writer)
+            texts = self._add_tables(writer)
             self._pack(writer, spool)
-        writer.add(SEALED_PASSWORDS, [self._vault.seal(json.dumps(hashes))])
+        writer.add(SEALED_TEXTS, [self._vault.seal(json.dumps(texts))])
         for path in self._kept_files():
             with _gone_is_gone():
                 writer.add_file(str(path.relative_to(self._settings.data_dir)), path)
@@ -159,16 +161,16 @@ class _Made:
             path.unlink()  # its room is wanted
         self._room.on_moved = None
 
-    def _add_tables(self, writer: Writer) -> list[tuple[int, str]]:
+    def _add_tables(self, writer: Writer) -> dict[str, list[tuple[int, str]]]:
         """Straight from the server into the archive."""
         with postgres.snapshot(self._settings.effective_database_url) as snapshot:
             self._schema, self._columns = snapshot.revision(), snapshot.columns
             for number, table in enumerate(snapshot.columns):
                 self._tell(Step.DATABASE, number / len(snapshot.columns))
                 if table not in LEFT_OUT:
-                    rows = snapshot.rows(table, blank=("password_hash",) if table == "operators" else ())
+                    rows = snapshot.rows(table, blank=[column for of, column in BLANKED if of == table])
                     writer.add(f"tables/{table}.copy", self._counted(table, rows))
-            return snapshot.password_hashes()
+            return {f"{table}.{column}": snapshot.texts(table, column) for table, column in BLANKED}
 
     def _counted(self, table: str, rows: Iterator[bytes]) -> Iterator[bytes]:
         self._counts[table] = 0

@@ -50,8 +50,10 @@ class Snapshot:
                     gathered.clear()
         yield bytes(gathered)
 
-    def password_hashes(self) -> list[tuple[int, str]]:
-        return list(self._connection.execute("SELECT id, password_hash FROM operators WHERE password_hash != ''"))
+    def texts(self, table: str, column: str) -> list[tuple[int, str]]:
+        """What stands in a column, by id."""
+        query = sql.SQL("SELECT id, {1} FROM {0} WHERE {1} != ''").format(sql.Identifier(table), sql.Identifier(column))
+        return list(self._connection.execute(query))
 
     def _columns(self, table: str) -> list[str]:
         found = self._connection.execute(

@@ -8,7 +8,7 @@ one than before: it loses its identity, so that spools offer again what they dra
 import json
 import os
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,10 @@ from golub import audit, migrations
 from golub.apply.identity import MARK as IDENTITY
 from golub.backup import archive, key, postgres, sqlite
 from golub.backup.archive import Manifest
-from golub.backup.making import SEALED_KEY, SEALED_PASSWORDS, Step, Tell
+from golub.backup.making import BLANKED, SEALED_KEY, SEALED_TEXTS, Step, Tell
 from golub.clock import Clock, Millis
 from golub.errors import Conflict, Invalid, Rejected, Unavailable
-from golub.model import Action, Mark, Operator, OutgoingKind, OutgoingMessage, OutgoingState
+from golub.model import Action, Mark, OutgoingKind, OutgoingMessage, OutgoingState, Table, Webhook
 from golub.settings import Settings
 from golub.spool import own
 from golub.store import Store
@@ -40,6 +40,8 @@ _STAGE = ".restoring"
 _MAY_BE_THERE = {"secret.key", "backups", "logs", "ballast", "spool.lock", "spool.applying", UNFINISHED, _STAGE}
 _LEFT_BEHIND = ("golub.db-wal", "golub.db-shm", "spool.db-wal", "spool.db-shm", "spool.drained-into", "spool.applying")
 _PLACED = ("secret.key", "golub.db", "outgoing", "media", "spool.db")  # the spool last
+Texts = dict[str, list[tuple[int, str]]]  # by "table.column": what was taken out of a row, by its id
+
 _WAS_SENT = "Golub was restored from a backup. The message may have been sent since."
 
 
@@ -70,7 +72,9 @@ async def restore(
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     owned = own(target)
     try:
-        _must_be_empty(target)
+        again = unfinished(target)
+        if not again:
+            _must_be_empty(target)
         stage = target / _STAGE
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(mode=0o700)
@@ -83,8 +87,10 @@ async def restore(
             (target / UNFINISHED).write_text(f"{path.name}\n")
             archive.sync_folder(target)
             _unpack(source, manifest, stage, tell)
-            hashes = _password_hashes(source, manifest, vault)
-            found = await _bring_back(path.name, source, manifest, settings, stage, hashes, vault, clock(), tell)
+            texts = _sealed_texts(source, manifest, vault)
+            found = await _bring_back(
+                path.name, source, manifest, settings, stage, texts, vault, clock(), tell, again=again
+            )
         removed = _place(stage, target)
     finally:
         os.close(owned)
@@ -102,8 +108,6 @@ def _must_fit(manifest: Manifest, settings: Settings) -> None:
 
 
 def _must_be_empty(target: Path) -> None:
-    if unfinished(target):
-        return
     there = sorted(path.name for path in target.iterdir())
     if foreign := [name for name in there if name not in _MAY_BE_THERE and name not in _LEFT_BEHIND]:
         raise Conflict("{folder} is not empty: {names}.", folder=target, names=", ".join(foreign[:5]))
@@ -159,10 +163,10 @@ def _unpack(source: ZipFile, manifest: Manifest, stage: Path, tell: Tell) -> Non
             sqlite.check(stage / name, thorough=True)
 
 
-def _password_hashes(source: ZipFile, manifest: Manifest, vault: Vault | None) -> list[tuple[int, str]]:
-    member = manifest.member(SEALED_PASSWORDS)
+def _sealed_texts(source: ZipFile, manifest: Manifest, vault: Vault | None) -> Texts:
+    member = manifest.member(SEALED_TEXTS)
     if vault is None or member is None:
-        return []
+        return {}
     return json.loads(vault.open(b"".join(archive.read(source, member))))
 
 
@@ -172,10 +176,12 @@ async def _bring_back(
     manifest: Manifest,
     settings: Settings,
     stage: Path,
-    hashes: Sequence[tuple[int, str]],
+    texts: Texts,
     vault: Vault | None,
     now: Millis,
     tell: Tell,
+    *,
+    again: bool,
 ) -> tuple[int, int]:
     """The main database, in one transaction. Returns the numbers of messages, and of replies that are unsure."""
     on_sqlite = manifest.database == "sqlite"
@@ -187,7 +193,7 @@ async def _bring_back(
         if not on_sqlite:
             await session.execute(text("SET LOCAL statement_timeout = 0"))
             if not await postgres.is_empty(connection):
-                if unfinished(settings.data_dir) and await _is_from(session, name):
+                if again and await _is_from(session, name):
                     return await _numbers(session)
                 raise Conflict("The database is not empty: restore into a new one.")
             await connection.run_sync(migrations.upgrade_on, manifest.schema)
@@ -196,7 +202,7 @@ async def _bring_back(
                 if member := manifest.member(f"tables/{table}.copy"):
                     await postgres.fill(connection, table, columns, archive.read(source, member))
         await connection.run_sync(migrations.upgrade_on)
-        await _settle(session, hashes, with_key=vault is not None, now=now)
+        await _settle(session, texts, with_key=vault is not None, now=now)
         session.add(Mark(name=RESTORED, value=name))
         told = {"begun_at": manifest.begun_at, "key": "restored" if vault else "lost"}
         await audit.CONSOLE.did(session, Action.RESTORED, path_name, after=told, now=now)
@@ -217,12 +223,16 @@ async def _writing(url: str) -> AsyncGenerator[AsyncSession]:
         await store.close()
 
 
-async def _settle(session: AsyncSession, hashes: Sequence[tuple[int, str]], *, with_key: bool, now: Millis) -> None:
+async def _settle(session: AsyncSession, texts: Texts, *, with_key: bool, now: Millis) -> None:
     """What was true of the old database and is not of this one."""
     gone = [IDENTITY, RESTORED, *([] if with_key else [KEY_CHECK])]
     await session.execute(delete(Mark).where(Mark.name.in_(gone)))
-    for operator_id, hashed in hashes:
-        await session.execute(update(Operator).where(Operator.id == operator_id).values(password_hash=hashed))
+    for name, column in BLANKED:
+        table = Table.metadata.tables[name]
+        for row, value in texts.get(f"{name}.{column}", ()):
+            await session.execute(update(table).where(table.c.id == row).values({column: value}))
+    if not with_key:  # their secrets still let deliveries in, and can be read by nobody
+        await session.execute(delete(Webhook))
     # Since the backup they may have left: they are looked up in the chat, and never sent blindly.
     can_be_found = (OutgoingMessage.kind == OutgoingKind.TEXT) | (OutgoingMessage.image_avito_id != "")
     on_the_way = OutgoingMessage.state.in_((OutgoingState.QUEUED, OutgoingState.SENDING))

@@ -78,11 +78,12 @@ class _Steps:
             os.close(self._file)
 
 
-def scrub(path: Path, *, empty: Sequence[str]) -> list[tuple[int, str]]:
-    """Empties tables and takes the operators' password hashes out, leaving no trace of either in the file.
+def scrub(path: Path, *, empty: Sequence[str], blank: Sequence[tuple[str, str]]) -> dict[str, list[tuple[int, str]]]:
+    """Empties tables and blanks columns, leaving no trace of either in the file.
 
-    Returns the hashes by operator.
+    Returns what stood in the columns, as (id, text) by "table.column".
     """
+    taken: dict[str, list[tuple[int, str]]] = {}
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=MEMORY")
         connection.execute("PRAGMA synchronous=OFF")
@@ -90,13 +91,14 @@ def scrub(path: Path, *, empty: Sequence[str]) -> list[tuple[int, str]]:
         connection.execute("BEGIN")
         there = set(tables(connection))
         for table in there & set(empty):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - only our own words
-        hashes: list[tuple[int, str]] = []
-        if "operators" in there:
-            hashes = connection.execute("SELECT id, password_hash FROM operators WHERE password_hash != ''").fetchall()
-            connection.execute("UPDATE operators SET password_hash = ''")
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - only our own words, here and below
+        for table, column in blank:
+            if table in there:
+                chosen = f"SELECT id, {column} FROM {table} WHERE {column} != ''"  # noqa: S608
+                taken[f"{table}.{column}"] = connection.execute(chosen).fetchall()
+                connection.execute(f"UPDATE {table} SET {column} = ''")  # noqa: S608
         connection.execute("COMMIT")
-        return hashes
+    return taken
 
 
 def check(path: Path, *, thorough: bool = False) -> None:

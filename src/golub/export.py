@@ -1,0 +1,291 @@
+"""Everything for those who leave: JSON Lines, a line a thing, in the shapes of `docs/export.md`.
+
+Secrets, password hashes and what only Golub's own work needs stay out. Rows are read in small pages by their key, each
+in a session of its own, so memory stays small, the server goes on beside it, and what came in while it ran may be
+inside or not. A finished export has its name; one that was cut off has none.
+"""
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, cast
+
+from sqlalchemy import func, select
+
+from golub import __version__, audit
+from golub.clock import Clock, Millis
+from golub.errors import Conflict, Unavailable
+from golub.model import Account, Action, Chat, Delivery, Message, Operator, OutgoingMessage, Table
+from golub.store import Store
+
+FORMAT = 1
+PAGE = 1000
+ABOUT = "about.json"
+ROOM_LEFT = 2 << 30  # bytes free, or a tenth of a smaller disk: deliveries need the room more
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Kind(StrEnum):
+    """What is exported: the name of its file, and `kind` in its lines."""
+
+    ACCOUNTS = "accounts"
+    OPERATORS = "operators"
+    CHATS = "chats"
+    MESSAGES = "messages"
+    OUTGOING = "outgoing"
+    DELIVERIES = "deliveries"  # only when asked for: every webhook as it came
+
+
+Tell = Callable[[Kind, float], None]  # the share of the kind that is done, 0 to 1
+Shape = Callable[[Any], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    path: Path
+    counts: dict[Kind, int]
+
+
+async def export(store: Store, to: Path, *, deliveries: bool = False, clock: Clock, tell: Tell) -> Exported:
+    """Into a folder, a file a kind; or into one file, where `to` ends in .jsonl or .jsonl.gz, with `kind` in each line.
+
+    Raises `Conflict` where something is there already, `Unavailable` where the disk is nearly full.
+    """
+    _must_be_free(to)
+    kinds = [kind for kind in Kind if deliveries or kind is not Kind.DELIVERIES]
+    async with store.write() as session:
+        what = {"kinds": ", ".join(kinds)}
+        await audit.CONSOLE.did(session, Action.EXPORTED, str(to), after=what, now=clock())
+    one_file = to.suffixes[-1:] == [".jsonl"] or to.suffixes[-2:] == [".jsonl", ".gz"]
+    draft = to.with_name(f".{to.name}.exporting")
+    _remove(draft)
+    try:
+        out = _OneFile(draft, packed=to.suffix == ".gz") if one_file else _Folder(draft)
+        counts = {kind: await _export(store, kind, out, tell) for kind in kinds}
+        out.close({"format": FORMAT, "golub": __version__, "exported_at": time(clock()), "counts": counts})
+        _name(draft, to)
+    except OSError as error:
+        raise Unavailable("The export could not be written: {reason}", reason=str(error)) from error
+    finally:
+        _remove(draft)
+    return Exported(to, counts)
+
+
+def time(at: Millis | None) -> str | None:
+    """`2026-11-22T11:30:00.123Z`. Zero is never; a time that no calendar has is its nearest one."""
+    if not at:
+        return None
+    moment = _EPOCH + timedelta(milliseconds=min(max(at, 0), 253_402_300_799_999))
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+class _Folder:
+    """`chats.jsonl` and so on, and `about.json`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, mode=0o700)
+
+    @asynccontextmanager
+    async def writing(self, kind: Kind) -> AsyncGenerator[Callable[[dict[str, Any]], object]]:
+        with _opened(self.path / f"{kind}.jsonl") as file:
+            yield lambda line: file.write(_encoded(line))
+            _sync(file)
+
+    def close(self, about: dict[str, Any]) -> None:
+        with _opened(self.path / ABOUT) as file:
+            file.write(json.dumps(about, ensure_ascii=False, indent=1).encode() + b"\n")
+            _sync(file)
+
+
+class _OneFile:
+    """All in one stream; `about` is its last line, so whoever finds it has everything."""
+
+    def __init__(self, path: Path, *, packed: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = _opened(path)
+        self._out: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=self._file, mode="wb")) if packed else self._file
+
+    @asynccontextmanager
+    async def writing(self, kind: Kind) -> AsyncGenerator[Callable[[dict[str, Any]], object]]:
+        yield lambda line: self._out.write(_encoded({"kind": kind, **line}))
+
+    def close(self, about: dict[str, Any]) -> None:
+        self._out.write(_encoded({"kind": "about", **about}))
+        if self._out is not self._file:
+            self._out.close()
+        _sync(self._file)
+        self._file.close()
+
+
+async def _export(store: Store, kind: Kind, out: _Folder | _OneFile, tell: Tell) -> int:
+    table, shape = _SHAPES[kind]
+    key = cast("Any", table).__mapper__.primary_key[0]
+    async with store.read() as session:
+        total = await session.scalar(select(func.count()).select_from(table)) or 0
+    number, last = 0, None
+    async with out.writing(kind) as write:
+        while True:
+            page = select(table).order_by(key).limit(PAGE)
+            async with store.read() as session:
+                rows = list(await session.scalars(page if last is None else page.where(key > last)))
+            for row in rows:
+                write(shape(row))
+            number += len(rows)
+            tell(kind, min(1.0, number / max(1, total)))
+            if len(rows) < PAGE:
+                return number
+            last = getattr(rows[-1], key.key)
+            disk = shutil.disk_usage(out.path)
+            if disk.free < min(disk.total // 10, ROOM_LEFT):
+                raise Unavailable("The disk is nearly full: the export ended, so that messages keep their room.")
+
+
+def _must_be_free(to: Path) -> None:
+    """An empty folder is as good as none."""
+    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
+        raise Conflict("{path} exists already.", path=to)
+
+
+def _name(draft: Path, to: Path) -> None:
+    if to.is_dir():
+        to.rmdir()
+    draft.replace(to)
+
+
+def _account(row: Account) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "avito_user_id": row.user_id,
+        "name": row.name,
+        "profile_url": row.profile_url or None,
+        "connected_at": time(row.created_at),
+        "paused_at": time(row.paused_at),
+    }
+
+
+def _operator(row: Operator) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "login": row.login,
+        "name": row.name,
+        "role": row.role,
+        "active": row.active,
+        "created_at": time(row.created_at),
+    }
+
+
+def _chat(row: Chat) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "account_id": row.account_id,
+        "avito_id": row.avito_id,
+        "type": row.chat_type,
+        "status": row.status or None,
+        "buyer": {"avito_id": row.buyer_id, "name": row.buyer_name, "profile_url": row.buyer_profile_url or None},
+        "item": {
+            "avito_id": row.item_id,
+            "title": row.item_title,
+            "price": row.item_price or None,
+            "url": row.item_url or None,
+        }
+        if row.item_id
+        else None,
+        "created_at": time(row.created_at),
+        "last_message_at": time(row.last_message_at),
+        "unread": row.unread,
+    }
+
+
+def _message(row: Message) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "chat_id": row.chat_id,
+        "account_id": row.account_id,
+        "avito_id": row.avito_id if not row.avito_id.startswith("~") else None,
+        "direction": row.direction,
+        "author_avito_id": row.author_id,
+        "type": row.type,
+        "text": row.text,
+        "content": row.content,
+        "created_at": time(row.created_at),
+        "received_at": time(row.received_at),
+        "deleted_at": time(row.deleted_at),
+        "edited": row.edited,
+        "read_by_peer": row.read_by_peer,
+        "seen": row.seen,
+    }
+
+
+def _outgoing(row: OutgoingMessage) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "chat_id": row.chat_id,
+        "account_id": row.account_id,
+        "operator_id": row.operator_id,
+        "kind_of_message": row.kind,
+        "text": row.text,
+        "state": row.state,
+        "error": row.error or None,
+        "message_avito_id": row.message_avito_id or None,
+        "created_at": time(row.created_at),
+        "finished_at": time(row.finished_at),
+    }
+
+
+def _delivery(row: Delivery) -> dict[str, Any]:
+    try:
+        body, raw = row.body.decode(), None
+    except UnicodeDecodeError:
+        body, raw = None, row.body.hex()
+    return {
+        "id": row.id.hex(),
+        "account_id": row.account_id,
+        "with_secret": row.token_id is not None,
+        "received_at": time(row.received_at),
+        "applied_at": time(row.applied_at),
+        "address": row.address,
+        "state": row.state,
+        "cause": row.cause or None,
+        "body": body,
+        "body_hex": raw,
+    }
+
+
+_SHAPES: dict[Kind, tuple[type[Table], Shape]] = {
+    Kind.ACCOUNTS: (Account, _account),
+    Kind.OPERATORS: (Operator, _operator),
+    Kind.CHATS: (Chat, _chat),
+    Kind.MESSAGES: (Message, _message),
+    Kind.OUTGOING: (OutgoingMessage, _outgoing),
+    Kind.DELIVERIES: (Delivery, _delivery),
+}
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    """One line, whatever the text holds; a lone surrogate cannot be written and is not in our rows."""
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft)
+    else:
+        draft.unlink(missing_ok=True)
