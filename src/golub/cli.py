@@ -245,6 +245,20 @@ def export(
 
 
 @cli.command()
+def doctor(
+    lang: Annotated[str, typer.Option(help="ru or en; else the environment's language, else Russian.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+    bundle: Annotated[Path | None, typer.Option(help="Write an archive for asking for help, without secrets.")] = None,
+    data_dir: Folder = None,
+) -> None:
+    """Look for what is wrong, and say how to mend it. Ends with 0: nothing is wrong, 1: something is, 2: no look."""
+    from golub.doctor import say_beside
+    from golub.web.language import words_of_console
+
+    raise SystemExit(_run(say_beside(_settings(data_dir=data_dir), words_of_console(lang), as_json, bundle)))
+
+
+@cli.command()
 def version() -> None:
     """The version of Golub."""
     say(__version__)

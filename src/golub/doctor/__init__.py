@@ -8,14 +8,18 @@ its fix, is written down in the three modules of faults.
 from itertools import chain
 
 from golub.doctor import ground_faults, shop_faults, way_faults
+from golub.doctor.beside import examine_beside, say_beside
+from golub.doctor.bundle import make_bundle
 from golub.doctor.examination import Doctor, Examination, Inside
 from golub.doctor.finding import GROUPS, TITLES, Check, Fault, Finding, Group, Verdict, worst_first
 from golub.doctor.machine import Machine
 from golub.doctor.reach import Reach
+from golub.doctor.telling import SIGNS, tell
 
 __all__ = [
     "FAULTS",
     "GROUPS",
+    "SIGNS",
     "TITLES",
     "Check",
     "Doctor",
@@ -27,6 +31,10 @@ __all__ = [
     "Machine",
     "Reach",
     "Verdict",
+    "examine_beside",
+    "make_bundle",
+    "say_beside",
+    "tell",
     "worst_first",
 ]
 

@@ -4,6 +4,7 @@ Texts have `{name}` places. `Words` is a language: call it for a text, `ngettext
 """
 
 import gettext
+import os
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -98,6 +99,13 @@ def reader_of(request: Request) -> Reader:
         zone=zone_named(request.cookies.get(ZONE_COOKIE, "")),
         now=parts_of(request).clock(),
     )
+
+
+def words_of_console(chosen: str) -> Words:
+    """For a command: what was chosen, else the environment's `en_US.UTF-8`, else Russian."""
+    name = chosen or os.environ.get("LC_ALL") or os.environ.get("LANG", "")
+    locale = name.partition(".")[0].partition("_")[0].lower()
+    return words(locale if locale in LOCALES else DEFAULT_LOCALE)
 
 
 def zone_named(name: str) -> ZoneInfo:
