@@ -101,10 +101,10 @@ def _judge(one: Kept, shops: Shops, once_wanted: Shops, now: Millis) -> Verdict 
         verdict = judge(one.received, once_wanted, now) if one.received.token_id is not None else None
         return verdict if verdict and verdict.state is DeliveryState.APPLIED else None
     verdict = judge(one.received, shops, now)
-    if verdict.state is not DeliveryState.QUARANTINED:
+    if verdict.state is DeliveryState.WAITING:
         return verdict
-    is_settled = one.state is DeliveryState.DISCARDED or (one.state, one.cause) == (verdict.state, verdict.cause)
-    return None if is_settled else verdict
+    discarded_still = one.state is DeliveryState.DISCARDED and verdict.state is DeliveryState.QUARANTINED
+    return None if discarded_still or (one.state, one.cause) == (verdict.state, verdict.cause) else verdict
 
 
 def _take_alone(
