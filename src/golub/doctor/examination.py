@@ -154,7 +154,7 @@ class Doctor:
             async for one in _whatever_happens(shops.look, Check.ACCOUNTS):
                 yield one
         else:
-            for one in after(Check.DATABASE, Check.ACCOUNTS, Check.SUBSCRIPTION, Check.DELIVERIES, Check.COVERAGE):
+            for one in after(stored.hindered, Check.ACCOUNTS, Check.SUBSCRIPTION, Check.DELIVERIES, Check.COVERAGE):
                 yield one
         async for one in _whatever_happens(stored.later, Check.DURABILITY):
             yield one

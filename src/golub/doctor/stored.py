@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,7 +33,7 @@ QUARANTINED_MUCH = 5  # within a day
 SQLITE_NEEDED = (3, 51, 3)
 POSTGRES_NEEDED = 15
 
-_BY_DATABASE = (Check.SCHEMA, Check.KEY, Check.QUARANTINE, Check.DURABILITY, Check.DATABASE_VERSION)
+_BY_DATABASE = (Check.QUARANTINE, Check.DURABILITY, Check.DATABASE_VERSION)
 _SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 
@@ -58,7 +58,8 @@ class Stored:
         self._clock = clock
         self._vault = vault
         self._spool = spool
-        self.answers = False  # the database, and with a schema that we can read
+        self.hindered = Check.DATABASE  # why the database cannot be read, while `answers` is false
+        self.answers = False
 
     async def look(self) -> AsyncGenerator[Finding]:
         for one in await self._database():
@@ -69,7 +70,7 @@ class Stored:
     async def later(self) -> AsyncGenerator[Finding]:
         """What nobody looks at first."""
         if not self.answers:
-            for one in after(Check.DATABASE, *_BY_DATABASE[2:]):
+            for one in after(self.hindered, *_BY_DATABASE):
                 yield one
             return
         async with self._store.read() as session:
@@ -91,6 +92,11 @@ class Stored:
         return None
 
     async def _database(self) -> list[Finding]:
+        if (
+            self._store.is_sqlite and not Path(make_url(self._store.url).database or "").exists()
+        ):  # asking would make it
+            never = unseen(Check.DATABASE, N_("There is none yet: Golub was never started with this folder."))
+            return [never, *after(Check.DATABASE, Check.SCHEMA, Check.KEY)]
         try:
             async with self._store.read() as session:
                 connection = await session.connection()
@@ -99,6 +105,7 @@ class Stored:
             reason = _first_line(error)
             return [self._found(faults.DATABASE_AWAY, reason=reason), *after(Check.DATABASE, Check.SCHEMA, Check.KEY)]
         found = [well(Check.DATABASE, "SQLite" if self._store.is_sqlite else "PostgreSQL")]
+        self.hindered = Check.SCHEMA
         if schema is Schema.TOO_NEW:
             found.append(self._found(faults.SCHEMA_NEWER, revision=revision or "?"))
             return [*found, *after(Check.SCHEMA, Check.KEY)]

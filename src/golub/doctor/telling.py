@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from golub.doctor.finding import GROUPS, N_, Finding, Verdict, Words, worst_first
+from golub.doctor.finding import GROUPS, N_, TITLES, Finding, Verdict, Words, worst_first
 
 SIGNS = {Verdict.OK: "✓", Verdict.WARNING: "!", Verdict.WRONG: "✗", Verdict.UNKNOWN: "?"}
 
@@ -22,7 +22,8 @@ def tell(findings: Sequence[Finding], words: Words, paint: Paint = lambda text, 
             lines += [*_whole(finding, words, paint), ""]
     for group, members in groupby(findings, key=lambda finding: finding.check.group):
         lines.append(words(GROUPS[group]))
-        lines += [_short(finding, words, paint) for finding in members]
+        for what, alike in groupby(members, key=lambda finding: (finding.verdict, finding.write(words).what)):
+            lines.append(_short(what[1], list(alike), words, paint))
         lines.append("")
     counted = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
     summary = words(
@@ -46,7 +47,9 @@ def _whole(finding: Finding, words: Words, paint: Paint) -> list[str]:
     return lines
 
 
-def _short(finding: Finding, words: Words, paint: Paint) -> str:
-    written = finding.write(words)
-    shop = f" ({finding.account})" if finding.account else ""
-    return paint(f"  {SIGNS[finding.verdict]} {written.title}{shop}: {written.what}", finding.verdict)
+def _short(what: str, alike: Sequence[Finding], words: Words, paint: Paint) -> str:
+    """What waits for the same thing stands in one line."""
+    shops = [f" ({finding.account})" if finding.account else "" for finding in alike]
+    titles = [words(TITLES[finding.check]) + shop for finding, shop in zip(alike, shops, strict=True)]
+    verdict = alike[0].verdict
+    return paint(f"  {SIGNS[verdict]} {'; '.join(titles)}: {what}", verdict)
