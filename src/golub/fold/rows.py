@@ -57,7 +57,7 @@ def _locked(connection: Connection, account_id: int, names: Collection[str], ids
             select(_chats)
             .where(_chats.c.account_id == account_id, condition)
             .order_by(_chats.c.avito_id)
-            .with_for_update()
+            .with_for_update(key_share=True)  # nobody who only refers to the chat (a reply, say) has to wait
         )
         found |= {row["avito_id"]: dict(row) for row in rows.mappings()}
     return found
