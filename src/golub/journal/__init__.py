@@ -40,6 +40,7 @@ __all__ = [
     "key_of",
     "list_deliveries",
     "list_places",
+    "look",
     "newest",
 ]
 
