@@ -34,11 +34,12 @@ class Fleet(Scene):
     webs: list[processes.Golub] = field(default_factory=list[processes.Golub])
     workers: list[processes.Golub] = field(default_factory=list[processes.Golub])
 
-    async def kill_one_of(self, kind: list[processes.Golub]) -> None:
-        """kill -9, and again on the same folder and port."""
-        one = self.rng.choice(kind)
-        await one.kill()
-        await one.restart()
+    async def kill_one_of_each(self, number: int) -> None:
+        """kill -9, in turn, and again on the same folder and port."""
+        for one in (kind[number % len(kind)] for kind in (self.webs, self.workers)):
+            await asyncio.sleep(self.rng.uniform(0, 0.5))  # the moment is the story's die
+            await one.kill()
+            await one.restart()
 
     async def end(self) -> None:
         """All at once, in good order; what their spools still hold is applied."""

@@ -41,7 +41,7 @@ async def test_killed_in_turn_they_lose_nothing_and_do_nothing_twice(
                 for number in range(rounds):
                     await asyncio.sleep(pause)  # the time between two deaths
                     await write_replies(town, number)
-                    await asyncio.gather(town.kill_one_of(town.webs), town.kill_one_of(town.workers))
+                    await town.kill_one_of_each(number)
                 await asyncio.sleep(pause)
             await town.applied(60)
             async with asyncio.timeout(RIGHT_WITHIN):
