@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from golub import __version__
 from golub.clock import Millis
 from golub.doctor.finding import Finding, Said, Words
-from golub.doctor.stored import read_waiting
+from golub.doctor.stored import is_there, read_waiting
 from golub.doctor.telling import tell
 from golub.errors import Unavailable
 from golub.migrations import OLDEST_BINARY, revision_of
@@ -131,6 +131,8 @@ def _plain(value: Any) -> Any:
 
 
 async def _database(store: Store) -> dict[str, Any]:
+    if not is_there(store):
+        return {"unread": "there is none yet"}
     try:
         async with store.read() as session:
             return await (await session.connection()).run_sync(_schema)

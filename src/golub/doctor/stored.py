@@ -92,9 +92,7 @@ class Stored:
         return None
 
     async def _database(self) -> list[Finding]:
-        if (
-            self._store.is_sqlite and not Path(make_url(self._store.url).database or "").exists()
-        ):  # asking would make it
+        if not is_there(self._store):
             never = unseen(Check.DATABASE, N_("There is none yet: Golub was never started with this folder."))
             return [never, *after(Check.DATABASE, Check.SCHEMA, Check.KEY)]
         try:
@@ -209,6 +207,11 @@ class Stored:
     def _found(self, fault: Fault, *, figures: dict[str, Any] | None = None, **fields: Any) -> Finding:
         places = {"folder": self._folder, "port": self._settings.port}
         return fault.found({**places, **fields}, figures=figures)
+
+
+def is_there(store: Store) -> bool:
+    """SQLite would make the file that we ask for."""
+    return not store.is_sqlite or Path(make_url(store.url).database or "").exists()
 
 
 def read_waiting(path: Path) -> Waiting:

@@ -15,6 +15,7 @@ from golub.web.admin import (
     audit,
     backups,
     deliveries,
+    doctor,
     operators,
     relays,
     replays,
@@ -45,6 +46,7 @@ ROUTERS = (
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
     webhooks.router,  # /admin/webhooks
     status.router,  # /admin/status
+    doctor.router,  # /admin/doctor
     alerts.router,  # /admin/alerts
     deliveries.router,  # /admin/deliveries
     replays.router,  # /admin/replays
