@@ -21,13 +21,14 @@ from golub.clock import Clock, now
 from golub.errors import NotFound, Paced, Unavailable
 from golub.model import PathToken
 from golub.settings import Settings
-from golub.spool import Received, Spool, TokenEntry
+from golub.spool import PUT_DEADLINE, Received, Spool, TokenEntry
 from golub.store import Store
 
 BODY_LIMIT = 256 << 10  # bytes; the longest text that Avito takes has 1000 characters
 BARE_RATE = 20.0  # deliveries a second without a token …
 BARE_BURST = 40
 BARE_BYTES = 64 << 20  # … and bytes of them that wait to be applied
+LEAST_DEADLINE = 0.5  # seconds to store what took its time to come; with `LOOKUP_WAIT` no more than the whole
 LOOKUP_WAIT = 1.0  # seconds that a token unknown here may take to be looked up
 LOOKUP_RATE = 5.0  # of them a second, whatever strangers try
 LOOKUP_BURST = 20
@@ -95,8 +96,10 @@ class Ingest:
     ) -> None:
         """Returns once the delivery is on stable storage; `entry` is None on the bare path. Raises `Unavailable`.
 
-        `began`: when its request came, by `time.perf_counter`; 0: nobody knows.
+        `began`: when its request came, by `time.perf_counter`; 0: nobody knows. The deadline counts from then, so a
+        token that had to be looked up leaves less time to store; a sender whose own body came late still gets some.
         """
+        spent = time.perf_counter() - began if began else 0.0
         await self._spool.put(
             Received(
                 id=self._new_id(),
@@ -107,7 +110,8 @@ class Ingest:
                 headers=kept_headers(headers, token),
                 body=body,
                 began=began,
-            )
+            ),
+            within=max(PUT_DEADLINE - spent, LEAST_DEADLINE),
         )
 
     def _new_id(self) -> bytes:

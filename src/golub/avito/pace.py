@@ -23,6 +23,7 @@ from enum import IntEnum
 
 import structlog
 
+from golub import metrics
 from golub.avito.errors import Down
 from golub.avito.shares import BACKGROUND_SHARE, WINDOW, Shares, Word
 from golub.errors import Ambiguous, Paced, Rejected, Unavailable
@@ -109,25 +110,30 @@ class Pace:
 
         `Down` and `Ambiguous` raised inside count as failures, `Paced` is Avito's word, a refusal is an answer.
         """
-        account = self._accounts[account_id]
+        account, asked, outcome = self._accounts[account_id], _now(), "ok"
         await self._admit(account_id, account, lane)
         started = account.started_at = _now()
+        metrics.avito_wait_seconds.labels(lane.name.lower()).observe(started - asked)
         account.under_way += 1
         try:
             yield
         except Paced as paced:
+            outcome = "paced"
             account.all_at = max(account.all_at, _now() + paced.retry_after)
             await self._tell(account_id, account, Word(paced.retry_after, None))
             raise
-        except (Down, Ambiguous):
+        except (Down, Ambiguous) as error:
+            outcome = "ambiguous" if isinstance(error, Ambiguous) else "down"
             self._failed(account, started)
             raise
         except Rejected:
+            outcome = "refused"
             account.failures = 0
             raise
         else:
             account.failures = 0
         finally:
+            metrics.avito_requests.labels(outcome).inc()
             account.under_way -= 1
             account.answered.append(_now())
             account.tell()

@@ -26,7 +26,7 @@ from golub.spool import file
 from golub.spool.file import Received, Tally, TokenEntry, own
 from golub.spool.writer import Writer
 
-__all__ = ["Received", "Spool", "TokenEntry", "own"]
+__all__ = ["PUT_DEADLINE", "Received", "Spool", "TokenEntry", "own"]
 
 PUT_DEADLINE = 1.5  # seconds; Avito allows 2 in all
 READ_ROWS = 512
@@ -119,14 +119,14 @@ class Spool:
             ).fetchone()
         return row[0] if row else None
 
-    async def put(self, received: Received) -> None:
-        """Returns once the delivery is on stable storage.
+    async def put(self, received: Received, *, within: float = PUT_DEADLINE) -> None:
+        """Returns once the delivery is on stable storage, at the latest `within` seconds from now.
 
         Raises `Unavailable` when the spool is full, failing, or slower than Avito would wait. Too late a delivery may
         be stored all the same: whoever gets no 200 sends again, and applying twice changes nothing.
         """
         stored = self._writer.put(received)
-        late = asyncio.get_running_loop().call_later(PUT_DEADLINE, _give_up, stored)
+        late = asyncio.get_running_loop().call_later(within, _give_up, stored)
         try:
             await stored
         finally:
