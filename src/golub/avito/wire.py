@@ -165,8 +165,8 @@ def _event(envelope: Json, received_at: Millis, account_user_id: int | None, fla
     user_id = number_or_none(value.get("user_id"), "user_id")
     if user_id is None:
         user_id = account_user_id
-    observed_at = moment(envelope.get("timestamp"), "timestamp", flags, latest=received_at)
-    observed_at = min(observed_at or received_at, received_at)
+    # Avito's own time, also where our clock is some hours behind: by ours, the order of arrival would decide.
+    observed_at = moment(envelope.get("timestamp"), "timestamp", flags, latest=received_at) or received_at
     if kind == "message":
         seen = _message(
             value,
