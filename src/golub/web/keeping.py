@@ -22,6 +22,7 @@ from golub.web.media import Media, Size
 MARK = "media_kept_to"
 AT_ONCE = 100
 LOOKED_BACK = 200  # messages looked at again after a start: what failed before it, and is cheap where it is kept
+SETTLED = 15 * SECOND  # several processes apply: a smaller number may be committed after a greater one
 TRIES = 5
 LOOKS_EVERY = 2.0  # seconds
 
@@ -29,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Keeping:
-    """One in each process; what another one has fetched is found on disk."""
+    """One in each process that shows pages, for its own disk."""
 
     def __init__(self, store: Store, avito: Avito, media: Media, clock: Clock) -> None:
         self._store = store
@@ -38,6 +39,7 @@ class Keeping:
         self._clock = clock
         self._loop = Loop("keeping", clock, longest_wait=LOOKS_EVERY)
         self._kept_to: int | None = None
+        self._seen: dict[int, Millis] = {}  # messages past that which were looked at, and when they came
         self._again: dict[int, tuple[Millis, int]] = {}  # by message: when, and how often it has failed
 
     async def run(self) -> None:
@@ -52,15 +54,21 @@ class Keeping:
         async with self._store.read() as session:
             fresh = list(
                 await session.scalars(
-                    select(Message).where(Message.id > self._kept_to).order_by(Message.id).limit(AT_ONCE)
+                    select(Message)
+                    .where(Message.id > self._kept_to, Message.id.not_in(self._seen))
+                    .order_by(Message.id)
+                    .limit(AT_ONCE)
                 )
             )
             late = list(await session.scalars(select(Message).where(Message.id.in_(due)))) if due else []
         for message in [*late, *fresh]:
             await self._fetch(message, now)
-        if fresh:
-            self._kept_to = fresh[-1].id
-            await self._remember(self._kept_to)
+        self._seen |= {message.id: message.received_at for message in fresh}
+        settled = max((key for key, at in self._seen.items() if at <= now - SETTLED), default=0)
+        if settled > self._kept_to:
+            self._kept_to = settled
+            self._seen = {key: at for key, at in self._seen.items() if key > settled}
+            await self._remember(settled)
         return now if len(fresh) == AT_ONCE else None
 
     async def _fetch(self, message: Message, now: Millis) -> None:
