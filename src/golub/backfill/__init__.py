@@ -87,10 +87,12 @@ class Backfill:
             return await session.scalar(due) or 0
 
     async def _sweep_at_start(self) -> None:
-        """We were away, and a process that died may have had the lists."""
+        """We were away. Alone, we may also have died with the lists; else a list that is due soon may be in other
+        hands."""
+        far_off = () if self._store.is_sqlite else (Account.sweep_due_at > self._clock() + LEASE,)
         try:
             async with self._store.write() as session:
-                await session.execute(update(Account).values(sweep_due_at=0))
+                await session.execute(update(Account).where(*far_off).values(sweep_due_at=0))
         except Unavailable:
             log.warning("the first sweep waits for its usual time")
         self.nudge()

@@ -287,7 +287,9 @@ class Subscriptions:
             try:
                 if not started:
                     async with self._store.write() as session:
-                        await session.execute(update(Webhook).values(check_due_at=0))
+                        # What is due sooner may be in the hands of another process.
+                        far_off = Webhook.check_due_at > self._clock() + CHECK_AGAIN
+                        await session.execute(update(Webhook).where(far_off).values(check_due_at=0))
                     started = True
                 await self.run_once()
             except Unavailable as error:
