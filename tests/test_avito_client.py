@@ -44,6 +44,7 @@ def asked(sim: Simulator) -> Counter[str]:
     return Counter(call.operation for call in sim.calls)
 
 
+@pytest.mark.promise("P17")
 async def test_twenty_tasks_on_an_expired_token_ask_for_one(
     sim: Simulator, avito: Avito, account_id: int, clock: SteppedClock
 ) -> None:
@@ -53,6 +54,7 @@ async def test_twenty_tasks_on_an_expired_token_ask_for_one(
     assert asked(sim) == {"token": 2, "getChatsV2": 21}
 
 
+@pytest.mark.promise("P17")
 async def test_twenty_tasks_that_get_403_renew_once(
     sim: Simulator, avito: Avito, account_id: int, seller: simulator.Account
 ) -> None:
@@ -101,6 +103,7 @@ async def test_402_says_that_access_is_not_paid(
     assert (row.state, "not paid" in row.state_detail) == (AccountState.NO_ACCESS, True)
 
 
+@pytest.mark.promise("P17")
 async def test_wrong_keys_are_tried_once_a_minute(
     sim: Simulator, avito: Avito, account_id: int, store: Store, seller: simulator.Account, clock: SteppedClock
 ) -> None:
@@ -263,6 +266,7 @@ async def test_a_send_after_an_expired_token_is_sent_once(
         {"status": 200, "body": "x" * (ANSWER_BYTES + 1)},
     ],
 )
+@pytest.mark.promise("P16")
 async def test_a_read_that_fails_is_unavailable(
     sim: Simulator, avito: Avito, account_id: int, fault: dict[str, Any]
 ) -> None:
@@ -286,6 +290,7 @@ async def test_a_read_that_fails_is_unavailable(
         (400, "<html>", "HTTP 400"),
     ],
 )
+@pytest.mark.promise("P16")
 async def test_all_shapes_of_refusal_are_read(
     sim: Simulator, avito: Avito, account_id: int, store: Store, status: int, body: Any, words: str
 ) -> None:
@@ -311,6 +316,7 @@ async def test_all_shapes_of_refusal_are_read(
         ("Fri, 31 Dec 9999 23:59:59 GMT", 300, 300),
     ],
 )
+@pytest.mark.promise("P16")
 async def test_429_says_how_long_to_wait(
     sim: Simulator,
     avito: Avito,
@@ -329,6 +335,7 @@ async def test_429_says_how_long_to_wait(
     assert (await shop.account(store, account_id)).state == AccountState.WORKING
 
 
+@pytest.mark.promise("P16")
 async def test_three_failures_make_an_account_unreachable_until_the_next_success(
     store: Store, account_id: int, clock: SteppedClock
 ) -> None:

@@ -78,6 +78,7 @@ async def elsewhere(writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("answer", [reset, half, drip, flood, elsewhere])
+@pytest.mark.promise("P16")
 async def test_what_breaks_after_it_left_is_ambiguous_for_a_send_and_unavailable_for_a_read(
     store: Store, clock: SteppedClock, answer: Answer
 ) -> None:

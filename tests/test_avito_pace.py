@@ -80,6 +80,7 @@ async def test_an_accounts_failures_slow_nobody_else() -> None:
     await asyncio.wait_for(_take(pace, Lane.BULK, account=2), 1)
 
 
+@pytest.mark.promise("P16")
 async def test_failures_space_requests_out_more_and_more() -> None:
     pace = Pace(500, failure_gap=0.02)
     times: list[float] = []
@@ -145,6 +146,7 @@ async def test_after_a_429_nobody_goes_before_its_time() -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1e9", "", None, "٦٠", "x", "3", "9" * 30])
+@pytest.mark.promise("P16")
 async def test_nonsense_in_the_headers_changes_nothing(limit: str | None) -> None:
     pace = Pace(100, window=30, failure_gap=0.01)
     pace.told(1, limit, limit if limit != "0" else "x")

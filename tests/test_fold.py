@@ -307,6 +307,7 @@ def any_order(store: Store, examples: int) -> None:
     run()
 
 
+@pytest.mark.promise("P5")
 def test_any_order_ends_in_the_same_rows_on_sqlite(sqlite_url: str, at_scale: AtScale) -> None:
     store = Store(sqlite_url)
     any_order(store, at_scale(200, 2000))
@@ -314,6 +315,7 @@ def test_any_order_ends_in_the_same_rows_on_sqlite(sqlite_url: str, at_scale: At
 
 
 @pytest.mark.postgres
+@pytest.mark.promise("P5")
 def test_any_order_ends_in_the_same_rows_on_postgres(postgres_url: str, at_scale: AtScale) -> None:
     store = Store(postgres_url)
     any_order(store, at_scale(40, 300))
@@ -538,6 +540,7 @@ def test_a_history_of_many_chats_and_messages_at_once(world: World) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.promise("P4")
 def test_two_nodes_that_fold_the_same_at_once_end_in_the_same_rows(postgres_url: str) -> None:
     """Chats are locked, so the second waits for the first; a deadlock would be told as an outage, and tried again."""
     nodes = [Store(postgres_url) for _ in range(2)]

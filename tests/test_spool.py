@@ -212,6 +212,7 @@ async def test_many_deliveries_share_a_commit_and_a_commit_is_bounded(spool: Spo
     assert 3 <= spool._writer.commits - before <= 6  # the first one may have left with few
 
 
+@pytest.mark.promise("P2")
 def test_every_commit_is_full(spool: Spool) -> None:
     assert spool._writer._connection
     assert spool._writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -274,6 +275,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.promise("P1")
 async def test_what_put_returned_for_survives_kill_9(folder: Path, clock: SteppedClock, at_scale: AtScale) -> None:
     promised: set[str] = set()
     for _ in range(at_scale(3, 30)):
