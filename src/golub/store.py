@@ -40,7 +40,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from golub.clock import Millis
 from golub.errors import Rejected, Unavailable
@@ -70,7 +70,9 @@ class Store:
             self._apply = create_engine(plain, pool_size=1, max_overflow=0, pool_timeout=LOCK_WAIT)
             self._read = create_async_engine(through_asyncio, pool_size=8, max_overflow=0, pool_timeout=LOCK_WAIT)
             self._write = create_async_engine(through_asyncio, pool_size=1, max_overflow=0, pool_timeout=LOCK_WAIT)
+            self._look = create_engine(plain, poolclass=NullPool)
             _prepare_sqlite(self._apply, begin="BEGIN IMMEDIATE")
+            _prepare_sqlite(self._look, begin="BEGIN", read_only=True)
             _prepare_sqlite(self._read.sync_engine, begin="BEGIN", read_only=True)
             _prepare_sqlite(self._write.sync_engine, begin="BEGIN IMMEDIATE")
         else:
@@ -83,6 +85,7 @@ class Store:
             self._apply = create_engine(url_psycopg, pool_size=2, max_overflow=0, **options)
             self._read = create_async_engine(url_psycopg, pool_size=10, max_overflow=5, **options)
             self._write = self._read
+            self._look = self._apply
         self._read_session = async_sessionmaker(self._read, expire_on_commit=False)
         self._write_session = async_sessionmaker(self._write, expire_on_commit=False)
 
@@ -243,14 +246,14 @@ class Store:
         """The schema's; empty before the first migration."""
         from golub.migrations import revision_of
 
-        with _outages_told(), self._apply.connect() as connection:
+        with _outages_told(), self._look.connect() as connection:
             return revision_of(connection) or ""
 
     def upgrade_is_due(self) -> bool:
         """Whether the database holds rows under an older schema than this release's."""
         from golub.migrations import Schema, schema_of
 
-        with _outages_told(), self._apply.connect() as connection:
+        with _outages_told(), self._look.connect() as connection:
             return schema_of(connection) is Schema.OLDER
 
     def migrate(self) -> None:
