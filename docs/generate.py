@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from docs import promised
 from golub import metrics
+from golub.doctor import FAULTS, GROUPS, TITLES, Check
 from golub.model import Role
 from golub.settings import WEBHOOK_PATH, Settings
 from golub.web.access import ACCESS, ANYONE
@@ -82,12 +83,47 @@ def metrics_page() -> str:
     )
 
 
+def doctor_page() -> str:
+    rows: list[str] = []
+    for check in Check:
+        rows += [
+            f"| {GROUPS[check.group]}: {TITLES[check]} | `{fault.name}` | {fault.verdict} | {_cell(fault.what)} "
+            f"| {_cell(fault.fix)} |"
+            for fault in FAULTS.values()
+            if fault.check is check
+        ]
+    return "\n".join(
+        [
+            MADE,
+            "# What the doctor finds",
+            "",
+            "`golub doctor` and the page `/admin/doctor` look at these, in this order, and name the first thing to mend",
+            "with the lines to copy. `golub doctor --json` is for programs; the command ends with 0 where nothing is",
+            "wrong (warnings do not count), 1 where something is, 2 where it could not look. `--bundle FILE.zip` writes",
+            "an archive for asking for help, without secrets, messages and names.",
+            "",
+            f"{len(TITLES)} checks, {len(FAULTS)} faults. Each fault is planted in `tests/doctor`, and the doctor must",
+            "name it first.",
+            "",
+            "| Check | Fault | Verdict | What is wrong | Fix |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "doctor.md": doctor_page,
     "settings.md": settings_page,
     "routes.md": routes_page,
     "metrics.md": metrics_page,
     "promises.md": promised.page,
 }
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _setting(name: str, field: FieldInfo) -> str:

@@ -165,7 +165,7 @@ class Stored:
         )
         causes = [(cause, count) for cause, count in await session.execute(by_cause)]
         if not causes:
-            return well(Check.QUARANTINE, N_("It is empty."))
+            return well(Check.QUARANTINE, N_("The quarantine is empty."))
         lately = await session.scalar(
             select(func.count()).where(quarantined, Delivery.received_at > self._clock() - DAY)
         )
