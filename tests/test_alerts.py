@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select, update
@@ -48,7 +48,9 @@ async def make(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenera
     async with AsyncExitStack() as opened:
 
         async def make(**settings: Any) -> World:
-            world = await opened.enter_async_context(door.world(store, clock, tmp_path, **settings))
+            world = await opened.enter_async_context(
+                door.world(store, clock, tmp_path, **cast(dict[str, Any], {"backup_every": 0, **settings}))
+            )
             await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
             async with world.applying() as applier:  # the registration's own probe must not look like a jam
                 assert applier.wait_applied(10)
@@ -308,6 +310,16 @@ async def test_the_night_is_quiet_but_for_what_cannot_wait(make: Make) -> None:
     world.clock.step(3 * HOUR)
     await turns(world)
     assert [message["kind"] for message in told(world)] == ["subscription_stolen", "wrong_keys"]
+
+
+async def test_a_backup_that_is_not_made(make: Make) -> None:
+    world = await make(backup_every=24)
+    world.clock.step(47 * HOUR)
+    await world.alerts.run_once()
+    assert await world.alerts.list_open() == []
+    world.clock.step(2 * HOUR)
+    await world.alerts.run_once()
+    assert [(alert.kind, alert.detail) for alert in await world.alerts.list_open()] == [("backup_old", "49")]
 
 
 async def test_a_disk_that_fills_and_a_reply_that_waits_for_a_person(

@@ -259,7 +259,7 @@ class Golub:
             (self.silence, WORKS),
             (parts.relays, WORKS),
             (parts.replays, WORKS),
-            (parts.alerts, WORKS),
+            (parts.alerts, EVERYWHERE),
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),
             (parts.nodes, EVERYWHERE),

@@ -19,14 +19,15 @@ from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import runner
 from golub.apply import Applier
 from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Unavailable
 from golub.migrations import Schema, schema_of
-from golub.model import Account, AccountState, SubscriptionState, Webhook
-from golub.settings import Settings
+from golub.model import Account, AccountState, Node, SubscriptionState, Webhook
+from golub.settings import ProcessRole, Settings
 from golub.spool import Spool
 from golub.store import Store
 
@@ -37,6 +38,7 @@ DISK_FULL = 32 << 20  # free bytes: less than the ballast gives back
 DISK_LOW = 1 << 30
 DISK_LOW_SHARE = 0.05  # a small disk is low at a twentieth, where that is less
 SPOOL_FULL = 0.98
+WORKER_SILENT: Millis = 9 * SECOND  # nodes beat every five
 ASKED_FOR = 1.0  # seconds that an answer is good for
 DATABASE_WAIT = 1.0
 
@@ -56,6 +58,7 @@ class Code(StrEnum):
     LOOP_STUCK = "loop_stuck"
     LOOP_BROKEN = "loop_broken"
     DISK_LOW = "disk_low"
+    WORKER_AWAY = "worker_away"
     ACCOUNTS_REFUSED = "accounts_refused"
     SUBSCRIPTIONS_LOST = "subscriptions_lost"
 
@@ -114,6 +117,9 @@ class Health:
                 self._asked_at = time.monotonic()
         return list(self._answer)
 
+    async def is_without_worker(self) -> bool:
+        return any(reason.code is Code.WORKER_AWAY for reason in await self.reasons())
+
     def disk(self) -> Disk:
         return disk_of(self._settings.data_dir)
 
@@ -169,9 +175,13 @@ class Health:
                 if schema in (Schema.EMPTY, Schema.OLDER):
                     return [Reason(Code.MIGRATING, "The database is being prepared: webhooks are kept meanwhile.")]
                 numbers = await session.scalar(refused), await session.scalar(lost)
+                workers = await self._count_workers(session)
         except (Unavailable, SQLAlchemyError, TimeoutError):
             return [Reason(Code.DATABASE_AWAY, "The database does not answer: webhooks are kept meanwhile.")]
         found: list[Reason] = []
+        if workers == 0:
+            why = "No worker lives: replies do not go out, and what was missed is not fetched."
+            found.append(Reason(Code.WORKER_AWAY, why, severe=False))
         if numbers[0]:
             why = "Avito refuses {count} accounts: nobody can reply there."
             found.append(Reason(Code.ACCOUNTS_REFUSED, why, severe=False, fields={"count": numbers[0]}))
@@ -179,6 +189,13 @@ class Health:
             why = "Avito does not call us for {count} accounts: messages come late."
             found.append(Reason(Code.SUBSCRIPTIONS_LOST, why, severe=False, fields={"count": numbers[1]}))
         return found
+
+    async def _count_workers(self, session: AsyncSession) -> int | None:
+        """That have given a sign of life lately; None where this process does the work itself."""
+        if self._store.is_sqlite or self._settings.role is not ProcessRole.WEB:
+            return None
+        alive = (Node.stopped_at.is_(None), Node.seen_at > self._store.moment - WORKER_SILENT)
+        return await session.scalar(select(func.count()).select_from(Node).where(Node.role != ProcessRole.WEB, *alive))
 
 
 def disk_of(folder: Path) -> Disk:

@@ -12,6 +12,7 @@ class AlertKind(StrEnum):
     APPLY_STOPPED = "apply_stopped"
     SPOOL_STUCK = "spool_stuck"
     DATABASE_AWAY = "database_away"
+    WORKER_AWAY = "worker_away"
     SUBSCRIPTION_STOLEN = "subscription_stolen"
     SUBSCRIPTION_MISSING = "subscription_missing"
     WEBHOOK_SILENT = "webhook_silent"
@@ -43,6 +44,7 @@ URGENT = frozenset(
         AlertKind.APPLY_STOPPED,
         AlertKind.SPOOL_STUCK,
         AlertKind.DATABASE_AWAY,
+        AlertKind.WORKER_AWAY,
         AlertKind.SUBSCRIPTION_STOLEN,
         AlertKind.SUBSCRIPTION_MISSING,
         AlertKind.WEBHOOK_SILENT,
@@ -60,6 +62,7 @@ WAYS: dict[AlertKind, Way] = {
     AlertKind.APPLY_STOPPED: _DOCTOR,
     AlertKind.SPOOL_STUCK: _DOCTOR,
     AlertKind.DATABASE_AWAY: _DOCTOR,
+    AlertKind.WORKER_AWAY: _DOCTOR,
     AlertKind.SUBSCRIPTION_STOLEN: Way(_ACCOUNT, "Decide who stays"),
     AlertKind.SUBSCRIPTION_MISSING: Way(_ACCOUNT, "Register again"),
     AlertKind.WEBHOOK_SILENT: Way(_WEBHOOK, "Check the address"),
@@ -73,7 +76,7 @@ WAYS: dict[AlertKind, Way] = {
     AlertKind.COVERAGE_LOW: Way(_ACCOUNT + "#coverage-title", "See what was missed"),
     AlertKind.LOOP_STUCK: _DOCTOR,
     AlertKind.DISK_LOW: _DOCTOR,
-    AlertKind.BACKUP_OLD: _DOCTOR,
+    AlertKind.BACKUP_OLD: Way("/admin/backups", "To the backups"),
     AlertKind.TEST: Way("/admin/alerts", "Alerts"),
 }
 

@@ -108,6 +108,11 @@ _RUSSIAN = {
         "golub backup.",
         "Резервная копия снова свежая.",
     ),
+    AlertKind.WORKER_AWAY: Texts(
+        "Рабочий процесс Golub (golub serve --role worker) не работает. Сообщения принимаются, но ответы не уходят, и "
+        "пропущенное никто не забирает. Запустите его.",
+        "Рабочий процесс Golub снова работает, ответы уходят.",
+    ),
     AlertKind.TEST: Texts("Это проверка: сюда Golub напишет, если с сообщениями что-то случится.", ""),
 }
 
@@ -207,6 +212,11 @@ _ENGLISH = {
         "There has been no fresh backup for {detail} h. Check the disk and Golub's log, or make one yourself: "
         "golub backup.",
         "The backup is fresh again.",
+    ),
+    AlertKind.WORKER_AWAY: Texts(
+        "No worker of Golub runs (golub serve --role worker). Messages are received, but replies do not go out, and "
+        "nobody fetches what was missed. Start it.",
+        "A worker of Golub runs again, and replies go out.",
     ),
     AlertKind.TEST: Texts("This is a test: here Golub will write when something happens to your messages.", ""),
 }

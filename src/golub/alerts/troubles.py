@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
+from golub import backup
 from golub.alerts.kinds import AlertKind
 from golub.clock import DAY, HOUR, MINUTE, Clock, Millis
 from golub.coverage import Coverage, Tally
@@ -24,7 +25,7 @@ from golub.model import (
     SubscriptionState,
     Webhook,
 )
-from golub.settings import Settings
+from golub.settings import ProcessRole, Settings
 from golub.spool import Spool
 from golub.store import Store
 
@@ -57,6 +58,7 @@ class Troubles:
         self._spool = spool
         self._health = health
         self._coverage = Coverage(store, clock)
+        self._began_at = clock()
         self._tallies: dict[int, Tally] = {}
         self._tallied_at: Millis = -COVERAGE_EVERY
 
@@ -101,7 +103,18 @@ class Troubles:
                 found.wrong.setdefault((AlertKind.RELAY_FAILING, relay.account_id), relay.host)
         await self._look_at_coverage(paused, found)
         self._look_at_this_process(self._health.of_this_process(), now, found)
+        if await self._health.is_without_worker():
+            found.wrong[AlertKind.WORKER_AWAY, 0] = ""
+        if self._settings.backup_every and self._settings.role is not ProcessRole.WEB:
+            self._look_at_backups(now, found)
         return found
+
+    def _look_at_backups(self, now: Millis, found: Found) -> None:
+        """One that failed is tried again by itself; twice the time between two is for a person."""
+        newest = backup.last(self._settings)
+        old = now - (newest.taken_at if newest else self._began_at)
+        if old > 2 * self._settings.backup_every * HOUR:
+            found.wrong[AlertKind.BACKUP_OLD, 0] = str(old // HOUR)
 
     async def _look_at_coverage(self, paused: set[int], found: Found) -> None:
         """What explains it better is told instead."""

@@ -25,7 +25,7 @@ from golub.guarded import Guarded
 from golub.health import Health
 from golub.model import Account, Alert, ChannelKind, Mark, Notice, NoticeKind, Operator, Role
 from golub.runner import Loop
-from golub.settings import Settings
+from golub.settings import ProcessRole, Settings
 from golub.spool import Spool
 from golub.store import Store
 from golub.vault import Vault
@@ -59,6 +59,7 @@ class Alerts:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._health = health
         self._troubles = Troubles(store, settings, clock, spool, health)
         self._loop = Loop("alerts", clock, longest_wait=TURN)
         self._away_since: Millis | None = None
@@ -152,6 +153,9 @@ class Alerts:
         return None
 
     async def run_once(self) -> None:
+        """A process that only shows pages leaves it to the worker, for as long as one lives."""
+        if self._settings.role is ProcessRole.WEB and not await self._health.is_without_worker():
+            return
         try:
             await self._compare()
             channels = await self.channels.open_all()
