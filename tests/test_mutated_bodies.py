@@ -102,7 +102,7 @@ async def test_nothing_that_arrives_holds_up_the_next_one(
 ) -> None:
     bench = Bench(tmp_path / "spool", request.getfixturevalue(f"{database}_url"), clock)
     try:
-        rounds = (at_scale(1500, 15_000) if database == "sqlite" else at_scale(500, 5_000)) // ROUND
+        rounds = (at_scale(1600, 16_000) if database == "sqlite" else at_scale(400, 4_000)) // ROUND
         await fuzz(bench, Random(seed), rounds, figures)
     finally:
         await asyncio.to_thread(bench.close)

@@ -1,6 +1,9 @@
 """Rebuild: what the journal makes of our messages is what they are; and where it is not, it says so."""
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -92,20 +95,40 @@ PLANTED: dict[Fault, Any] = {
 }
 
 
-@pytest.mark.parametrize("fault", PLANTED)
-async def test_each_kind_of_difference_is_found(town: Village, fault: Fault) -> None:
+async def test_each_kind_of_difference_is_found_and_the_command_ends_with_1(town: Village) -> None:
     await town.register()
     chat = town.sim.add_chat(town.seller)
-    for word in ("здравствуйте", "ещё продаёте?"):
-        message = town.sim.buyer_says(chat, word)
+    said = {fault: town.sim.buyer_says(chat, f"вопрос {fault}").id for fault in PLANTED}
     await town.arrived()
     assert (await looked(town)).is_good
-    await change(town, PLANTED[fault].where(Message.avito_id == message.id))
+    assert (await command(town))[0] == 0
+    for fault, planted in PLANTED.items():
+        await change(town, planted.where(Message.avito_id == said[fault]))
     report = await looked(town)
-    assert report.faults == {fault: 1}
-    assert [one.message_avito_id for one in report.differences] == [message.id]
-    assert MEANS[fault] in "\n".join(lines(report))
-    assert report.document()["good"] is False
+    assert report.faults == dict.fromkeys(PLANTED, 1)
+    assert {one.fault: one.message_avito_id for one in report.differences} == said
+    code, told = await command(town)
+    assert (code, told["good"], told["faults"]) == (1, False, report.faults)
+    for fault in PLANTED:
+        assert MEANS[fault] in "\n".join(lines(report))
+
+
+async def command(town: Village) -> tuple[int, Any]:
+    """`golub rebuild --json` beside the server that runs."""
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("golub"),
+        "rebuild",
+        "--json",
+        env={
+            "PATH": "",
+            "GOLUB_DATA_DIR": str(town.parts.settings.data_dir),
+            "GOLUB_DATABASE_URL": town.parts.store.url,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    told, _ = await process.communicate()
+    return process.returncode or 0, json.loads(told)
 
 
 async def test_the_day_from_which_the_journal_is_complete(town: Village) -> None:

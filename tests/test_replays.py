@@ -95,21 +95,23 @@ async def arrive(bench: Bench, number: int) -> None:
                 bodies.append(b"{}" if turn % 2 else b"[")
             case _:
                 bodies.append(message(**said))
-    await asyncio.gather(*(bench.receive(body) for body in bodies))
+    for start in range(0, number, 1000):
+        await asyncio.gather(*(bench.receive(body) for body in bodies[start : start + 1000]))
+        await bench.applied()
     await asyncio.gather(*(bench.receive(message(id=f"hint-{turn}"), bare=True) for turn in range(number // 50)))
     await bench.applied()
     bench.clock.step(MINUTE)
 
 
 async def test_where_nothing_was_missed_nothing_changes(bench: Bench, desk: Replays, at_scale: AtScale) -> None:
-    number = at_scale(1000, 10_000)
+    number = at_scale(600, 10_000)
     await arrive(bench, number)
     change(bench, update(Delivery).values(due_at=None))  # hints that were asked about; a replay asks again
     before = rows(bench)
     for kind in (ReplayKind.TRY, ReplayKind.APPLY):
         done = await run(bench, desk, kind, Wanted(trust=Trust.TOKEN))
         assert (done.taken, done.changing, done.messages, done.outcomes, done.changes) == (number, 0, 0, {}, [])
-        assert (done.total, done.total_is_more) == (number, False)
+        assert done.total == number or done.total_is_more, "a slow machine counts for so long and no longer"
         assert rows(bench) == before
     report = await asyncio.to_thread(rebuild, bench.store, bench.clock())
     assert report.is_good, report.differences

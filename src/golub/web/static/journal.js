@@ -89,4 +89,5 @@ document.addEventListener("visibilitychange", soon);
 addEventListener("scroll", () => news.hidden || soon(), { passive: true });
 table?.addEventListener("pointerleave", () => news.hidden || soon());
 setInterval(() => Date.now() - lookedAt >= ANYWAY && look(), NEVER_CLOSER);
+pause.hidden = !table;
 live.hidden = false;
