@@ -24,6 +24,10 @@ from tests import postgres
 from tests.conftest import SteppedClock
 
 REVISIONS = [script.revision for script in migrations._scripts().walk_revisions()][::-1]
+STARTS = [
+    *(("sqlite", revision) for revision in REVISIONS[:-1]),
+    *(pytest.param("postgres", revision, marks=pytest.mark.postgres) for revision in (REVISIONS[0], REVISIONS[-2])),
+]
 MESSAGES = 20
 
 
@@ -67,9 +71,9 @@ def _nothing(kind: str) -> Any:
 
 
 @pytest.fixture
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> Generator[str]:
-    """No table yet, in either database."""
-    if database_url.startswith("sqlite"):
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
+    """No table yet, in the database that the test's parameter names."""
+    if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'old.db'}"
         return
     server: postgres.Postgres = request.getfixturevalue("postgres_server")
@@ -79,7 +83,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path, database_url: str)
 
 
 @pytest.mark.promise("P25")
-@pytest.mark.parametrize("revision", REVISIONS[:-1])
+@pytest.mark.parametrize(("empty_url", "revision"), STARTS, indirect=["empty_url"])
 def test_every_schema_comes_to_the_newest_with_its_messages(empty_url: str, revision: str) -> None:
     old_database(empty_url, revision)
     store = Store(empty_url)
