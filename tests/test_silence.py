@@ -117,6 +117,7 @@ async def test_a_silence_without_buyers_costs_one_cheap_look_and_alarms_nobody(t
     assert entry.until is not None
 
 
+@pytest.mark.promise("P28")
 async def test_a_webhook_that_died_is_found_polled_for_and_told_until_it_comes_again(town: Village) -> None:
     chat = next(iter(town.seller.chats.values()))
     town.sim.fault("webhook", times=None)
