@@ -283,7 +283,7 @@ async def test_a_secret_that_is_shown_is_noted(world: World, visit: Visit) -> No
 
 async def test_what_avito_refuses_is_noted_too(world: World, visit: Visit) -> None:
     owner, url = await visit(Role.SUPER_ADMIN), world.subscriptions.recommended_url()
-    world.avito.faults.arm(Fault("postWebhookV3", status=403))
+    world.avito.faults.arm(Fault("postWebhookV3", status=400, times=None))
     form = {"csrf": owner.csrf, "url": url, "types": "chat"}
     assert (await owner.client.post(f"/admin/webhooks/{world.account_id}", data=form)).status_code >= 400
     asked, refused = (await entries(world.store))[-2:]
