@@ -79,6 +79,7 @@ class House:
     vault: Vault | None = None
     beside: bool = False  # the command, and not the server's own page
     leads_to: str = "127.0.0.1"
+    on_route: Callable[[str], None] = lambda _: None
     patience: float = 5.0
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -106,6 +107,7 @@ class House:
             return self.names[host]
 
         def route(host: str, port: int) -> tuple[str, int]:
+            self.on_route(host)
             return self.leads_to, self.ports.get(port, CLOSED) if host != DEAD_ADDRESS else CLOSED
 
         return Doctor(

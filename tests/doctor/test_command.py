@@ -1,0 +1,84 @@
+"""`golub doctor`: beside a running server and without one, for people and for programs, with its exit code."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from golub.cli import cli
+from golub.doctor.telling import tell
+from golub.web.language import words, words_of_console
+from tests.conftest import StartGolub
+from tests.doctor import house
+from tests.doctor.plants_way import PLANTS
+
+NOWHERE = {"GOLUB_AVITO_URL": "http://127.0.0.1:9", "GOLUB_PUBLIC_URL": "", "LANG": "ru_RU.UTF-8"}
+
+
+def test_without_a_folder_it_could_not_look(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["doctor", "--data-dir", str(tmp_path / "none")], env=NOWHERE)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "none" in ended.stderr
+
+
+def test_without_a_server_it_says_what_it_can_and_makes_nothing(tmp_path: Path) -> None:
+    folder, archive = tmp_path / "data", tmp_path / "help.zip"
+    folder.mkdir(mode=0o700)
+    ended = CliRunner().invoke(cli, ["doctor", "--data-dir", str(folder), "--bundle", str(archive)], env=NOWHERE)
+    assert ended.exit_code == 1
+    assert "Сначала исправьте это" in ended.stdout
+    assert f"✗ С папкой {folder} не работает ни один Golub." in ended.stdout
+    assert list(folder.iterdir()) == []
+    assert archive.stat().st_size > 1000
+
+
+def test_programs_get_json(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["doctor", "--data-dir", str(tmp_path), "--json", "--lang", "en"], env=NOWHERE)
+    found = {one["check"]: one for one in json.loads(ended.stdout)}
+    assert found["server"]["fault"] == "not_running"
+    assert (found["name"]["verdict"], found["name"]["fault"]) == ("unknown", None)
+    assert found["public_url"]["lines"] == [{"where": "setting", "text": "GOLUB_PUBLIC_URL=https://golub.example.ru"}]
+    assert found["disk"]["figures"].keys() == {"free_mb", "free_percent"}
+
+
+@pytest.mark.story
+async def test_beside_a_running_server_its_mark_arrives(start_golub: StartGolub) -> None:
+    golub = await start_golub("serve", GOLUB_AVITO_URL="http://127.0.0.1:9", GOLUB_ALLOW_LOOPBACK_WEBHOOK="1")
+    chosen = {"GOLUB_ALLOW_LOOPBACK_WEBHOOK": "1", "GOLUB_AVITO_URL": "http://127.0.0.1:9"}
+    doctor = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("golub"), "doctor", "--json", "--data-dir", golub.folder,
+        env={"PATH": "", "GOLUB_PUBLIC_URL": golub.url, **chosen},
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await doctor.communicate()
+    found = {one["check"]: (one["verdict"], one["fault"]) for one in json.loads(out)}
+    wrong = {check: told for check, told in found.items() if told[0] == "wrong"}
+    assert (doctor.returncode, wrong) == (0, {})
+    assert {found[check] for check in ("server", "database", "key", "spool", "apply", "arrival", "body")} == {
+        ("ok", None)
+    }
+    assert await golub.stop() == 0
+
+
+async def test_people_read_what_to_do_first_and_the_lines_to_copy(tmp_path: Path, sqlite_url: str) -> None:
+    async with house.opened(tmp_path, sqlite_url) as home:
+        PLANTS["address_hidden"](home)
+        found = await home.examine()
+    text = tell(found, words("en"))
+    head, _, rest = text.partition("\nGolub itself\n")
+    assert head.startswith("Mend this first:\n\n✗ The proxy does not say who called")
+    assert "nginx:\n      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;" in head
+    assert "  ✓ The server runs: Process" in rest
+    assert text.endswith("Not looked at: 2.\n")
+
+
+def test_the_language_is_chosen_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    assert words_of_console("") is words("en")
+    assert words_of_console("ru") is words("ru")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    assert words_of_console("") is words("ru")
