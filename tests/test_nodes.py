@@ -61,7 +61,7 @@ async def test_processes_see_each_other_and_one_that_ended(postgres_url: str, tm
     await one.beat()
     running = asyncio.create_task(other.run())
     while not other.alive:  # noqa: ASYNC110 - its first beat
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # until then
     assert [found.id for found in await one.list_all()] == [one.id, other.id]
     running.cancel()
     await asyncio.wait([running])

@@ -90,7 +90,7 @@ async def test_a_process_that_dies_while_it_asks_loses_its_turn(
         while not sim.calls:  # noqa: ASYNC110 - the simulator tells nobody
             await asyncio.sleep(0.01)  # until it has asked
         waiting = asyncio.create_task(other.token_for(account_id))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # two looks of the one who waits
         assert not waiting.done()
         clock.step(MINUTE)
         assert await waiting

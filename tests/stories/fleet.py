@@ -85,9 +85,7 @@ async def fleet(tmp_path: Path, start: StartGolub, database_url: str, *, seed: i
             address = parts.subscriptions.recommended_url()
             await parts.subscriptions.register(account.id, address, DEFAULT_EVENT_TYPES, skip_probe=True)
         given = {f"GOLUB_{name.upper()}": str(value) for name, value in chosen.items()}
-        started = await asyncio.gather(
-            *(start("serve", GOLUB_ROLE=role, **given) for role in ("web", "web", "worker", "worker"))
-        )
+        started = [await start("serve", GOLUB_ROLE=role, **given) for role in ("web", "web", "worker", "worker")]
         webs += started[:2]
         settings = settings.model_copy(update={"data_dir": webs[0].folder})
         yield Fleet(simulator, webs[0], settings, Random(seed), log, url=url, webs=webs, workers=started[2:])

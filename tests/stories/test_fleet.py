@@ -42,11 +42,11 @@ async def test_killed_in_turn_they_lose_nothing_and_do_nothing_twice(
                     await asyncio.sleep(pause)  # the time between two deaths
                     await write_replies(town, number)
                     await town.kill_one_of_each(number)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause)  # so that the last ones live for a while
             await town.applied(60)
             async with asyncio.timeout(RIGHT_WITHIN):
                 while reader.known != await town.versions():  # noqa: ASYNC110 - the reader tells nobody
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.1)  # between two looks at the database
             reading.cancel()
         await town.end()
         verdict = await town.judge()

@@ -39,6 +39,15 @@ class Access:
     state_detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Whose keys these are."""
+
+    user_id: int
+    name: str
+    profile_url: str
+
+
 class Tokens:
     """`ask(client_id, client_secret)` is POST /token: the parsed answer, or an error of ours."""
 
@@ -124,3 +133,11 @@ def read_token(answer: Any) -> tuple[str, int]:
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise Down("Avito's answer cannot be read.")
     return token, min(max(seconds, 120), 30 * LIFETIME) if isinstance(seconds, int) else LIFETIME
+
+
+def read_profile(answer: Any) -> Profile:
+    fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+    user_id, name, url = fields.get("id"), fields.get("name"), fields.get("profile_url")
+    if not isinstance(user_id, int) or isinstance(user_id, bool) or not 0 < user_id < 1 << 63:
+        raise Down("Avito's answer cannot be read.")
+    return Profile(user_id, name if isinstance(name, str) else "", url if isinstance(url, str) else "")

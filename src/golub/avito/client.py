@@ -12,7 +12,6 @@ The account's `state` says truthfully whether we may use the API for it; it is w
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ import structlog
 from sqlalchemy import or_, update
 
 from golub import __version__
-from golub.avito.auth import Access, Tokens, read_token
+from golub.avito.auth import Access, Profile, Tokens, read_profile, read_token
 from golub.avito.errors import Down, Expired, decode, reason, refusal
 from golub.avito.pace import Lane, Pace
 from golub.avito.shares import Shares
@@ -48,15 +47,6 @@ UNREACHABLE_AFTER = 3  # failures in a row until the account's state says so
 _NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Whose keys these are."""
-
-    user_id: int
-    name: str
-    profile_url: str
 
 
 class _More(TypedDict):
@@ -111,11 +101,7 @@ class Avito:
     async def check_keys(self, client_id: str, client_secret: str) -> Profile:
         """Whose keys these are, by asking Avito. Raises `WrongKeys`, `NoAccess`, `Unavailable`."""
         token, _ = read_token(await self._ask_token(client_id, client_secret))
-        answer = _object(await self._call("GET", "/core/v1/accounts/self", token))
-        user_id, name, url = answer.get("id"), answer.get("name"), answer.get("profile_url")
-        if not isinstance(user_id, int) or isinstance(user_id, bool) or not 0 < user_id < 1 << 63:
-            raise Down("Avito's answer cannot be read.")
-        return Profile(user_id, name if isinstance(name, str) else "", url if isinstance(url, str) else "")
+        return read_profile(await self._call("GET", "/core/v1/accounts/self", token))
 
     async def token_for(self, account_id: int) -> str:
         return (await self._tokens.access(account_id)).token
