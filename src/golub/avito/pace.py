@@ -226,7 +226,10 @@ class Pace:
         async with account.taking:
             if self._until_room(account, lane) <= 0:
                 return True  # somebody else has taken some meanwhile
-            granted, word = await shares.take(account_id, lane, wanted)
+            try:
+                granted, word = await shares.take(account_id, lane, wanted)
+            except Unavailable as error:  # nothing has left: whoever wanted it comes again soon, and not after a lease
+                raise Paced(error.message, retry_after=self._gap) from error
             if account.holder != shares.holder:
                 account.holder, account.held = shares.holder, [0, 0, 0]
             account.held[lane] += granted
