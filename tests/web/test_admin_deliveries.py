@@ -169,7 +169,7 @@ async def test_filters_by_outcome_account_and_kind(world: World, post: Post, adm
     page = await opened(admin, f"{PAGE}?{account}&kind=message")
     assert f"{PAGE}?state=quarantined&{account}&kind=message" in {link["href"] for link in page.all("a")}
     (form,) = [form for form in page.forms if form.action == PAGE]
-    assert form.fields == []
+    assert [value for _, value in form.fields if value] == []
 
 
 async def test_an_empty_journal_says_what_to_do(visit: Visit, admin: Browser) -> None:
