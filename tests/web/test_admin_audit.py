@@ -154,6 +154,10 @@ ACTIONS: dict[Action, tuple[Prepared, Callable[[World, Any], Request], str, str]
 }
 
 
+# One of each part; the statements of the others are of the same kinds.
+ON_BOTH = (Action.OPERATOR_CHANGED, Action.ACCOUNT_REMOVED, Action.WEBHOOK_REGISTERED, Action.RELAY_REMOVED)
+
+
 async def state_of(store: Store) -> dict[str, Any]:
     """The tables that actions change, but for what any request or the preparation of one leaves there."""
     tables: tuple[type[Table], ...] = (Operator, OneTimeLink, Account, Webhook, Session)
@@ -169,7 +173,14 @@ async def state_of(store: Store) -> dict[str, Any]:
 
 
 @pytest.mark.promise("P30")
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize(
+    ("database_url", "action"),
+    [
+        *(("sqlite", action) for action in ACTIONS),
+        *(pytest.param("postgres", action, marks=pytest.mark.postgres) for action in ON_BOTH),
+    ],
+    indirect=["database_url"],
+)
 async def test_each_action_is_noted_and_fails_where_it_cannot_be(
     world: World, parts: Parts, visit: Visit, action: Action
 ) -> None:
