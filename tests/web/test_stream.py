@@ -41,6 +41,7 @@ class Listener:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     reads: bool = True
+    last_id: str = ""
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -63,19 +64,22 @@ class Listener:
             async with asyncio.timeout(5):
                 text = (await self.writes.get()).decode()
             lines = dict(line.split(": ", 1) for line in text.strip().splitlines())
+            self.last_id = lines.get("id", self.last_id)
             if lines["event"] == wanted:
                 return json.loads(lines["data"])
 
 
 @asynccontextmanager
-async def listening(site: FastAPI, browser: Browser, *, reads: bool = True) -> AsyncGenerator[Listener]:
+async def listening(
+    site: FastAPI, browser: Browser, *, reads: bool = True, after: str = ""
+) -> AsyncGenerator[Listener]:
     listener = Listener(reads=reads)
     cookies = "; ".join(f"{name}={value}" for name, value in browser.client.cookies.items())
     scope: Scope = {
         "type": "http", "method": "GET", "path": "/stream", "raw_path": b"/stream", "query_string": b"",
         "root_path": "", "scheme": "http", "http_version": "1.1",
         "client": ("192.0.2.7", 50_000), "server": ("localhost", 80),
-        "headers": [(b"host", b"localhost"), (b"cookie", cookies.encode())],
+        "headers": [(b"host", b"localhost"), (b"cookie", cookies.encode()), (b"last-event-id", after.encode())],
     }  # fmt: skip
     task = asyncio.create_task(site(scope, listener.receive, listener.send))
     try:
@@ -103,6 +107,20 @@ async def test_one_commit_is_one_write_and_one_chat_one_ring(site: FastAPI, part
             parts.live.ring([Ring(1, 17, version), Ring(1, 18, version)])
         assert await listener.event("rings") == [[17, 49], [18, 49]]
         assert listener.writes.empty()
+
+
+@pytest.mark.promise("P26")
+async def test_who_comes_back_with_his_last_id_hears_what_he_missed(site: FastAPI, parts: Parts, visit: Visit) -> None:
+    manager = await visit(Role.MANAGER)
+    async with listening(site, manager) as first:
+        await first.event("hello")
+        begun = first.last_id
+        parts.live.ring([Ring(1, 17, 42)])
+        assert await first.event("rings") == [[17, 42]]
+    parts.live.ring([Ring(1, 18, 3)])
+    for after, missed in ((first.last_id, [[18, 3]]), (begun, [[17, 42], [18, 3]]), ("of another process-1", [])):
+        async with listening(site, manager, after=after) as again:
+            assert await again.event("rings") == missed
 
 
 async def test_who_fell_behind_is_told_to_fetch_everything(site: FastAPI, parts: Parts, visit: Visit) -> None:
