@@ -11,9 +11,11 @@ from random import Random
 from typing import Any
 
 import httpx2
+import stamina
 from sqlalchemy import select
 
 from golub.app import Golub
+from golub.errors import Unavailable
 from golub.model import DEFAULT_EVENT_TYPES, Chat
 from golub.settings import Settings
 from golub.simulator import Simulator
@@ -48,6 +50,7 @@ class Fleet(Scene):
             async with Golub(self.settings.model_copy(update={"data_dir": web.folder})).working() as parts:
                 assert await asyncio.to_thread(parts.applier.wait_applied, processes.PATIENCE)
 
+    @stamina.retry(on=Unavailable, timeout=processes.PATIENCE)
     async def versions(self) -> dict[int, int]:
         """Of every chat, as the database has them: what a page that fetches everything knows."""
         store = Store(self.settings.database_url)

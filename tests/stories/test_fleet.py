@@ -6,13 +6,16 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import stamina
 from sqlalchemy import select
 
 from golub.app import create_operator
 from golub.clock import now
+from golub.errors import Unavailable
 from golub.model import Chat, OutgoingMessage, OutgoingState, Role
 from golub.outbox import queue
 from golub.store import Store
+from tests import processes
 from tests.conftest import AtScale, StartGolub
 from tests.postgres import OwnPostgres
 from tests.promises import Figures
@@ -66,12 +69,19 @@ async def write_replies(town: Fleet, number: int) -> None:
     """One to each chat, as the panel queues them."""
     store = Store(town.settings.database_url)
     for chat_id in await town.versions():
-        async with store.write() as session:
-            chat, text = await session.get_one(Chat, chat_id), f"Ответ {number} в чат {chat_id}"
-            await queue(session, chat=chat, operator_id=None, text=text, client_key=text, now=now())
+        await write(store, chat_id, f"Ответ {number} в чат {chat_id}")
     await store.close()
 
 
+@stamina.retry(on=Unavailable, timeout=processes.PATIENCE)
+async def write(store: Store, chat_id: int, text: str) -> None:
+    """Once, however often it is tried."""
+    async with store.write() as session:
+        chat = await session.get_one(Chat, chat_id)
+        await queue(session, chat=chat, operator_id=None, text=text, client_key=text, now=now())
+
+
+@stamina.retry(on=Unavailable, timeout=processes.PATIENCE)
 async def outgoing_states(town: Fleet) -> Counter[str]:
     store = Store(town.settings.database_url)
     async with store.read() as session:
