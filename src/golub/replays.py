@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import journal
@@ -135,7 +135,11 @@ class Replays:
             )
 
     async def run_once(self) -> Millis | None:
-        """One part of what runs."""
+        """One part of what runs. Where nothing does, nothing is written."""
+        async with self._store.read() as session:
+            due_at = await session.scalar(select(func.min(Replay.due_at)).where(Replay.due_at.is_not(None)))
+        if due_at is None or due_at > self._clock():
+            return due_at
         async with self._store.write() as session:
             claimed = await self._store.claim(session, Replay.due_at, now=self._clock(), lease=LEASE, limit=1)
         if not claimed:
