@@ -35,7 +35,7 @@ async def test_the_first_visit_begins_an_examination_and_the_page_follows_it(vis
     assert "<html" not in ended
     assert "hx-trigger" not in ended
     assert "Mend this first" in ended
-    assert ended.index("No Golub runs") < ended.index("Golub does not know the address")
+    assert ended.index("Golub does not know the address") < ended.index("No channel for alerts")
     assert "GOLUB_PUBLIC_URL=https://golub.example.ru" in ended
     assert (await admin.get("/admin/doctor")).text.count('id="findings"') == 1
 

@@ -130,7 +130,7 @@ SPOOL_UNREADABLE = Fault(
     N_("The spool's file cannot be read: {reason}"),
     _NOTHING_STORED,
     N_("Keep a copy of spool.db as it is, look at the disk, and start Golub again."),
-    (Lines("shell", "cp -a {folder}/spool.db* /root/\ndmesg | tail -n 30"),),
+    (Lines("shell", "cp -a {folder}/spool.db* /var/tmp/\ndmesg | tail -n 30"),),
 )  # fmt: skip
 SPOOL_STUCK = Fault(
     "spool_stuck", Check.APPLY, WRONG,
