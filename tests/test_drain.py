@@ -2,20 +2,25 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from typer.testing import CliRunner, Result
 
 from golub.cli import cli
+from golub.clock import DAY
 from golub.drain import Drained, drain
 from golub.errors import Conflict, NotFound, Rejected
+from golub.housekeeping import Housekeeping
 from golub.model import Delivery, DeliveryState, Message
+from golub.settings import Settings
 from golub.spool import Received, Spool
 from golub.store import Store
 from tests.conftest import SteppedClock
-from tests.test_housekeeping import relay
+from tests.test_housekeeping import shop
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +36,13 @@ def hook(number: int) -> Received:
     return Received(number.to_bytes(16, "big"), 1_700_000_000_000 + number, 1, 1, "192.0.2.1", b"[]", body)
 
 
-async def fill(folder: Path, clock: SteppedClock, numbers: range) -> None:
+async def fill(folder: Path, clock: SteppedClock, numbers: range, *, again: int = 0) -> None:
+    """`again` makes other deliveries of the same bodies."""
     spool = Spool(folder, quota=8 << 20, clock=clock)
     spool.start()
-    await asyncio.gather(*(spool.put(hook(number)) for number in numbers))
+    await asyncio.gather(
+        *(spool.put(replace(hook(number), id=(number + again).to_bytes(16, "big"))) for number in numbers)
+    )
     spool.close()
 
 
@@ -47,7 +55,7 @@ async def counted(store: Store) -> tuple[int, int, int]:
 
 
 async def test_a_dead_nodes_deliveries_are_applied_once(store: Store, clock: SteppedClock, tmp_path: Path) -> None:
-    await relay(store)  # makes account 1
+    await shop(store)
     dead = tmp_path / "dead"
     await fill(dead, clock, range(1, 601))
     shares: list[float] = []
@@ -58,6 +66,30 @@ async def test_a_dead_nodes_deliveries_are_applied_once(store: Store, clock: Ste
     await fill(dead, clock, range(601, 611))
     assert (await drain(dead, store, clock)).deliveries == 10
     assert await counted(store) == (610, 549, 61)
+
+
+@pytest.mark.promise("P29")
+async def test_what_comes_again_after_its_delivery_was_removed_changes_nothing(
+    store: Store, clock: SteppedClock, tmp_path: Path
+) -> None:
+    """Retention has taken the journal's rows, and each message is still there once, as it was."""
+
+    async def messages() -> list[tuple[Any, ...]]:
+        columns = Message.avito_id, Message.text, Message.version, Message.created_at
+        async with store.read() as session:
+            return [tuple(row) for row in await session.execute(select(*columns).order_by(Message.avito_id))]
+
+    await shop(store)
+    await fill(tmp_path / "spool", clock, range(1, 10))
+    assert (await drain(tmp_path / "spool", store, clock)).deliveries == 9
+    before = await messages()
+    clock.step(91 * DAY)
+    removed, _ = await Housekeeping(store, Settings(), clock).remove_old()
+    assert removed["deliveries"] == 9
+    await fill(tmp_path / "spool", clock, range(1, 10), again=1000)
+    assert (await drain(tmp_path / "spool", store, clock)).deliveries == 9
+    assert await messages() == before
+    assert len(before) == 9
 
 
 async def test_a_live_nodes_spool_is_refused(store: Store, clock: SteppedClock, tmp_path: Path) -> None:

@@ -58,14 +58,20 @@ async def kept(store: Store) -> set[int]:
         return {int.from_bytes(key, "big") for key in await session.scalars(select(Delivery.id))}
 
 
-async def relay(store: Store) -> int:
+async def shop(store: Store) -> int:
+    """An account, the first one."""
     async with store.write() as session:
         account = Account(
             user_id=1, name="Shop", colour="#868e96", client_id="c", client_secret=b"", created_at=0, state="working"
         )
         session.add(account)
-        await session.flush()
-        added = Relay(account_id=account.id, url=b"", url_hash=b"1", host="crm.example", created_at=0)
+    return account.id
+
+
+async def relay(store: Store) -> int:
+    account_id = await shop(store)
+    async with store.write() as session:
+        added = Relay(account_id=account_id, url=b"", url_hash=b"1", host="crm.example", created_at=0)
         session.add(added)
         await session.flush()
         return added.id
@@ -230,12 +236,11 @@ async def test_a_writer_never_waits_long_for_it(store: Store, clock: SteppedCloc
     done = threading.Event()
 
     def write() -> None:
-        while not done.is_set():
+        while not done.wait(0.005):
             began = time.perf_counter()
             with store.writing() as connection:
                 connection.execute(store.insert(Mark).values(name="x", value="y").on_conflict_do_nothing())
             waits.append(time.perf_counter() - began)
-            time.sleep(0.005)
 
     thread = threading.Thread(target=write)
     thread.start()
