@@ -109,6 +109,7 @@ async def test_an_upgrade_killed_at_random_points_ends_well(
             for _ in range(kills):
                 before = len(town.golub.lines)
                 starting = asyncio.create_task(town.golub.restart())
+                await asyncio.sleep(0)  # it has begun
                 await town.golub.line("golub is receiving", since=before)
                 await asyncio.sleep(town.rng.uniform(0, at_scale(1, 4)))  # the chance of the story
                 await town.golub.kill()
