@@ -30,7 +30,9 @@ from golub.model import (
     SubscriptionState,
     Webhook,
 )
-from golub.spool import Received
+from golub.nodes import Nodes
+from golub.settings import Settings
+from golub.spool import Received, Spool
 from golub.store import Store
 from tests import door, shop
 from tests.conftest import SteppedClock
@@ -310,6 +312,34 @@ async def test_the_night_is_quiet_but_for_what_cannot_wait(make: Make) -> None:
     world.clock.step(3 * HOUR)
     await turns(world)
     assert [message["kind"] for message in told(world)] == ["subscription_stolen", "wrong_keys"]
+
+
+@pytest.mark.postgres
+async def test_of_two_processes_each_answers_for_its_own_disk(
+    postgres_url: str, clock: SteppedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low = {"one"}
+    monkeypatch.setattr("golub.health.disk_of", lambda folder: Disk(1 << (28 if folder.name in low else 40), 1 << 40))
+    store, processes, spools = Store(postgres_url), [], []
+    for name in ("one", "other"):
+        settings = Settings.model_validate({"data_dir": tmp_path / name, "backup_every": 0})
+        spools.append(spool := Spool(settings.data_dir, quota=8 << 20, clock=clock))
+        await (nodes := Nodes(store, settings, clock)).beat()
+        health = Health(settings, store, spool, clock)
+        processes.append(Alerts(store, settings, clock, spool, shop.VAULT, health, nodes=nodes))
+    one, other = processes
+    for alerts in (one, other, one, other):
+        await alerts.run_once()
+    assert [alert.kind for alert in await one.list_open()] == [AlertKind.DISK_LOW]
+    assert len(await one.list_closed()) == 0
+    low.clear()
+    await other.run_once()
+    assert len(await one.list_open()) == 1
+    await one.run_once()
+    assert await one.list_open() == []
+    for spool in spools:
+        spool.close()
+    await store.close()
 
 
 async def test_a_backup_that_is_not_made(make: Make) -> None:

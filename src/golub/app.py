@@ -124,7 +124,7 @@ class Golub:
             subscriptions=subscriptions,
             relays=relays,
             replays=Replays(store, applier, clock, backfill.nudge),
-            alerts=Alerts(store, settings, clock, spool, vault, health),
+            alerts=Alerts(store, settings, clock, spool, vault, health, nodes=nodes),
             media=Media(settings, clock, transport),
             health=health,
             meter=Meter(store, settings, clock),

@@ -18,6 +18,7 @@ from golub.model import (
     AccountState,
     Delivery,
     DeliveryState,
+    Node,
     OutgoingMessage,
     OutgoingState,
     Relay,
@@ -25,6 +26,7 @@ from golub.model import (
     SubscriptionState,
     Webhook,
 )
+from golub.nodes import Nodes
 from golub.settings import ProcessRole, Settings
 from golub.spool import Spool
 from golub.store import Store
@@ -39,7 +41,7 @@ COVERED = 0.9
 MISSED = 10  # of a day: less is no pattern
 COVERAGE_EVERY = 10 * MINUTE
 
-Trouble = tuple[AlertKind, int]  # of an account, or of 0
+Trouble = tuple[AlertKind, int]  # of an account; 0: of all; below 0: of one of several processes
 
 
 @dataclass(slots=True)
@@ -51,7 +53,12 @@ class Found:
 
 
 class Troubles:
-    def __init__(self, store: Store, settings: Settings, clock: Clock, spool: Spool, health: Health) -> None:
+    """`nodes`: where there are several processes each answers for its own disk and parts, and all for the rest."""
+
+    def __init__(
+        self, store: Store, settings: Settings, clock: Clock, spool: Spool, health: Health, nodes: Nodes | None = None
+    ) -> None:
+        self._nodes = nodes
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -102,19 +109,37 @@ class Troubles:
             if failing or relay.state in (RelayState.STALLED, RelayState.GONE):
                 found.wrong.setdefault((AlertKind.RELAY_FAILING, relay.account_id), relay.host)
         await self._look_at_coverage(paused, found)
-        self._look_at_this_process(self._health.of_this_process(), now, found)
+        here, oldest_at = await self._look_around(found)
+        self._look_at_this_process(self._health.of_this_process(), here, found)
+        if (
+            oldest_at is not None
+            and oldest_at <= now - STUCK_AFTER
+            and (AlertKind.APPLY_STOPPED, here) not in found.wrong
+        ):
+            found.wrong[AlertKind.SPOOL_STUCK, 0] = str((now - oldest_at) // MINUTE)
         if await self._health.is_without_worker():
             found.wrong[AlertKind.WORKER_AWAY, 0] = ""
         if self._settings.backup_every and self._settings.role is not ProcessRole.WEB:
-            self._look_at_backups(now, found)
+            self._look_at_backups(now, here, found)
         return found
 
-    def _look_at_backups(self, now: Millis, found: Found) -> None:
+    async def _look_around(self, found: Found) -> tuple[int, Millis | None]:
+        """The key of this process's own troubles, and since when the oldest delivery of any spool waits. What another
+        process has told of itself is left to it, for as long as it is known."""
+        if self._nodes is None or self._store.is_sqlite:
+            return 0, self._spool.oldest_at
+        own, *others = await self._nodes.list_all()
+        elsewhere = {_key_of(node) for node in others if node.stopped_at is None} - {_key_of(own)}
+        found.unsure |= {(kind, key) for kind in AlertKind for key in elsewhere}
+        waiting = [node.spool_oldest_at for node in (own, *others) if node.spool_waiting and node.spool_oldest_at]
+        return _key_of(own), min(waiting, default=None)
+
+    def _look_at_backups(self, now: Millis, here: int, found: Found) -> None:
         """One that failed is tried again by itself; twice the time between two is for a person."""
         newest = backup.last(self._settings)
         old = now - (newest.taken_at if newest else self._began_at)
         if old > 2 * self._settings.backup_every * HOUR:
-            found.wrong[AlertKind.BACKUP_OLD, 0] = str(old // HOUR)
+            found.wrong[AlertKind.BACKUP_OLD, here] = str(old // HOUR)
 
     async def _look_at_coverage(self, paused: set[int], found: Found) -> None:
         """What explains it better is told instead."""
@@ -129,22 +154,24 @@ class Troubles:
             if tally.share < COVERED and tally.missed >= MISSED:
                 found.wrong[AlertKind.COVERAGE_LOW, account_id] = f"{int(tally.share * 100)} %"
 
-    def _look_at_this_process(self, reasons: Sequence[Reason], now: Millis, found: Found) -> None:
+    def _look_at_this_process(self, reasons: Sequence[Reason], here: int, found: Found) -> None:
         codes = {reason.code: reason for reason in reasons}
         if reason := codes.get(Code.DISK_FULL):
-            found.wrong[AlertKind.DISK_FULL, 0] = str(reason.fields["free"])
+            found.wrong[AlertKind.DISK_FULL, here] = str(reason.fields["free"])
         if reason := codes.get(Code.DISK_LOW):
-            found.wrong[AlertKind.DISK_LOW, 0] = str(reason.fields["free"])
+            found.wrong[AlertKind.DISK_LOW, here] = str(reason.fields["free"])
         if reason := codes.get(Code.LOOP_STUCK) or codes.get(Code.LOOP_BROKEN):
-            found.wrong[AlertKind.LOOP_STUCK, 0] = str(reason.fields["loop"])
-        oldest = self._spool.oldest_at
+            found.wrong[AlertKind.LOOP_STUCK, here] = str(reason.fields["loop"])
         if Code.APPLY_STOPPED in codes:
-            found.wrong[AlertKind.APPLY_STOPPED, 0] = ""
-        elif oldest is not None and oldest <= now - STUCK_AFTER:
-            found.wrong[AlertKind.SPOOL_STUCK, 0] = str((now - oldest) // MINUTE)
+            found.wrong[AlertKind.APPLY_STOPPED, here] = ""
         filled = self._spool.bytes_pending / (self._settings.spool_quota_mb << 20)
         if filled >= FILLED:
-            found.wrong[AlertKind.SPOOL_FILLS, 0] = f"{filled:.0%}"
+            found.wrong[AlertKind.SPOOL_FILLS, here] = f"{filled:.0%}"
+
+
+def _key_of(node: Node) -> int:
+    """The same over restarts: it is the folder's."""
+    return -1 - int(node.folder[:12], 16)
 
 
 def _look_at_account(account: Account, now: Millis, found: Found) -> None:

@@ -24,8 +24,9 @@ from golub.errors import Unavailable
 from golub.guarded import Guarded
 from golub.health import Health
 from golub.model import Account, Alert, ChannelKind, Mark, Notice, NoticeKind, Operator, Role
+from golub.nodes import Nodes
 from golub.runner import Loop
-from golub.settings import ProcessRole, Settings
+from golub.settings import Settings
 from golub.spool import Spool
 from golub.store import Store
 from golub.vault import Vault
@@ -53,14 +54,14 @@ class Alerts:
         vault: Vault,
         health: Health,
         guarded: Guarded | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         guarded = guarded or Guarded(allow_loopback=settings.allow_loopback_webhook)
         self.channels = Channels(store, settings, vault, clock, guarded)
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._health = health
-        self._troubles = Troubles(store, settings, clock, spool, health)
+        self._troubles = Troubles(store, settings, clock, spool, health, nodes)
         self._loop = Loop("alerts", clock, longest_wait=TURN)
         self._away_since: Millis | None = None
         self._away_told = False
@@ -153,9 +154,6 @@ class Alerts:
         return None
 
     async def run_once(self) -> None:
-        """A process that only shows pages leaves it to the worker, for as long as one lives."""
-        if self._settings.role is ProcessRole.WEB and not await self._health.is_without_worker():
-            return
         try:
             await self._compare()
             channels = await self.channels.open_all()

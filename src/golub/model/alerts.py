@@ -19,7 +19,7 @@ class Alert(Table):
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
-    account_id: Mapped[int] = mapped_column(default=0)  # 0: not of one account
+    account_id: Mapped[int] = mapped_column(default=0)  # 0: not of one account; below 0: of one of several processes
     detail: Mapped[str] = mapped_column(default="")
     opened_at: Mapped[int]
     closed_at: Mapped[int | None]
