@@ -154,7 +154,7 @@ PROMISES = {
     ),
     "P29": Promise(
         "Cleaning up never takes what still waits for something.",
-        "Retention runs with unapplied and quarantined deliveries present.",
+        "Retention over every state, age and stage of forwarding at once, 23 000 deliveries on each database.",
     ),
     "P30": Promise(
         "Whoever did something that matters is on record, and cannot strike it out.",

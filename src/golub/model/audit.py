@@ -41,7 +41,6 @@ class Action(StrEnum):
     ALERT_TESTED = "alert_tested"
     REPLAYED = "replayed"
     DISCARDED = "discarded"
-    REBUILT = "rebuilt"
     EXPORTED = "exported"
     BACKED_UP = "backed_up"
     RESTORED = "restored"

@@ -41,7 +41,6 @@ SENTENCES: dict[Action, str] = {
     Action.ALERT_TESTED: N_("A test alert was sent: {subject}"),
     Action.REPLAYED: N_("Applied again: {subject}"),
     Action.DISCARDED: N_("Discarded: {subject}"),
-    Action.REBUILT: N_("The journal was folded again: {subject}"),
     Action.EXPORTED: N_("Data were exported: {subject}"),
     Action.BACKED_UP: N_("A backup was made: {subject}"),
     Action.RESTORED: N_("Golub was restored from a backup: {subject}"),
@@ -72,7 +71,7 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
         (*_named("webhook_"), Action.OLD_ADDRESS_CLOSED, Action.SECRET_REVEALED, Action.SELF_REPAIR_CHANGED),
     ),
     "relays": (N_("Forwarding"), _named("relay_")),
-    "journal": (N_("Journal"), (Action.REPLAYED, Action.DISCARDED, Action.REBUILT)),
+    "journal": (N_("Journal"), (Action.REPLAYED, Action.DISCARDED)),
     "data": (N_("Backups and exports"), (Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT)),
     "settings": (N_("Settings and alerts"), (Action.SETTINGS_CHANGED, Action.ALERT_TESTED)),
 }
