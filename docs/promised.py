@@ -79,7 +79,9 @@ PROMISES = {
     "P12": Promise(
         "PostgreSQL may crash, restart or be away: Avito gets its 200 throughout, and within 5 s of its return all is "
         "applied. One that is set to forget is refused at start.",
-        "20 crashes of PostgreSQL under load, an outage of 30 s, and starts with `fsync` or `synchronous_commit` off.",
+        "20 crashes of PostgreSQL under load, an outage of 30 s, and starts with `fsync` or `full_page_writes` off.",
+        "`synchronous_commit` may be off on the server: each of our connections asks for its own, which counts. Only "
+        "where a pooler drops that is the start refused.",
     ),
     "P13": Promise(
         "Pages stay true without the channel that makes them quick.",
@@ -111,6 +113,8 @@ PROMISES = {
     "P19": Promise(
         "A clock that jumps stalls nothing, repeats nothing, opens no ended session and reorders no chat.",
         "The running server's clock jumps by 2 hours both ways, 3 days ahead and a year back.",
+        "What arrives while the clock is more than a day behind is dated by that clock, since a delivery dated ahead "
+        "of us must not stay at the top of a list for ever; nothing tells a wrong clock from a wrong delivery.",
     ),
     "P20": Promise(
         "No delivery, however malformed, holds up the next one.",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 READY = re.compile(r"Golub: (http://\S+)")
-PATIENCE = 60.0  # seconds until a story gives up waiting for a line or an end
+PATIENCE = 180.0  # seconds until a story gives up waiting for a line or an end
 PROGRAM = (str(Path(sys.executable).with_name("golub")),)
 
 

@@ -26,6 +26,7 @@ from golub.errors import Conflict, Rejected, Unavailable
 from golub.health import Health
 from golub.housekeeping import Housekeeping
 from golub.ingest import Ingest
+from golub.jumps import Jumps
 from golub.live import open_live
 from golub.meter import Meter
 from golub.model import Mark, Operator, Role
@@ -133,6 +134,7 @@ class Golub:
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         self._housekeeping = Housekeeping(store, settings, clock)
+        self._jumps = Jumps(store, clock)
         site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
 
@@ -223,10 +225,14 @@ class Golub:
             raise Rejected("Golub stopped: the spool cannot be written. {reason}", reason=fatal[0])
 
     async def _prepare(self, url: str) -> str | None:
-        await self.migrate()
-        if self.settings.role is ProcessRole.WORKER or not await self.parts.operators.needs_setup():
-            return None
-        return f"{url}/setup/{await self.parts.operators.make_link('setup')}"
+        while True:
+            try:
+                await self.migrate()
+                if self.settings.role is ProcessRole.WORKER or not await self.parts.operators.needs_setup():
+                    return None
+                return f"{url}/setup/{await self.parts.operators.make_link('setup')}"
+            except Unavailable:  # it went away again: the process that acks must not end for that
+                await asyncio.sleep(DATABASE_AGAIN)
 
     @contextmanager
     def _work(self, tasks: asyncio.TaskGroup) -> Generator[None]:
@@ -262,6 +268,7 @@ class Golub:
             (parts.alerts, EVERYWHERE),
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),
+            (self._jumps, WORKS),
             (parts.nodes, EVERYWHERE),
             (parts.meter, EVERYWHERE),
             (parts.avito, EVERYWHERE),
