@@ -4,6 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^ *"uv==\([^"]*\)".*/\1/p' pyproject.toml)
 VENDOR := src/golub/web/static/vendor/htmx.min.js
+STRACE := $(shell command -v strace)
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
@@ -13,7 +14,7 @@ export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /et
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help demo install serve test check fmt docs screenshots chaos chromium clean force
+.PHONY: help demo install serve test check fmt docs screenshots chaos chromium strace clean force
 
 help: ## this page
 	@echo 'Golub: every Avito message, kept and put before your team.'
@@ -28,7 +29,7 @@ install: .venv/.run ## put Golub into .venv, for real use
 serve: .venv/.run ## start Golub itself
 	@$(BIN)/golub serve
 
-test: .venv/.dev chromium ## run the whole suite, on SQLite and on a real PostgreSQL
+test: .venv/.dev chromium strace ## run the whole suite, on SQLite and on a real PostgreSQL
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not story and not browser'
 	@$(BIN)/python -m pytest -m 'story or browser'
 
@@ -49,7 +50,7 @@ docs: .venv/.dev ## write the pages that are made from the code
 screenshots: .venv/.dev chromium ## take the README's pictures again, from a running demo
 	@$(BIN)/python docs/screenshots.py
 
-chaos: .venv/.dev chromium ## try to break each promise of docs/promises.md, at full counts; hours. One: P=P2
+chaos: .venv/.dev chromium strace ## try to break each promise of docs/promises.md, at full counts; hours. One: P=P2
 	@$(BIN)/python -m tests.chaos $(P) $(if $(SHORT),--short) $(if $(AGAIN),--again)
 
 clean: ## remove .venv and what the build made; your data stays
@@ -78,4 +79,15 @@ ifeq ($(CHROMIUM),)
 	  apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji >/dev/null \
 	    || echo 'Chromium could not be installed: its tests will be skipped'; \
 	else echo 'No Chromium here, and only root can install it: its tests will be skipped'; fi
+endif
+
+# It makes a disk fail; the stories of that skip, and say so, where it cannot be had.
+strace:
+ifeq ($(STRACE),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo 'Installing strace for the stories of failing disks (apt-get install strace)'; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends strace >/dev/null \
+	    || echo 'strace could not be installed: its stories will be skipped'; \
+	else echo 'No strace here, and only root can install it: its stories will be skipped'; fi
 endif
