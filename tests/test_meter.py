@@ -31,8 +31,9 @@ async def test_answers_are_summed_over_nodes_and_restarts(store: Store, clock: S
     clock.step(2 * HOUR)
     assert (await again.acks(clock() - HOUR)).counts == {}
     clock.step(KEPT)
-    await again.run_once()
-    assert (await again.acks(0)).counts == {}
+    metrics.webhook_seconds.observe(0.001)
+    await again.run_once()  # whoever writes removes what is old
+    assert (await again.acks(0)).counts == {1: 1}
 
 
 def test_what_a_share_of_the_answers_kept_to() -> None:

@@ -107,6 +107,8 @@ class Meter:
 
     async def _keep(self) -> None:
         now, counted, added = self._clock(), _counted(), self._added()
+        if not added:
+            return  # nothing to write: others need the database's one writer
         began_at = now - now % GRAIN
         async with self._store.write() as session:
             for step, count in added.items():
