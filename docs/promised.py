@@ -153,8 +153,8 @@ PROMISES = {
         "A worker process is killed, the thread that applies ends, the disk is filled, the token revoked: each has its "
         "reason in `/healthz/ready` in time, `/healthz/live` stays 200, and webhooks that stop open an alert.",
         "503 stands for what this process needs a person or a restart for. A revoked token, or a worker that is gone "
-        "elsewhere, is told with 200 and `degraded`: taking a node out of service for it would lose the webhooks of all "
-        "accounts, which it still receives.",
+        "elsewhere, is told with 200 and `degraded`: taking a node out of service for it would lose the webhooks of "
+        "all accounts, which it still receives.",
     ),
     "P29": Promise(
         "Cleaning up never takes what still waits for something.",

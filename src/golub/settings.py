@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     )
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="Mail server for alerts, smtps://user:password@host:465; smtp:// speaks STARTTLS; ?from= the sender.",
+        description="Mail server for alerts: smtps://user:password@host:465; smtp:// is STARTTLS; ?from= the sender.",
     )
     alert_email: str = Field(default="", description="E-mail address that gets the alerts.")
     metrics_token: SecretStr | None = Field(

@@ -213,13 +213,13 @@ async def add(
     return [row.id for row in rows]
 
 
-async def walk(store: Store, wanted: Wanted, **limits: int) -> list[list[bytes]]:
+async def walk(store: Store, wanted: Wanted, *, limit: int = 50, looked_at: int = 20_000) -> list[list[bytes]]:
     """The ids of every page, by following `next`."""
     pages: list[list[bytes]] = []
     before: Place | None = None
     while True:
         async with store.read() as session:
-            page = await journal.list_deliveries(session, wanted, before=before, **limits)
+            page = await journal.list_deliveries(session, wanted, before=before, limit=limit, looked_at=looked_at)
         pages.append([line.id for line in page.lines])
         if page.next is None:
             return pages
