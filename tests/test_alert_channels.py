@@ -89,6 +89,14 @@ async def test_starttls_is_demanded_of_every_other_machine(
     assert (sent.code, len(mailbox.letters)) == ("tls", 1)
 
 
+async def test_what_python_s_own_client_cannot_say_is_an_answer_too(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    async with Mailbox(tls[0]).open() as mailbox:
+        assert (await through(mailbox, tls[1], password="пароль").send([KEYS])).code == "auth"
+        assert (await through(mailbox, tls[1], host="smtp..example.ru").send([KEYS])).code == "name"
+
+
 def test_a_mail_server_s_address_is_read_or_refused() -> None:
     assert Server.parse("smtps://a%40b.ru:p%3Aw@mail.example.ru?from=golub@b.ru") == Server(
         "mail.example.ru", 465, True, "a@b.ru", "p:w", "golub@b.ru"

@@ -279,6 +279,18 @@ async def test_each_channel_is_told_for_itself(make: Make) -> None:
     assert all(row and row.last_ok_at and not row.last_error for row in states.values())
 
 
+async def test_a_channel_that_cannot_be_used_silences_no_other(make: Make) -> None:
+    world = await make(alert_url=ALERT_URL, telegram_token=TOKEN, telegram_chat="-100")
+    world.alerts.channels._telegram = "https://192.168.0.1"  # what only the call itself finds out
+    await steal(world)
+    await turns(world)
+    assert [message["kind"] for message in told(world)] == ["subscription_stolen"]
+    states = {one.kind: one.row for one in await world.alerts.channels.list_all()}
+    refused = states[ChannelKind.TELEGRAM]
+    assert refused
+    assert refused.last_error.startswith("invalid: ")
+
+
 async def test_what_is_still_broken_is_called_to_mind(make: Make) -> None:
     world = await make(alert_url=ALERT_URL)
     await steal(world)

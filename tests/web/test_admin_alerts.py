@@ -73,7 +73,22 @@ async def test_secrets_lie_sealed_and_what_was_done_is_in_the_audit(world: World
     assert b"bot-token" not in row.options
     told = [entry for entry in entries if entry.subject == "alerts: telegram"]
     assert [entry.action for entry in told] == ["settings_changed"]
-    assert "bot-token" not in repr([vars(entry) for entry in entries])
+    await set_up(owner, url=HOOK + "/T0ken?key=k3y")  # many such addresses are secrets as a whole
+    async with world.store.read() as session:
+        entries = (await session.scalars(select(AuditEntry))).all()
+    assert "alerts.example.org" in entries[-1].after
+    told_all = repr([vars(entry) for entry in entries])
+    assert not [secret for secret in ("bot-token", "T0ken", "k3y") if secret in told_all]
+
+
+async def test_a_kept_password_goes_to_no_other_server(owner: Browser) -> None:
+    mine = {"host": "smtp.example.ru", "to": "a@example.ru", "user": "golub", "password": "s3cret"}
+    assert (await set_up(owner, "email", **mine)).status_code == 303
+    assert (await set_up(owner, "email", **mine | {"to": "b@example.ru", "password": ""})).status_code == 303
+    for other in ({"host": "smtp.example.org"}, {"port": "2525"}, {"security": "starttls"}, {"user": "thief"}):
+        refused = await set_up(owner, "email", **mine | {"password": ""} | other)
+        assert (refused.status_code, 'id="f-password-note"' in refused.text) == (400, True), other
+    assert (await set_up(owner, "email", **mine | {"host": "smtp.example.org"})).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -82,6 +97,8 @@ async def test_secrets_lie_sealed_and_what_was_done_is_in_the_audit(world: World
         ("url", {"url": "http://127.0.0.1/"}, "url"),
         ("url", {"url": HOOK, "secret": "short"}, "secret"),
         ("telegram", {"token": "", "chat": "1"}, "token"),
+        ("telegram", {"token": "123:a/../b c", "chat": "1"}, "token"),
+        ("email", {"host": "smtp.example.ru", "to": "a@example.ru", "user": "a@b.ru\r\nBcc: x@b.ru"}, "user"),
         ("email", {"host": "smtp.example.ru", "to": "nobody"}, "to"),
         ("email", {"host": "smtp.example.ru", "to": "a@example.ru", "port": "70000"}, "port"),
         ("email", {"host": "http://smtp.example.ru", "to": "a@example.ru"}, "host"),

@@ -4,10 +4,12 @@ What was read last is kept in memory, so that a person is also told when the dat
 """
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
 
@@ -32,6 +34,8 @@ TAKEN = {
     ChannelKind.URL: ("url", "secret"),
 }
 OPTION_LIMIT = 500
+
+_TOKEN = re.compile(r"[A-Za-z0-9_:-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,8 @@ class Channels:
         chosen = {name: given.get(name, "").strip()[:OPTION_LIMIT] for name in TAKEN[kind]}
         for name in SECRETS[kind]:
             chosen[name] = chosen[name] or before.get(name, "")
+        if kind is ChannelKind.EMAIL and before.get("password") and not given.get("password", "").strip():
+            _must_go_where_it_went(chosen, before)
         for name in NEEDED[kind]:
             if not chosen[name]:
                 raise Invalid("This is needed.", field=name)
@@ -122,6 +128,8 @@ class Channels:
             else:
                 row.options, row.changed_at, row.last_error = sealed, now, ""
             after = {name: value for name, value in chosen.items() if name not in SECRETS[kind]}
+            if kind is ChannelKind.URL:  # another service's address is that service's secret
+                after = {"url": urlsplit(chosen["url"]).netloc}
             await by.did(session, Action.SETTINGS_CHANGED, f"alerts: {kind}", after=after, now=now)
 
     async def remove(self, kind: ChannelKind, *, by: By) -> None:
@@ -158,8 +166,13 @@ class Channels:
 
     def _make(self, kind: ChannelKind, options: Options) -> Channel:
         """Raises `Invalid`."""
+        for name, value in options.items():
+            if any(not char.isprintable() for char in value):
+                raise Invalid("There is an invisible character in it. Copy it once more.", field=name)
         match kind:
             case ChannelKind.TELEGRAM:
+                if not _TOKEN.fullmatch(options["token"]):  # it goes into a URL's path
+                    raise Invalid("This is no bot's token: one looks like 123456:ABC-def.", field="token")
                 return Telegram(self._guarded, options["token"], options["chat"], self._telegram)
             case ChannelKind.EMAIL:
                 return Email(_server(options), smtp.check_address(options["to"], "to"), self._tls)
@@ -167,6 +180,13 @@ class Channels:
                 if secret := options.get("secret", ""):
                     secret_bytes(secret)
                 return Url(self._guarded, self._clock, self._guarded.check_url(options["url"]), secret)
+
+
+def _must_go_where_it_went(chosen: Options, before: Options) -> None:
+    """A password that is kept goes to the server that it was entered for: else whoever may change the channel could
+    have it sent to one of his own, and read it there. Raises `Invalid`."""
+    if any(chosen[name] != before.get(name, "") for name in ("host", "port", "security", "user")):
+        raise Invalid("Enter the password once more: the server or the login is another one now.", field="password")
 
 
 def _by_environment(settings: Settings) -> dict[ChannelKind, Options]:

@@ -109,6 +109,10 @@ def _converse(server: Server, message: EmailMessage, tls: ssl.SSLContext | None)
         return Refusal("broken", str(error))
     except OSError as error:
         return Refusal("connect", error.strerror or str(error))
+    except UnicodeEncodeError as error:  # Python's login knows ASCII alone
+        return Refusal("auth", str(error))
+    except UnicodeError as error:  # a name that no resolver takes, such as smtp..example.ru
+        return Refusal("name", str(error))
     return None
 
 

@@ -20,7 +20,7 @@ from golub.alerts.texts import text_of
 from golub.alerts.troubles import Found, Troubles
 from golub.audit import Action, By
 from golub.clock import HOUR, MINUTE, SECOND, Clock, Millis
-from golub.errors import Unavailable
+from golub.errors import Invalid, Unavailable
 from golub.guarded import Guarded
 from golub.health import Health
 from golub.model import Account, Alert, ChannelKind, Mark, Notice, NoticeKind, Operator, Role
@@ -232,7 +232,10 @@ class Alerts:
         said = await self._words(claimed)
         if not said:
             return
-        sent = await channel.send([one for _, one in said])
+        try:
+            sent = await channel.send([one for _, one in said])
+        except Invalid as error:  # what is set up cannot be used; the other channels can
+            sent = Sent("invalid", str(error))
         await self.channels.note(channel.kind, sent)
         metrics.alerts_told.labels(channel.kind, "sent" if sent.succeeded else "failed").inc()
         if not sent.succeeded:
