@@ -1,7 +1,7 @@
 """Backups by themselves: on time, one at a time, kept as long as said, and never at the cost of deliveries' room."""
 
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from golub import backup
-from golub.backup import Backups, Order, Reason, commands, folder, making
+from golub.backup import Backups, Order, Reason, Schedule, commands, folder, making
 from golub.backup.folder import name_of
 from golub.clock import DAY, HOUR, MINUTE, SECOND
 from golub.errors import Conflict, Invalid, Rejected
@@ -161,3 +161,73 @@ def test_a_weak_passphrase_and_an_empty_folder_are_refused(tmp_path: Path, clock
         backup.make(chosen, VAULT, Order(passphrase="short"), clock=clock, tell=silent)
     with pytest.raises(Rejected, match="nothing to back up"):
         backup.make(chosen, VAULT, Order(), clock=clock, tell=silent)
+
+
+async def test_a_clock_that_was_wrong_when_one_was_made_puts_off_none(backups: Backups, clock: SteppedClock) -> None:
+    clock.step(365 * DAY)
+    backups.begin()
+    await backups.wait()
+    clock.step(-365 * DAY)
+    for _ in range(2):
+        clock.step(2 * MINUTE)
+        await backups.run_once()
+        await backups.wait()
+    assert [made.reason for made in backups.list_all()] == [Reason.BY_HAND, Reason.SCHEDULED]
+
+
+Worker = Callable[[str], Backups]
+
+
+@pytest.fixture
+async def worker(postgres_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGenerator[Worker]:
+    """Makes one of several processes on one PostgreSQL, by its name."""
+    stores: list[Store] = []
+
+    def make(name: str) -> Backups:
+        stores.append(Store(postgres_url))
+        chosen = Settings.model_validate({"data_dir": tmp_path / name, "database_url": postgres_url})
+        return Backups(chosen, VAULT, clock, Schedule(chosen, clock, stores[-1], name))
+
+    yield make
+    for store in stores:
+        await store.close()
+
+
+async def turn(*workers: Backups) -> None:
+    """All of them look at once."""
+    for one in workers:
+        await one.run_once()
+    for one in workers:
+        await one.wait()
+
+
+@pytest.mark.postgres
+async def test_of_several_processes_one_makes_them_until_it_stops(worker: Worker, clock: SteppedClock) -> None:
+    workers = [worker("one"), worker("two")]
+    clock.step(2 * MINUTE)
+    await turn(*workers)
+    maker, other = sorted(workers, key=lambda one: -len(one.list_all()))
+    assert (len(maker.list_all()), len(other.list_all())) == (1, 0)
+    assert maker.list_all()[0].taken_at == await other.schedule.newest_at() == await maker.schedule.newest_at()
+    clock.step(DAY)
+    await turn(other, maker, other)
+    assert (len(maker.list_all()), len(other.list_all())) == (2, 0)
+    clock.step(DAY)  # and now it is gone
+    await turn(other)
+    assert other.list_all() == []
+    clock.step(15 * MINUTE)
+    await turn(other)
+    assert len(other.list_all()) == 1
+    await turn(maker)
+    assert len(maker.list_all()) == 2, "whoever comes back leaves it to the other"
+
+
+@pytest.mark.postgres
+async def test_what_one_process_cannot_make_another_does(worker: Worker, clock: SteppedClock) -> None:
+    first, second = worker("first"), worker("second")
+    first.folder.parent.mkdir()
+    first.folder.write_text("no folder")
+    clock.step(2 * MINUTE)
+    await turn(first)
+    await turn(second)
+    assert (len(first.list_all()), len(second.list_all())) == (0, 1)

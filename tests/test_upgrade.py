@@ -163,6 +163,8 @@ async def test_a_backup_is_made_first_and_pages_wait(tmp_path: Path, clock: Step
                 await asyncio.sleep(0)
             answer = await client.get("http://localhost/sign-in")
             assert (answer.status_code, parts.halted) == (503, UPGRADING)
+            ready = await client.get("http://localhost/healthz/ready")
+            assert [reason["code"] for reason in ready.json()["reasons"]] == ["migrating"]
             assert (await client.post("http://localhost/webhook/avito", content=b"{}")).status_code == 200
             outsider.execute("ROLLBACK")
         await upgrading

@@ -19,11 +19,11 @@ from golub.alerts import Alerts
 from golub.apply import Applier, Failure
 from golub.avito.client import Avito
 from golub.backfill import Backfill
-from golub.backup import Backups, before_upgrade, unfinished
+from golub.backup import Backups, Schedule, before_upgrade, unfinished
 from golub.clock import Clock, now
 from golub.doctor import Doctor, Inside
 from golub.errors import Conflict, Rejected, Unavailable
-from golub.health import Health
+from golub.health import Code, Health
 from golub.housekeeping import Housekeeping
 from golub.ingest import Ingest
 from golub.jumps import Jumps
@@ -130,7 +130,7 @@ class Golub:
             health=health,
             meter=Meter(store, settings, clock),
             doctor=Doctor(settings, store, clock, vault, Inside(health, spool, subscriptions), avito=transport),
-            backups=Backups(settings, vault, clock),
+            backups=Backups(settings, vault, clock, Schedule(settings, clock, store, nodes.folder)),
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         self._housekeeping = Housekeeping(store, settings, clock)
@@ -163,6 +163,7 @@ class Golub:
             try:
                 await self._upgrade()
                 if not await is_our_key(self.parts.store, self.parts.vault):
+                    self.parts.health.halted_by = Code.WRONG_KEY
                     self.parts.health.halted = self.parts.nodes.halted = WRONG_KEY
                 return
             except Unavailable as error:
@@ -175,10 +176,11 @@ class Golub:
         """Pages are refused meanwhile, also over a failure that will be tried again: old rows do not fit new code."""
         store, health = self.parts.store, self.parts.health
         if await asyncio.to_thread(store.upgrade_is_due):
-            health.halted = UPGRADING
+            health.halted, health.halted_by = UPGRADING, Code.MIGRATING
             await asyncio.to_thread(before_upgrade, self.settings, store, self.parts.vault, self.parts.clock)
         await asyncio.to_thread(store.migrate)
-        health.halted = ""
+        if health.halted_by is Code.MIGRATING:  # another key stays one, also where all this is done once more
+            health.halted = ""
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[Parts]:

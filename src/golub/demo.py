@@ -13,8 +13,10 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from golub.app import Golub
-from golub.errors import Conflict
+from golub.errors import Conflict, Unavailable
 from golub.model import DEFAULT_EVENT_TYPES, Role
 from golub.settings import Settings
 from golub.simulator import Lively, Simulator, seed_demo
@@ -24,6 +26,9 @@ from golub.web.parts import Parts
 LOGIN = "demo"
 SWEEP_PERIOD = 60.0
 FIRST_WORDS = 5  # messages that buyers send as soon as the webhook stands
+AGAIN = 1.0  # seconds until what the database did not answer is tried again
+
+log = structlog.get_logger("golub")
 
 
 async def run(
@@ -32,7 +37,7 @@ async def run(
     """Runs until SIGTERM or SIGINT. Without `folder` everything lives in a temporary one, and goes with it."""
     kept = folder is not None
     folder = folder or Path(tempfile.mkdtemp(prefix="golub-demo-"))
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
     try:
         await _run(port, simulator_port, pace, seed, folder, say)
     finally:
@@ -71,17 +76,30 @@ async def _run(
 
 
 async def _enliven(parts: Parts, simulator: Simulator, pace: float, welcome: Callable[[str], None]) -> None:
+    while True:
+        try:
+            secret = await _set_up(parts, simulator)
+            break
+        except Unavailable as error:  # a busy machine, at the moment of its start: what was done stays done
+            log.warning("the demo waits", reason=str(error))
+            await asyncio.sleep(AGAIN)
+    welcome(secret)
+    lively = Lively(simulator, pace)
+    for _ in range(FIRST_WORDS):
+        lively.once()
+    await lively.run()
+
+
+async def _set_up(parts: Parts, simulator: Simulator) -> str:
+    """Connects the shops and registers their webhooks; returns the secret of a link that signs in. Raises
+    `Unavailable`, and may be called again."""
     for shop in simulator.world.accounts.values():
         connected = await parts.accounts.connect(shop.client_id, shop.client_secret)
         found = await parts.subscriptions.find(connected.account.id)
         url = found.url if found else parts.subscriptions.recommended_url()
         # Without the probe: a busy machine may be slow to answer itself, and the first message proves more.
         await parts.subscriptions.register(connected.account.id, url, DEFAULT_EVENT_TYPES, skip_probe=True)
-    welcome(await _sign_in_link(parts))
-    lively = Lively(simulator, pace)
-    for _ in range(FIRST_WORDS):
-        lively.once()
-    await lively.run()
+    return await _sign_in_link(parts)
 
 
 async def _sign_in_link(parts: Parts) -> str:

@@ -93,12 +93,13 @@ class Disk:
 
 
 class Health:
-    """`halted` is why we only receive, set by `app`; an English text of the catalogue."""
+    """`halted` is why we only receive, `halted_by` its code, both set by `app`; an English text of the catalogue."""
 
     def __init__(
         self, settings: Settings, store: Store, spool: Spool, clock: Clock, applier: Applier | None = None
     ) -> None:
         self.halted = ""
+        self.halted_by = Code.WRONG_KEY
         self._settings = settings
         self._store = store
         self._spool = spool
@@ -127,7 +128,7 @@ class Health:
         """Without a look into the main database."""
         found: list[Reason] = []
         if self.halted:
-            found.append(Reason(Code.WRONG_KEY, self.halted))
+            found.append(Reason(self.halted_by, self.halted))
         if self._spool.fatal:
             fields = {"reason": self._spool.fatal}
             found.append(Reason(Code.SPOOL_FAILED, "The spool cannot be written: {reason}", fields=fields))
@@ -173,6 +174,8 @@ class Health:
                 if schema is Schema.TOO_NEW:
                     return [Reason(Code.SCHEMA_NEWER, "A newer release has migrated the database: start that one.")]
                 if schema in (Schema.EMPTY, Schema.OLDER):
+                    if self.halted and self.halted_by is Code.MIGRATING:
+                        return []  # told already
                     return [Reason(Code.MIGRATING, "The database is being prepared: webhooks are kept meanwhile.")]
                 numbers = await session.scalar(refused), await session.scalar(lost)
                 workers = await self._count_workers(session)

@@ -50,13 +50,13 @@ class Nodes:
         self, store: Store, settings: Settings, clock: Clock, load: Callable[[], Load] = Load, *, lease: float = LEASE
     ) -> None:
         self.id = secrets.token_hex(16)
+        self.folder = _folder_id(settings.data_dir)
         self.halted = ""
         self._store = store
         self._settings = settings
         self._clock = clock
         self._load = load
         self._lease = lease
-        self._folder = _folder_id(settings.data_dir)
         self._started_at = clock()
         self._alive_until = 0.0
         self._beating = asyncio.Lock()
@@ -111,7 +111,7 @@ class Nodes:
         load = self._load()
         return {
             "id": self.id,
-            "folder": self._folder,
+            "folder": self.folder,
             "name": f"{socket.gethostname()}:{self._settings.port}",
             "role": str(self._settings.role),
             "version": __version__,

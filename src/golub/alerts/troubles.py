@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
-from golub import backup
 from golub.alerts.kinds import AlertKind
+from golub.backup import Schedule
 from golub.clock import DAY, HOUR, MINUTE, Clock, Millis
 from golub.coverage import Coverage, Tally
 from golub.health import Code, Health, Reason
@@ -65,6 +65,7 @@ class Troubles:
         self._spool = spool
         self._health = health
         self._coverage = Coverage(store, clock)
+        self._schedule = Schedule(settings, clock, store)
         self._began_at = clock()
         self._tallies: dict[int, Tally] = {}
         self._tallied_at: Millis = -COVERAGE_EVERY
@@ -119,8 +120,7 @@ class Troubles:
             found.wrong[AlertKind.SPOOL_STUCK, 0] = str((now - oldest_at) // MINUTE)
         if await self._health.is_without_worker():
             found.wrong[AlertKind.WORKER_AWAY, 0] = ""
-        if self._settings.backup_every and self._settings.role is not ProcessRole.WEB:
-            self._look_at_backups(now, here, found)
+        await self._look_at_backups(now, found)
         return found
 
     async def _look_around(self, found: Found) -> tuple[int, Millis | None]:
@@ -134,12 +134,16 @@ class Troubles:
         waiting = [node.spool_oldest_at for node in (own, *others) if node.spool_waiting and node.spool_oldest_at]
         return _key_of(own), min(waiting, default=None)
 
-    def _look_at_backups(self, now: Millis, here: int, found: Found) -> None:
-        """One that failed is tried again by itself; twice the time between two is for a person."""
-        newest = backup.last(self._settings)
-        old = now - (newest.taken_at if newest else self._began_at)
-        if old > 2 * self._settings.backup_every * HOUR:
-            found.wrong[AlertKind.BACKUP_OLD, here] = str(old // HOUR)
+    async def _look_at_backups(self, now: Millis, found: Found) -> None:
+        """One that failed is tried again by itself; twice the time between two is for a person. Of several processes
+        those tell that make any."""
+        makes = self._settings.backup_every and self._settings.role is not ProcessRole.WEB
+        newest_at = await self._schedule.newest_at() if makes else None
+        old = now - (newest_at or self._began_at)
+        if makes and old > 2 * self._settings.backup_every * HOUR:
+            found.wrong[AlertKind.BACKUP_OLD, 0] = str(old // HOUR)
+        elif newest_at is None and not self._store.is_sqlite:
+            found.unsure.add((AlertKind.BACKUP_OLD, 0))
 
     async def _look_at_coverage(self, paused: set[int], found: Found) -> None:
         """What explains it better is told instead."""

@@ -1,7 +1,8 @@
 """Backups: one file each, made while the server runs, and what brings one back.
 
-`making` writes an archive, `restoring` brings it back into an empty place, `folder` says what there is. `Backups` makes
-them on time and on demand inside the server. The doctor, alerts and the status page ask `last` and `last_failure`.
+`making` writes an archive, `restoring` brings it back into an empty place, `folder` says what there is, `schedule`
+whose turn it is. `Backups` makes them on time and on demand inside the server. The doctor, alerts and the status page
+ask `Schedule.newest_at` and `last_failure`.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from golub.backup.archive import Manifest, read_manifest
 from golub.backup.folder import Backed, Failed, Reason, last, last_failure, list_all
 from golub.backup.making import Order, Step, Tell, make
 from golub.backup.restoring import Restored, restore, unfinished
+from golub.backup.schedule import Schedule
 from golub.clock import HOUR, MINUTE, SECOND, Clock, Millis
 from golub.errors import Conflict, GolubError, Unavailable
 from golub.runner import Loop
@@ -33,6 +35,7 @@ __all__ = [
     "Progress",
     "Reason",
     "Restored",
+    "Schedule",
     "Step",
     "Tell",
     "before_upgrade",
@@ -59,9 +62,10 @@ class Progress:
 
 
 class Backups:
-    """One in each process that works: several nodes on one PostgreSQL each keep their own, with their own spool."""
+    """One in each process; of several on one PostgreSQL one makes them, into its own folder and with its own spool."""
 
-    def __init__(self, settings: Settings, vault: Vault, clock: Clock) -> None:
+    def __init__(self, settings: Settings, vault: Vault, clock: Clock, schedule: Schedule | None = None) -> None:
+        self.schedule = schedule or Schedule(settings, clock)
         self.folder = settings.effective_backup_dir
         self.progress: Progress | None = None  # of the one being made
         self._settings = settings
@@ -80,11 +84,13 @@ class Backups:
         """Begins one where it is due; returns when the next one is."""
         if not self._settings.backup_every:
             return None
-        newest = await asyncio.to_thread(last, self._settings)
-        due = max(newest.taken_at + int(self._settings.backup_every * HOUR) if newest else 0, self._not_before)
-        if due > self._clock():
+        now = self._clock()
+        if self._not_before > now + AGAIN_AFTER:  # the clock was set back
+            self._not_before = now + FIRST_AFTER
+        due = max(await self.schedule.due_at(), self._not_before)
+        if due > now:
             return due
-        if not self.progress:
+        if not self.progress and await self.schedule.claim():
             self.begin(Reason.SCHEDULED)
         return None
 
@@ -112,18 +118,26 @@ class Backups:
         return last_failure(self._settings)
 
     async def _make(self, reason: Reason) -> None:
+        made: Backed | None = None
         try:
-            await asyncio.to_thread(self._make_here, reason)
+            made = await asyncio.to_thread(self._make_here, reason)
         except GolubError as error:
             self._not_before = self._clock() + AGAIN_AFTER
             log.warning("no backup was made", reason=str(error))
         except Exception:  # a mistake of ours, and nobody waits for this task
             self._not_before = self._clock() + AGAIN_AFTER
             log.exception("no backup was made")
+        try:
+            if made:
+                await self.schedule.made(made.taken_at)
+            elif reason is Reason.SCHEDULED:
+                await self.schedule.failed()
+        except Unavailable as error:  # other processes wait for a while, and this one sees its own folder
+            log.warning("other processes could not be told of a backup", made=made is not None, reason=str(error))
         finally:
             self.progress = None
 
-    def _make_here(self, reason: Reason) -> None:
+    def _make_here(self, reason: Reason) -> Backed:
         begun_at = self._clock()
 
         def tell(step: Step, share: float) -> None:
@@ -141,6 +155,7 @@ class Backups:
         gone = self._rotate()
         seconds = (self._clock() - begun_at) / SECOND
         log.info("a backup was made", file=made.path.name, bytes=made.bytes, seconds=seconds, deleted=gone)
+        return made
 
     def _rotate(self) -> int:
         chosen = self._settings

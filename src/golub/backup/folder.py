@@ -73,9 +73,11 @@ def list_all(folder: Path) -> list[Backed]:
     return sorted(found, key=lambda backed: (backed.taken_at, backed.path.name), reverse=True)
 
 
-def last(settings: Settings) -> Backed | None:
-    """The newest finished backup of this node, made in any way."""
-    return next(iter(list_all(settings.effective_backup_dir)), None)
+def last(settings: Settings, *, until: Millis | None = None) -> Backed | None:
+    """The newest finished backup of this node, made in any way. `until`: of those that are no younger, for a clock
+    that was wrong when one was made would put off all that follow."""
+    found = list_all(settings.effective_backup_dir)
+    return next((backed for backed in found if until is None or backed.taken_at <= until), None)
 
 
 def last_failure(settings: Settings) -> Failed | None:

@@ -115,6 +115,7 @@ class _Made:
             texts = self._add_tables(writer)
             self._pack(writer, spool)
         writer.add(SEALED_TEXTS, [self._vault.seal(json.dumps(texts))])
+        self._keep_telling(Step.PACKING, 1.0)
         for path in self._kept_files():
             with _gone_is_gone():
                 writer.add_file(str(path.relative_to(self._settings.data_dir)), path)
@@ -161,12 +162,17 @@ class _Made:
             path.unlink()  # its room is wanted
         self._room.on_moved = None
 
+    def _keep_telling(self, step: Step, share: float) -> None:
+        """Until something else is told: whoever is told may end the work, and a server that stops waits for that."""
+        self._tell(step, share)
+        self._room.on_moved = lambda _: self._tell(step, share)
+
     def _add_tables(self, writer: Writer) -> dict[str, list[tuple[int, str]]]:
         """Straight from the server into the archive."""
         with postgres.snapshot(self._settings.effective_database_url) as snapshot:
             self._schema, self._columns = snapshot.revision(), snapshot.columns
             for number, table in enumerate(snapshot.columns):
-                self._tell(Step.DATABASE, number / len(snapshot.columns))
+                self._keep_telling(Step.DATABASE, number / len(snapshot.columns))
                 if table not in LEFT_OUT:
                     rows = snapshot.rows(table, blank=[column for of, column in BLANKED if of == table])
                     writer.add(f"tables/{table}.copy", self._counted(table, rows))

@@ -23,7 +23,7 @@ from golub import audit, migrations
 from golub.apply.identity import MARK as IDENTITY
 from golub.backup import archive, key, postgres, sqlite
 from golub.backup.archive import Manifest
-from golub.backup.making import BLANKED, SEALED_KEY, SEALED_TEXTS, Step, Tell
+from golub.backup.making import BLANKED, SEALED_KEY, SEALED_TEXTS, Step, Tell, sqlite_file
 from golub.clock import Clock, Millis
 from golub.errors import Conflict, Invalid, Rejected, Unavailable
 from golub.model import Action, Mark, OutgoingKind, OutgoingMessage, OutgoingState, Table, Webhook
@@ -65,9 +65,19 @@ async def restore(
     path: Path, settings: Settings, *, passphrase: str = "", lost_key: bool = False, clock: Clock, tell: Tell
 ) -> Restored:
     """Raises `Rejected` for an archive that is damaged, or of a newer Golub; `Conflict` where a server runs, or the
-    place is not empty; `Invalid` where the key is missing and was not called lost."""
+    place is not empty; `Invalid` where the key is missing and was not called lost; `Unavailable` where the disk or the
+    database does not take it."""
     manifest = archive.read_manifest(path)
     _must_fit(manifest, settings)
+    try:
+        return await _restore(path, manifest, settings, passphrase, lost_key=lost_key, clock=clock, tell=tell)
+    except OSError as error:
+        raise Unavailable("The backup could not be restored: {reason}", reason=str(error)) from error
+
+
+async def _restore(
+    path: Path, manifest: Manifest, settings: Settings, passphrase: str, *, lost_key: bool, clock: Clock, tell: Tell
+) -> Restored:
     target = settings.data_dir
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     owned = own(target)
@@ -105,6 +115,8 @@ def _must_fit(manifest: Manifest, settings: Settings) -> None:
         raise Invalid("This backup is of a PostgreSQL database: give --database-url with an empty one.")
     if manifest.database == "sqlite" and not to_sqlite:
         raise Invalid("This backup is of a SQLite database and cannot go into PostgreSQL.")
+    if to_sqlite and sqlite_file(settings) != (settings.data_dir / "golub.db").absolute():
+        raise Invalid("A SQLite database is restored into the data folder: unset GOLUB_DATABASE_URL.")
 
 
 def _must_be_empty(target: Path) -> None:

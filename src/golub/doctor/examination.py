@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from golub.backup import Schedule
 from golub.clock import Clock, Millis
 from golub.doctor.arrival import Arrivals
 from golub.doctor.finding import N_, Check, Finding, Said, Verdict, after, in_order, unseen, worst_first
@@ -159,8 +160,16 @@ class Doctor:
         async for one in _whatever_happens(stored.later, Check.DURABILITY):
             yield one
         told = await stored.tells_somebody()
-        for one in ground.care():
+        backed_at = await self._backed_at() if stored.answers else None
+        for one in ground.care(backed_at):
             yield told if told is not None and one.check is Check.ALERTS else one
+
+    async def _backed_at(self) -> Millis | None:
+        """By whatever process."""
+        try:
+            return await Schedule(self._settings, self._clock, self._store).newest_at()
+        except (Unavailable, SQLAlchemyError):
+            return None
 
     async def _outside(self) -> Outside:
         """A registered webhook's URL carries a secret that our door knows; without one the bare path is tried."""

@@ -61,14 +61,15 @@ class Ground:
             yield one
         yield self._filesystem()
 
-    def care(self) -> Iterator[Finding]:
+    def care(self, backed_at: Millis | None) -> Iterator[Finding]:
+        """`backed_at`: when the newest backup began, as far as is known."""
         yield self._secrets()
         yield self._listening()
         yield self._files()
         yield self._memory()
         yield self._load()
         yield self._alerts()
-        yield self._backup()
+        yield self._backup(backed_at)
 
     def _server(self) -> Finding:
         if self._pid is None:
@@ -203,14 +204,14 @@ class Ground:
             return well(Check.ALERTS, N_("By an address that takes a POST"))
         return self._found(faults.NOBODY_TOLD)
 
-    def _backup(self) -> Finding:
+    def _backup(self, backed_at: Millis | None) -> Finding:
         newest, failed = backup.last(self._settings), backup.last_failure(self._settings)
         if failed is not None:
             return self._found(faults.BACKUP_FAILS, reason=Said(failed.text, failed.fields))
-        if newest is None:
+        if newest is None and backed_at is None:
             return self._found(faults.NO_BACKUP)
-        age = self._clock() - newest.taken_at
-        figures = {"age_hours": age // HOUR, "megabytes": newest.bytes >> 20}
+        age = self._clock() - max(newest.taken_at if newest else 0, backed_at or 0)
+        figures = {"age_hours": age // HOUR} | ({"megabytes": newest.bytes >> 20} if newest else {})
         if age > OLD_BACKUP * max(DAY, round(self._settings.backup_every * HOUR)):
             return self._found(faults.OLD_BACKUP, figures=figures, days=age // DAY)
         hours = max(age // HOUR, 0)

@@ -111,7 +111,7 @@ async def _page(request: Request, parts: Parts, operator: Operator, template: st
         oldest_at=oldest_at,
         last_event=max((line.last_delivery or 0 for line in lines), default=0),
         last_sweep=max((line.account.swept_at for line in lines), default=0),
-        backed=await asyncio.to_thread(backup.last, parts.settings),
+        backed_at=await backup.Schedule(parts.settings, parts.clock, parts.store).newest_at(),
         backup_failure=await asyncio.to_thread(backup.last_failure, parts.settings),
         disk=parts.health.disk(),
         version=__version__,
