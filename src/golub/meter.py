@@ -5,6 +5,7 @@ which every node adds its own. So the status page shows the last day after a res
 nothing. A crash loses the last minute of these counts, and nothing else.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -84,6 +85,8 @@ class Meter:
         metrics.build.labels(__version__, database, str(settings.role)).set(1)
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         await self._loop.run(self.run_once)
 
     async def run_once(self) -> Millis | None:

@@ -102,6 +102,11 @@ build = Gauge(
     ["version", "database", "role"],
     registry=REGISTRY,
 )
+tasks = Gauge(
+    "golub_tasks",
+    "Tasks of the event loop: more with every open stream, and a leak where it only grows.",
+    registry=REGISTRY,
+)
 connections_refused = Counter(
     "golub_connections_refused", "Requests answered 503 because too many were under way.", registry=REGISTRY
 )

@@ -2,7 +2,8 @@
 
 It promises that stopping ends: listeners close first, `on_stop` ends the streams that would otherwise stay open for
 ever, requests under way get their answer, and what is left after `GRACE` seconds is cut. It promises as well that slow
-or shapeless requests cost little: headers must be complete, small and with a Host soon after the connection opened.
+or shapeless requests cost little: headers must be complete, small and with a Host soon after the connection opened, and
+a body must not drip. How many connections one address may have is no rule of ours: all of them come from the proxy.
 Signals are not its business: `app` listens for them and calls `stop`.
 """
 
@@ -23,6 +24,8 @@ from golub.errors import Conflict
 HEADERS_WITHIN = 10.0  # seconds from the connection, or from a request's first byte
 HEADERS_BYTES = 32 << 10
 HEADERS_NUMBER = 100
+BODY_WITHIN = 10.0  # seconds for a body; one that is longer has more, if it comes …
+BODY_RATE = 4 << 10  # … so many bytes a second. The webhook has a shorter limit of its own
 KEEP_ALIVE = 15  # seconds that an idle connection is kept; longer than Avito and proxies usually pause
 GRACE = 8  # seconds for requests under way when we stop
 FILES = 65_536
@@ -86,16 +89,19 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline and a size for the headers.
+    """uvicorn's protocol with a deadline and a size for the headers, and a least pace for the body.
 
-    The deadline's timer is set only where the headers did not come in one piece, so an honest request pays nothing.
+    A timer is set only where headers or body did not come in one piece, so an honest small request pays nothing.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._headers_timer: asyncio.TimerHandle | None = None
         self._in_headers = False
-        self._unread = 0  # bytes since the request began
+        self._unread = 0  # bytes since the request, or its body, began
+        self._in_body = False
+        self._body_began = 0.0
+        self._body_timer: asyncio.TimerHandle | None = None
         self._refusal = 400
         self._answered: RequestResponseCycle | None = None  # with pipelining not the newest one
 
@@ -105,6 +111,7 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._watch_body(going_on=False)
         if self._answered and not self._answered.response_complete:
             self._answered.disconnected = True
             self._answered.message_event.set()
@@ -123,6 +130,7 @@ class _Protocol(HttpToolsProtocol):
                 self._headers_timer = self.loop.call_later(HEADERS_WITHIN, self._too_slow)
         else:
             self._stop_timer()
+        self._watch_body(going_on=self._in_body)
 
     def on_message_begin(self) -> None:
         self._in_headers = True
@@ -138,7 +146,12 @@ class _Protocol(HttpToolsProtocol):
         self._unread = 0
         if sum(name == b"host" for name, _ in self.headers) != 1:
             raise ValueError("one Host, please")
+        self._in_body, self._body_began = True, self.loop.time()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
@@ -166,6 +179,26 @@ class _Protocol(HttpToolsProtocol):
         self._headers_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+    def _watch_body(self, *, going_on: bool) -> None:
+        if not going_on and self._body_timer:
+            self._body_timer.cancel()
+            self._body_timer = None
+        elif going_on and self._body_timer is None:
+            self._body_timer = self.loop.call_later(BODY_WITHIN, self._look_at_body)
+
+    def _look_at_body(self) -> None:
+        self._body_timer = None
+        if self.transport.is_closing():
+            return
+        now = self.loop.time()
+        if self.flow.read_paused:  # it is we who do not read
+            self._body_began = now
+        left = self._body_began + BODY_WITHIN + self._unread / BODY_RATE - now
+        if left <= 0:
+            self.transport.close()
+        else:
+            self._body_timer = self.loop.call_later(left, self._look_at_body)
 
     def _stop_timer(self) -> None:
         if self._headers_timer:

@@ -133,7 +133,8 @@ class Scene:
             async with store.read() as session:
                 rows = await session.execute(select(Chat.avito_id, Message.avito_id).join(Chat))
                 messages = Counter((row[0], row[1]) for row in rows)
-                rows = await session.execute(select(Delivery.chat_avito_id, Delivery.message_avito_id))
+                named = select(Delivery.chat_avito_id, Delivery.message_avito_id)
+                rows = await session.execute(named.where(Delivery.token_id.is_not(None)))  # others are not Avito's
                 return messages, Counter((row[0], row[1]) for row in rows)
         finally:
             await store.close()

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from golub.errors import GolubError, Invalid, NotFound, Rejected, Unavailable
 from golub.web.language import reader_of
@@ -34,6 +35,8 @@ async def _golub(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if isinstance(error.__cause__, ClientDisconnect):
+        return Response(status_code=400)  # nobody is left who could read a page
     told = {
         404: NotFound("There is no such page."),
         405: Rejected("This address does not take such a request.", code="method"),

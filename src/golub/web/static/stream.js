@@ -9,7 +9,7 @@ const PATH = "/stream";
 const AGAIN = [1000, 2000, 4000, 8000, 15000]; // ms to the next try, when the browser does not try by itself
 const LOCK = "golub-stream";
 
-let silence = 12_000; // ms without a word after which the line is taken for dead
+let silence = 7500; // ms without a word after which the line is taken for dead
 let heard = Date.now();
 let source = null;
 let tries = 0;
@@ -46,7 +46,7 @@ const open = () => {
     });
   on("hello", (tick) => {
     tries = 0;
-    silence = Math.max(Number(tick) * 2400, 2400);
+    silence = Math.max(Number(tick) * 1500, 2400);
     pass("line", "up");
   });
   on("rings", (rings) => pass("rings", JSON.parse(rings)));
