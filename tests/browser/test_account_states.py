@@ -30,7 +30,7 @@ LANGUAGES = ("ru", "en")
 # By condition: the badge, and the first words of what it means.
 WORDS = {
     "fresh": {
-        "ru": ("Ждёт Webhook", "Webhook ещё не зарегистрирован"),
+        "ru": ("Ждёт вебхука", "Вебхук ещё не зарегистрирован"),
         "en": ("Waits for its webhook", "The webhook is not registered yet"),
     },
     "importing": {

@@ -152,7 +152,7 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _value(name: str, value: Any) -> Value | None:
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return None
     if isinstance(value, bool):
         return Value(word=N_("yes") if value else N_("no"))
