@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import zipfile
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -16,10 +17,22 @@ from golub import audit, backup
 from golub.app import Golub
 from golub.apply.identity import Identity
 from golub.backup import Order, archive, commands
+from golub.backup.making import LEFT_OUT
 from golub.backup.restoring import UNFINISHED
 from golub.clock import MINUTE
 from golub.errors import Conflict, GolubError, Invalid, Rejected, Unavailable
-from golub.model import Account, Action, AuditEntry, Delivery, Message, Operator, OutgoingMessage, OutgoingState, Role
+from golub.model import (
+    Account,
+    Action,
+    AuditEntry,
+    Delivery,
+    Message,
+    Operator,
+    OutgoingMessage,
+    OutgoingState,
+    Role,
+    Table,
+)
 from golub.settings import Settings
 from golub.spool import Spool
 from golub.web.parts import Parts
@@ -284,6 +297,47 @@ async def test_a_damaged_archive_is_known_by_the_drill(shop: Village, tmp_path: 
     bad.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(Rejected, match="no backup"):
         await commands.drill(bad, clock=shop.clock, tell=silent)
+
+
+async def test_a_place_that_cannot_be_written_is_told(shop: Village, empty_place: Settings) -> None:
+    path = make(shop)
+    empty_place.data_dir.write_bytes(b"a file")
+    with pytest.raises(Unavailable, match="could not be restored"):
+        await bring_back(path, empty_place, shop.clock)
+
+
+async def test_a_sqlite_elsewhere_is_not_what_a_restore_fills(shop: Village, tmp_path: Path) -> None:
+    path = make(shop)
+    elsewhere = Settings.model_validate(
+        {"data_dir": tmp_path / "restored", "database_url": f"sqlite:///{tmp_path}/other.db"}
+    )
+    with pytest.raises(Invalid, match=r"unset GOLUB_DATABASE_URL|is of a PostgreSQL"):
+        await bring_back(path, elsewhere, shop.clock)
+    assert not elsewhere.data_dir.exists()
+
+
+def test_a_member_that_unpacks_to_more_than_was_said_ends_at_once(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr("golub.db", bytes(64 << 20))
+    member = archive.Member("golub.db", 10, "")
+    with archive.opened(bomb) as opened, pytest.raises(Rejected, match="is damaged"):
+        archive.extract(opened, member, tmp_path / "golub.db", lambda _: None)
+    assert (tmp_path / "golub.db").stat().st_size == 0
+
+
+async def test_one_that_is_being_made_can_be_ended_within_a_table(shop: Village) -> None:
+    """A server that stops waits for it: between two words must not lie a table of an hour."""
+    told: Counter[str] = Counter()
+    settings, vault = shop.parts.settings, shop.parts.vault
+    (settings.data_dir / "outgoing").mkdir(exist_ok=True)
+    (settings.data_dir / "outgoing" / "1.jpg").write_bytes(b"a photo")
+    backup.make(settings, vault, Order(), clock=shop.clock, tell=lambda step, _: told.update([step]))
+    if shop.parts.store.is_sqlite:
+        assert told["packing"] > 3  # the spool, the database, what is sealed, and the photo
+    else:
+        tables = len(Table.metadata.tables)
+        assert told["database"] >= 2 * tables - len(LEFT_OUT)
 
 
 def test_names_that_lead_out_of_the_archive_are_refused() -> None:

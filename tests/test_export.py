@@ -105,6 +105,16 @@ async def test_what_is_there_already_stays(shop: Village, tmp_path: Path, clock:
         await export(shop.parts.store, to, clock=clock, tell=silent)
 
 
+async def test_the_folder_that_one_stands_in(
+    shop: Village, tmp_path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    exported = await export(shop.parts.store, Path(), clock=clock, tell=silent)
+    assert exported.path == tmp_path / "here"
+    assert (tmp_path / "here" / "about.json").exists()
+
+
 async def test_one_that_was_cut_off_leaves_nothing(shop: Village, tmp_path: Path, clock: SteppedClock) -> None:
     def cut_off(kind: Kind, _share: float) -> None:
         if kind is Kind.MESSAGES:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import uvloop
@@ -18,6 +18,9 @@ from golub import __version__
 from golub.errors import GolubError
 from golub.model import Role
 from golub.settings import ProcessRole, Settings
+
+if TYPE_CHECKING:
+    from golub.store import Store
 
 T = TypeVar("T")
 
@@ -54,8 +57,7 @@ def serve(
     """Receive webhooks, keep chats in step with Avito, serve the inbox."""
     from golub.app import Golub
 
-    settings = _settings(host=host, port=port, data_dir=data_dir, role=role)
-    _run(Golub(settings).run(_tell_where))
+    _run(Golub(_settings(host=host, port=port, data_dir=data_dir, role=role)).run(_tell_where))
 
 
 @cli.command()
@@ -99,16 +101,9 @@ def simulate(
         complain(f"no such scenario: {', '.join(sorted(unknown))}; see golub simulate --list-scenarios")
         raise SystemExit(2)
     run(
-        host,
-        port,
-        log_path=log,
-        seed=seed,
-        demo=demo,
-        pace=pace,
-        retries=retry or (),
-        chats=chats,
-        scenarios=scenario or (),
-    )
+        host, port, log_path=log, seed=seed, demo=demo, pace=pace,
+        retries=retry or (), chats=chats, scenarios=scenario or (),
+    )  # fmt: skip
 
 
 @cli.command()
@@ -133,14 +128,14 @@ def backup(
     from golub.clock import now
 
     if verify:
+        if to:
+            raise typer.BadParameter(f"one archive at a time, and none is made meanwhile: leave out {to}")
         with _progress() as tell:
             manifest = _run(drill(verify, clock=now, tell=tell))
         say(f"{verify} is whole: {sum(manifest.counts.values())} rows, {manifest.counts.get('messages', 0)} messages")
         return
     settings = _settings(data_dir=data_dir)
-    if not settings.data_dir.is_dir():
-        complain(f"there is no folder {settings.data_dir}")
-        raise SystemExit(2)
+    _store(settings)
     order = Order(to=to, media=media, passphrase=_passphrase(again=True) if with_secrets else "")
     with _progress() as tell:
         made = _run(back_up(settings, open_vault(settings), order, clock=now, tell=tell))
@@ -202,9 +197,8 @@ def rebuild(
     from golub.clock import now
     from golub.rebuild import rebuild as fold_again
     from golub.rebuild.telling import lines
-    from golub.store import Store
 
-    store = Store(_settings(data_dir=data_dir, database_url=database_url).effective_database_url)
+    store = _store(_settings(data_dir=data_dir, database_url=database_url))
     with _progress() as tell:
         report = fold_again(store, now(), tell)
     if as_json:
@@ -225,20 +219,15 @@ def export(
     """Write everything as JSON Lines, for those who leave; docs/export.md has the shapes. The server may run."""
     from golub.clock import now
     from golub.export import export as write
-    from golub.store import Store
 
     async def run() -> str:
-        store = Store(settings.effective_database_url)
         try:
             exported = await write(store, to, deliveries=deliveries, clock=now, tell=tell)
         finally:
             await store.close()
         return ", ".join(f"{number} {kind}" for kind, number in exported.counts.items())
 
-    settings = _settings(data_dir=data_dir)
-    if not (settings.database_url or (settings.data_dir / "golub.db").exists()):
-        complain(f"there is no database in {settings.data_dir}")
-        raise SystemExit(2)
+    store = _store(_settings(data_dir=data_dir))
     with _progress() as tell:
         counted = _run(run())
     say(f"{to}: {counted}")
@@ -300,14 +289,13 @@ def verify_audit(
 ) -> None:
     """Walk the audit's whole chain; ends with 1 at the first entry that was changed, removed or slipped in."""
     from golub.audit import Head, verify_in
-    from golub.store import Store
 
     try:
         noted = Head.parse(head) if head else None
     except ValueError:
         complain("--head: a number, a colon and 64 hexadecimal digits, as this command prints them")
         raise SystemExit(2) from None
-    verdict = _run(verify_in(Store(_settings(data_dir=data_dir).effective_database_url), noted))
+    verdict = _run(verify_in(_store(_settings(data_dir=data_dir)), noted))
     if verdict.broken is not None:
         complain(f"The audit is broken: entry {verdict.broken} {verdict.reason}.")
         raise SystemExit(1)
@@ -327,11 +315,10 @@ def drain_spool(
     """Empty a dead node's spool into the main database. Run it again if it is cut off: nothing counts twice."""
     from golub.clock import now
     from golub.drain import drain
-    from golub.store import Store
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
+    store = _store(_settings(data_dir=data_dir, database_url=database_url))
     with _progress() as tell:
-        drained = _run(drain(folder, Store(settings.effective_database_url), now, tell))
+        drained = _run(drain(folder, store, now, tell))
     say(f"{drained.deliveries} deliveries left the spool.")
     if drained.quarantined:
         say(f"{drained.quarantined} of them are in quarantine: look at the journal.")
@@ -339,6 +326,7 @@ def drain_spool(
 
 def main() -> None:
     """Entry of the `golub` script. An expected error is one line and exit code 1, without a traceback."""
+    os.umask(0o077)  # what is written here is for its owner alone, in whatever folder it comes to lie
     told = False
     try:
         cli()
@@ -366,6 +354,18 @@ def _settings(**given: Any) -> Settings:
             where = ".".join(str(part) for part in problem["loc"]) or "settings"
             complain(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
         raise SystemExit(2) from None
+
+
+def _store(settings: Settings) -> "Store":
+    """Of a database that is there: SQLite would make an empty one wherever it is asked."""
+    from golub.doctor.stored import is_there
+    from golub.store import Store
+
+    store = Store(settings.effective_database_url)
+    if not is_there(store):
+        complain(f"there is no database in {settings.data_dir}")
+        raise SystemExit(2)
+    return store
 
 
 @contextmanager

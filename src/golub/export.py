@@ -58,7 +58,7 @@ async def export(store: Store, to: Path, *, deliveries: bool = False, clock: Clo
 
     Raises `Conflict` where something is there already, `Unavailable` where the disk is nearly full.
     """
-    _must_be_free(to)
+    to = _free(to)
     kinds = [kind for kind in Kind if deliveries or kind is not Kind.DELIVERIES]
     async with store.write() as session:
         what = {"kinds": ", ".join(kinds)}
@@ -149,10 +149,12 @@ async def _export(store: Store, kind: Kind, out: _Folder | _OneFile, tell: Tell)
                 raise Unavailable("The disk is nearly full: the export ended, so that messages keep their room.")
 
 
-def _must_be_free(to: Path) -> None:
-    """An empty folder is as good as none."""
+def _free(to: Path) -> Path:
+    """With its full name, which “.” has none of. An empty folder is as good as none."""
+    to = to.resolve()
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
         raise Conflict("{path} exists already.", path=to)
+    return to
 
 
 def _name(draft: Path, to: Path) -> None:

@@ -1,0 +1,45 @@
+"""The commands where there is nothing to work on: what they say, how they end, and that they leave nothing behind."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from golub.cli import cli
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["backup"], ["rebuild"], ["export", "out"], ["audit", "verify"], ["spool", "drain", "."]],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "missing"])
+def test_where_no_database_is_none_is_made(tmp_path: Path, words: list[str], there: bool) -> None:
+    folder = tmp_path / "data"
+    if there:
+        folder.mkdir()
+    ended = CliRunner().invoke(cli, [*words, "--data-dir", str(folder)], env={"GOLUB_DATABASE_URL": ""})
+    assert ended.exit_code == 2
+    assert [path.name for path in tmp_path.rglob("*")] == (["data"] if there else [])
+
+
+def test_of_several_archives_none_is_passed_over_in_silence(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["backup", "--verify", str(tmp_path / "a.zip"), str(tmp_path / "b.zip")])
+    assert ended.exit_code == 2
+    assert "one archive at a time" in ended.stderr
+
+
+async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Also in a folder that somebody else made, and left open."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    added = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("golub"), "operator", "add", "anna", "--data-dir", folder,
+        env={"PATH": "", "GOLUB_OPERATOR_PASSWORD": "two words and more"},
+    )  # fmt: skip
+    assert await added.wait() == 0
+    modes = {path.name: oct(path.stat().st_mode & 0o077) for path in folder.iterdir()}
+    assert "golub.db" in modes
+    assert set(modes.values()) == {"0o0"}
