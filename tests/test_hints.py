@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from golub import simulator
-from golub.clock import MINUTE, SECOND
+from golub.clock import DAY, MINUTE, SECOND
 from golub.coverage import Tally
 from golub.model import Cause, Delivery, DeliveryState, Message
 from golub.simulator.wire import webhook_body, webhook_value
@@ -108,3 +108,17 @@ async def test_a_hint_confirmed_late_counts_by_when_it_came(town: Village, hidde
         states = set(await session.scalars(select(Delivery.state).where(Delivery.state != DeliveryState.PROBE)))
     assert states == {DeliveryState.APPLIED}
     assert await town.coverage.tally(town.account_id, 0) == Tally(2, 2)
+
+
+@pytest.mark.promise("P19")
+async def test_a_clock_that_is_set_back_holds_up_no_hint(town: Village) -> None:
+    """What was asked about lately is remembered with its time, which may lie a year ahead by now."""
+    chat = town.sim.add_chat(town.seller, "Анна")
+    await hinted(town, *forged(town, 30))
+    await town.work()
+    town.clock.step(-365 * DAY)
+    await hinted(town, town.sim.buyer_says(chat, "год назад", quiet=True))
+    for _ in range(3):
+        town.clock.step(SECOND)
+        await town.parts.backfill.run_once()
+    assert "год назад" in await shown(town)

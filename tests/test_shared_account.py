@@ -237,3 +237,19 @@ async def test_what_is_not_needed_is_given_back(postgres_url: str, tmp_path: Pat
         began = time.monotonic()
         await asyncio.gather(*(work(other, minute.account_id, 15) for _ in range(4)))
         assert time.monotonic() - began < WINDOW
+
+
+async def test_what_could_not_be_given_back_at_once_is_given_back_later(postgres_url: str, tmp_path: Path) -> None:
+    minute, store = Minute(postgres_url, tmp_path, 100), Store(postgres_url)
+    async with minute.process() as (one, _):
+        await asyncio.gather(*(work(one, minute.account_id, 15) for _ in range(4)))
+        with store.writing() as connection:  # somebody else has the row, while nobody works any more
+            assert connection.execute(select(PaceShare).with_for_update()).all()
+            await asyncio.sleep(WINDOW + 3.5)  # a minute, and turns of tidying that fail
+        async with asyncio.timeout(5):
+            while True:
+                async with store.read() as session:
+                    if not (await session.scalars(select(PaceShare.node_id))).all():
+                        break
+                await asyncio.sleep(0.1)  # until it is
+    await store.close()

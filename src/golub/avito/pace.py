@@ -16,8 +16,8 @@ import itertools
 import math
 import random
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -59,6 +59,7 @@ class _Account:
     holder: str = ""  # the name under which it is held
     taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     to_tell: Word | None = None
+    to_keep: bool = False  # some was given up here, and the others may not know yet
     waiting: list[tuple[Lane, int]] = field(default_factory=list[tuple[Lane, int]])
     under_way: int = 0
     answered: deque[float] = field(default_factory=deque[float])
@@ -237,22 +238,37 @@ class Pace:
         return granted > 0
 
     async def _tidy(self, shares: Shares) -> None:
-        concerned = {key: one for key, one in self._accounts.items() if any(one.held) or one.to_tell}
+        concerned = {key: one for key, one in self._accounts.items() if any(one.held) or one.to_tell or one.to_keep}
         if not concerned:
             return
-        holder = shares.holder
-        kept: dict[int, list[int]] = {}
         for account_id, account in concerned.items():
             if account.to_tell:
                 await self._tell(account_id, account, account.to_tell)
-            used = self.used(account_id)
-            spare = max(1, int(account.limit * BLOCK)) if used else 0
-            if account.holder == holder and not account.taking.locked() and sum(account.held) > used + 2 * spare:
-                account.held = kept[account_id] = _reduced(account.held, used + spare)
-        if kept:
-            await shares.keep(holder, kept)
+        await self._give_back(shares, concerned)
         for account_id, word in (await shares.words(concerned)).items():
             self._hear(self._accounts[account_id], word)
+
+    async def _give_back(self, shares: Shares, accounts: Mapping[int, _Account]) -> None:
+        """Nothing is taken meanwhile: the others are told what is held, and not how much less."""
+        holder, kept = shares.holder, dict[int, list[int]]()
+        async with AsyncExitStack() as still:
+            for account_id, account in accounts.items():
+                if account.taking.locked():
+                    continue
+                if account.holder != holder:
+                    account.to_keep = False
+                    continue
+                used = self.used(account_id)
+                spare = max(1, int(account.limit * BLOCK)) if used else 0
+                if sum(account.held) > used + 2 * spare:
+                    account.held, account.to_keep = _reduced(account.held, used + spare), True
+                if account.to_keep:
+                    await still.enter_async_context(account.taking)
+                    kept[account_id] = account.held
+            if kept:
+                await shares.keep(holder, kept)
+                for account_id in kept:
+                    accounts[account_id].to_keep = False
 
     async def _tell(self, account_id: int, account: _Account, word: Word) -> None:
         """To the other processes; what cannot be told now is told by `run`."""
@@ -276,6 +292,7 @@ class Pace:
             account.held = _alone(limit)
         elif limit < account.limit:
             account.held = [part * limit // account.limit for part in account.held]
+            account.to_keep = True
         account.limit = limit
 
     def _failed(self, account: _Account, started: float) -> None:

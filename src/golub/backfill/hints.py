@@ -49,6 +49,7 @@ class Hints:
         self._spent_until: defaultdict[int, Millis] = defaultdict(int)
         self._swept_at: defaultdict[int, Millis] = defaultdict(int)  # when hints last had the account swept
         self._rest_until: dict[Group, Millis] = {}
+        self._looked_at: Millis = 0
 
     async def due(self, now: Millis) -> bool:
         async with self._store.read() as session:
@@ -58,6 +59,10 @@ class Hints:
     async def claim(self, limit: int) -> list[Group]:
         """Up to `limit` chats with hints that are to be looked up now; the others wait their turn, or for a sweep."""
         now = self._clock()
+        if now < self._looked_at:  # the clock was set back: what is remembered here lies ahead
+            for remembered in (self._spent_until, self._swept_at, self._rest_until):
+                remembered.clear()
+        self._looked_at = now
         await self._settle(now)
         self._rest_until = {group: until for group, until in self._rest_until.items() if until > now}
         taken: list[Group] = []
