@@ -96,7 +96,7 @@ async def _set_up(parts: Parts, simulator: Simulator) -> str:
     for shop in simulator.world.accounts.values():
         connected = await parts.accounts.connect(shop.client_id, shop.client_secret)
         found = await parts.subscriptions.find(connected.account.id)
-        url = found.url if found else parts.subscriptions.recommended_url()
+        url = await parts.subscriptions.url_of(found) if found else parts.subscriptions.recommended_url()
         # Without the probe: a busy machine may be slow to answer itself, and the first message proves more.
         await parts.subscriptions.register(connected.account.id, url, DEFAULT_EVENT_TYPES, skip_probe=True)
     return await _sign_in_link(parts)

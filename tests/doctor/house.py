@@ -170,10 +170,10 @@ class House:
 
     async def post(self, body: bytes, times: int = 1) -> None:
         """Deliveries at the account's own address, past the proxy."""
-        webhook = await self.parts.subscriptions.get(self.account_id)
+        url = await self.parts.subscriptions.url_of(await self.parts.subscriptions.get(self.account_id))
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.proxy.golub_port}") as client:
             for _ in range(times):
-                (await client.post(urlsplit(webhook.url).path, content=body)).raise_for_status()
+                (await client.post(urlsplit(url).path, content=body)).raise_for_status()
         await self.applied()
 
     async def holds_up(self, size: int) -> None:

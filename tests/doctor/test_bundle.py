@@ -67,11 +67,12 @@ async def _live(home: house.House) -> list[str]:
     except Unavailable:
         log.exception("a turn failed", loop="backfill", reason=f"of {PHONE}", login="canary-login")
     webhook = await parts.subscriptions.get(home.account_id)
-    log.info("the address", path=webhook.url, address="203.0.113.77", reason=f"for canary@example.com at {link}")
+    url = await parts.subscriptions.url_of(webhook)
+    log.info("the address", path=url, address="203.0.113.77", reason=f"for canary@example.com at {link}")
     return [
         SAID, "Канареев", PHONE, "912 345", TELEGRAM, TELEGRAM.partition(":")[2], "-7481", "canary-hook", "canary-body",
         "Лавка", "canary-login", "canary-password", "Канарейкина", operator.password_hash, link,
-        webhook.url.rpartition("/")[2], home.shop.client_secret, home.shop.client_id, "203.0.113.77",
+        url.rpartition("/")[2], home.shop.client_secret, home.shop.client_id, "203.0.113.77",
         "canary@example.com", parts.vault.check, (home.data / "secret.key").read_text().strip(), chat.id,
     ]  # fmt: skip
 

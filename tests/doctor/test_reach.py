@@ -38,7 +38,7 @@ async def test_the_secret_goes_out_over_a_good_certificate_alone_and_follows_nob
 
     async with house.opened(tmp_path, sqlite_url) as home:
         webhook = await home.parts.subscriptions.get(home.account_id)
-        secret = webhook.url.rpartition("/")[2]
+        secret = (await home.parts.subscriptions.url_of(webhook)).rpartition("/")[2]
         home.proxy.answers = note
         await home.serve(443, serving(home.folder, sign(HOST, authority()[1], host=HOST)))  # an incomplete chain
         await home.serve(80, None)

@@ -148,7 +148,8 @@ async def test_what_is_wrong_and_what_was_stand_there_in_words(world: World, own
     page = (await owner.get(PAGE)).text
     assert "another service, crm.example.com, now gets the messages" in page
     assert f'href="/admin/accounts/{world.account_id}"' in page
-    world.shop.subscription, world.shop.stolen = (await world.subscriptions.get(world.account_id)).url, False
+    webhook = await world.subscriptions.get(world.account_id)
+    world.shop.subscription, world.shop.stolen = await world.subscriptions.url_of(webhook), False
     await world.subscriptions.check(world.account_id)
     await world.alerts.run_once()
     assert "it was over before you were told" in (await owner.get(PAGE)).text

@@ -162,7 +162,7 @@ async def test_editing_the_types_and_the_address(world: World, owner: Browser) -
     answer = await send(owner, str(world.account_id), url=old, types=["user"])
     assert answer.headers["location"].startswith(f"{PAGE}?done=changed")
     webhook = await world.subscriptions.get(world.account_id)
-    assert (webhook.url, webhook.types) == (old, ["user"])
+    assert (await world.subscriptions.url_of(webhook), webhook.types) == (old, ["user"])
     new = world.subscriptions.recommended_url()
     await send(owner, str(world.account_id), url=new, types=["user"])
     assert world.shop.subscription == new

@@ -6,6 +6,7 @@ Avito has three shapes of error, its gateway may answer in HTML, and what is in 
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ from golub.clock import Millis
 from golub.errors import GolubError, NoAccess, NotFound, Paced, Rejected, Unavailable
 
 REASON_LIMIT = 300  # characters of Avito's own words that we keep
+_SECRET = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])", re.ASCII)  # at the end of a webhook's URL, which they may quote
 SHORTEST_PAUSE = 1.0  # seconds
 LONGEST_PAUSE = 300.0
 USUAL_PAUSE = 5.0  # where a 429 names no time
@@ -100,4 +102,6 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    return "".join(c for c in value if c.isprintable())[:REASON_LIMIT] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return _SECRET.sub("••••", "".join(c for c in value if c.isprintable()))[:REASON_LIMIT]

@@ -30,7 +30,7 @@ from golub.vault import Vault
 # Worth nothing tomorrow, and to a thief something: who is signed in, links that sign in, whose passwords were guessed.
 LEFT_OUT = ("sessions", "one_time_links", "sign_in_failures")
 # What lies readable in the database and may not in an archive: taken out, and put inside once more, sealed.
-BLANKED = (("operators", "password_hash"), ("webhooks", "url"))
+BLANKED = (("operators", "password_hash"),)
 SEALED_KEY = "secret.key.sealed"
 SEALED_TEXTS = "texts.sealed"
 _STAGE = ".golub-backup-"

@@ -29,13 +29,13 @@ from golub.doctor.reach import Reach
 from golub.doctor.shops import Shops, last_delivery
 from golub.doctor.stored import Stored
 from golub.doctor.way import Outside, Way
-from golub.errors import Paced, Unavailable
+from golub.errors import NotFound, Paced, Unavailable
 from golub.health import Health
 from golub.model import Webhook
 from golub.settings import Settings
 from golub.spool import Spool
 from golub.store import Store
-from golub.subscription import Subscriptions, token_of
+from golub.subscription import Subscriptions, whole_url
 from golub.vault import Vault
 
 A_MINUTE = 6  # examinations
@@ -176,10 +176,11 @@ class Doctor:
         host = urlsplit(self._settings.public_url).hostname
         try:
             async with self._store.read() as session:
-                urls = (await session.scalars(select(Webhook.url).order_by(Webhook.id))).all()
-            ours = [url for url in urls if token_of(url) and urlsplit(url).hostname == host]
-            return Outside(ours[0] if ours else "", await last_delivery(self._store))
-        except (Unavailable, SQLAlchemyError):
+                webhooks = (await session.scalars(select(Webhook).order_by(Webhook.id))).all()
+            ours = [one for one in webhooks if one.token_hash and urlsplit(one.url).hostname == host]
+            url = await whole_url(self._store, self._vault, ours[0]) if ours and self._vault else ""
+            return Outside(url, await last_delivery(self._store))
+        except (Unavailable, NotFound, SQLAlchemyError):
             return Outside()
 
 

@@ -32,7 +32,7 @@ from golub.model import (
 )
 from golub.settings import Settings
 from golub.store import Store
-from golub.subscription import Subscriptions, host_of, token_of
+from golub.subscription import Subscriptions, host_of
 from golub.vault import Vault
 
 ASK_WITHIN = 10.0  # seconds that Avito has to say whom it calls
@@ -164,7 +164,7 @@ class Shops:
         called = host_of(webhook.url)
         if ours and called != ours:
             return self._found(faults.OTHER_HOST, account, called=called, host=ours)
-        if not token_of(webhook.url):
+        if webhook.token_hash is None:
             return self._found(faults.BARE_URL, account)
         return well(Check.WEBHOOK_URL, N_("At {called}, with a secret"), account=account.name, called=called)
 

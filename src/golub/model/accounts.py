@@ -68,7 +68,8 @@ class Webhook(Table):
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), unique=True)
-    url: Mapped[str]
+    url: Mapped[str]  # for people: dots where the secret stands
+    token_hash: Mapped[bytes | None]  # the secret's, as in `PathToken.hash`; None: a URL without one
     types: Mapped[list[str]]
     subscription: Mapped[str] = mapped_column(String(16), default=SubscriptionState.UNKNOWN)
     foreign_host: Mapped[str] = mapped_column(default="")

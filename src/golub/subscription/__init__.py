@@ -12,7 +12,7 @@ from golub.subscription.register import (
     Subscriptions,
     check_types,
 )
-from golub.subscription.secrets import RETIRED_FOR, Replaced
+from golub.subscription.secrets import RETIRED_FOR, Replaced, whole_url
 from golub.subscription.trial import NONCE_HEADER, Traffic, Walk, find_first_since, read_traffic, walk
 from golub.subscription.url import host_of, is_answered, mask, token_of
 
@@ -35,4 +35,5 @@ __all__ = [
     "read_traffic",
     "token_of",
     "walk",
+    "whole_url",
 ]

@@ -35,9 +35,9 @@ from golub.settings import Settings
 from golub.spool import Spool
 from golub.store import Store
 from golub.subscription.repair import mend
-from golub.subscription.secrets import Secrets
+from golub.subscription.secrets import Secrets, is_at, whole_url
 from golub.subscription.telling import name_of, tell, telling
-from golub.subscription.url import check_shape, hash_of, host_of, is_answered, make_url, mask, token_of
+from golub.subscription.url import check_shape, hash_of, host_of, is_answered, make_url, mask, secret_hash, token_of
 from golub.vault import Vault
 
 CHECK_EVERY = 10 * MINUTE
@@ -101,6 +101,7 @@ class Subscriptions:
     ) -> None:
         self._store = store
         self._avito = avito
+        self._vault = vault
         self.secrets = Secrets(store, spool, vault, clock)
         self._settings = settings
         self._clock = clock
@@ -126,6 +127,10 @@ class Subscriptions:
             raise NotFound("Webhook not found")
         return webhook
 
+    async def url_of(self, webhook: Webhook) -> str:
+        """The whole URL. Raises `Unavailable` where its secret cannot be read."""
+        return await whole_url(self._store, self._vault, webhook)
+
     async def preview(self, account_id: int) -> Listed:
         """Asks Avito which URLs it calls, and tells ours from others. Raises what the client raises."""
         urls = await self._avito.subscriptions(account_id)
@@ -138,7 +143,7 @@ class Subscriptions:
             token = token_of(url)
             if token is None:
                 return False
-            return (webhook is not None and url == webhook.url) or hash_of(token) in known or host_of(url) == own_host
+            return (webhook is not None and is_at(webhook, url)) or hash_of(token) in known or host_of(url) == own_host
 
         return Listed(tuple(url for url in urls if is_ours(url)), tuple(url for url in urls if not is_ours(url)))
 
@@ -202,11 +207,11 @@ class Subscriptions:
         """Types are our own filter and need no word with Avito; another URL is registered. Raises `NotFound` too."""
         webhook = await self.get(account_id)
         chosen = check_types(webhook.types if types is None else types)
-        if url is not None and self.check_shape(url) != webhook.url:
+        if url is not None and not is_at(webhook, self.check_shape(url)):
             return await self.register(
                 account_id, url, chosen, replace_foreign=replace_foreign, skip_probe=skip_probe, by=by
             )
-        return await self._record(account_id, webhook.url, chosen, by=by)
+        return await self._record(account_id, None, chosen, by=by)
 
     async def remove(self, account_id: int, *, by: By = ITSELF) -> Listed:
         """Unsubscribes our URLs and forgets the webhook. A foreign one is named in the answer, and left alone."""
@@ -218,7 +223,7 @@ class Subscriptions:
                     await self._avito.unsubscribe(account_id, url)
             async with self._store.write() as session:
                 await session.execute(delete(Webhook).where(Webhook.account_id == account_id))
-            await self.secrets.retire_all_but(account_id, "")
+            await self.secrets.retire_all(account_id)
         log.info("a webhook was removed", account=account_id)
         return listed
 
@@ -256,9 +261,10 @@ class Subscriptions:
             found["check_due_at"] = now + (CHECK_OFTEN if webhook.self_repair else CHECK_EVERY)
             if listed.ours:
                 found["subscription"] = SubscriptionState.ACTIVE
-                if webhook.url not in listed.ours:  # a registration whose end we did not see: what Avito calls, counts
-                    found["url"] = listed.ours[0]
-                    await self.secrets.keep(account_id, listed.ours[0])
+                if not any(is_at(webhook, url) for url in listed.ours):
+                    url = listed.ours[0]  # a registration whose end we did not see: what Avito calls, counts
+                    found["url"], found["token_hash"] = mask(url), secret_hash(url)
+                    await self.secrets.keep(account_id, url)
             else:
                 found["subscription"] = SubscriptionState.FOREIGN if listed.foreign else SubscriptionState.MISSING
         if found["subscription"] != webhook.subscription:
@@ -314,7 +320,7 @@ class Subscriptions:
         """Whoever allowed self-repair agreed to take the place of any service."""
         await self.register(
             webhook.account_id,
-            webhook.url,
+            await self.url_of(webhook),
             webhook.types,
             replace_foreign=True,
             skip_probe=True,
@@ -334,25 +340,27 @@ class Subscriptions:
     async def _record(
         self,
         account_id: int,
-        url: str,
+        url: str | None,
         types: list[str],
         *,
         told_as: TimelineKind | None = None,
         host: str = "",
         by: By | None = None,
     ) -> Webhook:
+        """Without a `url` it stays."""
         now = self._clock()
         async with self._store.write() as session:
             webhook = await session.scalar(select(Webhook).where(Webhook.account_id == account_id))
             if webhook is None:
                 webhook = Webhook(account_id=account_id, created_at=now)
                 session.add(webhook)
-            if webhook.url and webhook.url != url:
-                webhook.rotating_since = now
-            if webhook.url != url:
+            if url is not None and not is_at(webhook, url):
+                if webhook.url:
+                    webhook.rotating_since = now
                 webhook.subscription, webhook.last_error, webhook.last_error_at = SubscriptionState.UNKNOWN, "", 0
+                webhook.url, webhook.token_hash = mask(url), secret_hash(url)
             before, after = {"types": webhook.types}, {"types": types}
-            webhook.url, webhook.types, webhook.updated_at = url, types, now
+            webhook.types, webhook.updated_at = types, now
             if told_as:
                 session.add(TimelineEntry(account_id=account_id, kind=told_as, at=now, detail=host))
             await session.flush()

@@ -20,7 +20,7 @@ from golub.errors import Invalid, NotFound, Unavailable
 from golub.model import Account, Delivery, DeliveryState, PathToken, TimelineEntry, TimelineKind, Webhook
 from golub.spool import Spool, TokenEntry
 from golub.store import Store
-from golub.subscription.url import hash_of, token_of
+from golub.subscription.url import hash_of, mask, secret_hash, token_of, unmask
 from golub.vault import Vault
 
 RETIRED_FOR = 72 * HOUR  # an old secret still opens after its last delivery: Avito may have more on their way
@@ -90,12 +90,11 @@ class Secrets:
                 raise NotFound("This account is no longer connected.")
             found = await session.scalar(select(PathToken).where(PathToken.hash == digest))
             if found is None:
-                found = PathToken(
-                    account_id=account_id, hash=digest, token=self._vault.seal(token), created_at=self._clock()
-                )
+                found = PathToken(account_id=account_id, hash=digest, created_at=self._clock())
                 session.add(found)
             elif found.account_id != account_id:
                 raise Invalid("The secret at the end belongs to another account: each has its own.", field="url")
+            found.token = self._vault.seal(token)  # anew: the key that sealed it once may be lost
             found.retired_at = None
             await session.flush()
         await asyncio.to_thread(self._spool.put_token, _entry(found))
@@ -108,7 +107,7 @@ class Secrets:
             rotating = (await session.scalars(select(Webhook).where(Webhook.rotating_since.is_not(None)))).all()
         for webhook in rotating:
             kind = TimelineKind.ROTATED
-            if token_of(webhook.url) and not await self._has_brought(webhook):
+            if webhook.token_hash and not await self._has_brought(webhook):
                 replaced = await self.replaced(webhook)
                 silent_since = max(webhook.rotating_since or 0, replaced.used_at or 0)
                 if self._clock() < silent_since + RETIRED_FOR:
@@ -117,7 +116,7 @@ class Secrets:
             async with self._store.write() as session:
                 ended = await session.scalar(
                     update(Webhook)
-                    .where(Webhook.id == webhook.id, Webhook.url == webhook.url, Webhook.rotating_since.is_not(None))
+                    .where(*_still(webhook), Webhook.rotating_since.is_not(None))
                     .values(rotating_since=None)
                     .returning(Webhook.id)
                     .execution_options(synchronize_session=False)
@@ -126,12 +125,12 @@ class Secrets:
                     continue
                 session.add(TimelineEntry(account_id=webhook.account_id, kind=kind, at=self._clock()))
             open_for = RETIRED_FOR if kind is TimelineKind.ROTATED else 0
-            await self._retire(*_all_but(webhook.account_id, webhook.url), open_for=open_for)
+            await self._retire(*_all_but(webhook.account_id, webhook.token_hash), open_for=open_for)
 
     async def _has_brought(self, webhook: Webhook) -> bool:
         """Anything but a probe: ours and Avito's come before the first real one."""
         async with self._store.read() as session:
-            token = select(PathToken.id).where(PathToken.hash == hash_of(token_of(webhook.url) or ""))
+            token = select(PathToken.id).where(PathToken.hash == webhook.token_hash)
             return (
                 await session.scalar(
                     select(Delivery.received_at)
@@ -146,9 +145,9 @@ class Secrets:
                 is not None
             )
 
-    async def retire_all_but(self, account_id: int, url: str) -> None:
-        """The account's other secrets open for three days more."""
-        await self._retire(*_all_but(account_id, url))
+    async def retire_all(self, account_id: int) -> None:
+        """The account's secrets open for three days more."""
+        await self._retire(PathToken.account_id == account_id)
 
     async def replaced(self, webhook: Webhook) -> Replaced:
         mine = _replaced_by(webhook, self._clock())
@@ -165,8 +164,7 @@ class Secrets:
                 account = await session.get_one(Account, webhook.account_id)
                 await by.did(session, Action.OLD_ADDRESS_CLOSED, account.name, now=now)
                 session.add(TimelineEntry(account_id=account.id, kind=TimelineKind.OLD_CLOSED, at=now, detail="person"))
-            rotated = update(Webhook).where(Webhook.id == webhook.id, Webhook.url == webhook.url)
-            await session.execute(rotated.values(rotating_since=None))
+            await session.execute(update(Webhook).where(*_still(webhook)).values(rotating_since=None))
         await self._retire(*_replaced_by(webhook, now), open_for=0)
 
     async def _used_at(self, session: AsyncSession, account_id: int, token_ids: Any) -> Millis | None:
@@ -213,7 +211,7 @@ class Secrets:
         now = self._clock()
         await self._extend_used(now)
         async with self._store.read() as session:
-            used = [hash_of(token_of(url) or "") for url in await session.scalars(select(Webhook.url))]
+            used = select(Webhook.token_hash).where(Webhook.token_hash.is_not(None))
             strays = select(PathToken.id).where(
                 PathToken.retired_at.is_(None),
                 PathToken.hash.not_in(used),
@@ -228,14 +226,36 @@ class Secrets:
             await session.execute(delete(PathToken).where(PathToken.retired_at <= now - FORGOTTEN_AFTER))
 
 
-def _all_but(account_id: int, url: str) -> Sequence[Any]:
-    return (PathToken.account_id == account_id, PathToken.hash != hash_of(token_of(url) or ""))
+async def whole_url(store: Store, vault: Vault, webhook: Webhook) -> str:
+    """With its secret. Raises `Unavailable` where another key sealed it, `NotFound` where it was forgotten just now."""
+    if webhook.token_hash is None:
+        return webhook.url
+    async with store.read() as session:
+        sealed = await session.scalar(select(PathToken.token).where(PathToken.hash == webhook.token_hash))
+    if sealed is None:
+        raise NotFound("Webhook not found")
+    return unmask(webhook.url, vault.open(sealed))
+
+
+def is_at(webhook: Webhook, url: str) -> bool:
+    """Whether that is its whole URL."""
+    return (webhook.url, webhook.token_hash) == (mask(url), secret_hash(url))
+
+
+def _still(webhook: Webhook) -> Sequence[Any]:
+    """That it has the URL that it had when it was read."""
+    same = Webhook.token_hash.is_not_distinct_from(webhook.token_hash)
+    return (Webhook.id == webhook.id, Webhook.url == webhook.url, same)
+
+
+def _all_but(account_id: int, token_hash: bytes | None) -> Sequence[Any]:
+    return (PathToken.account_id == account_id, PathToken.hash.is_distinct_from(token_hash))
 
 
 def _replaced_by(webhook: Webhook, now: Millis) -> Sequence[Any]:
     """What still opens, without those whose registration is under way, or waits for a confirmation."""
     return (
-        *_all_but(webhook.account_id, webhook.url),
+        *_all_but(webhook.account_id, webhook.token_hash),
         PathToken.created_at <= webhook.updated_at,
         or_(PathToken.retired_at.is_(None), PathToken.retired_at > now),
     )

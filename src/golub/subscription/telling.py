@@ -13,7 +13,6 @@ from golub.clock import Clock
 from golub.errors import GolubError
 from golub.model import Account, Webhook
 from golub.store import Store
-from golub.subscription.url import mask
 
 
 @asynccontextmanager
@@ -35,7 +34,7 @@ async def tell(
     """In a transaction of its own; `before` is the webhook as it stands."""
     async with store.write() as session:
         webhook = await session.scalar(select(Webhook).where(Webhook.account_id == account_id))
-        before = {"url": mask(webhook.url), "types": webhook.types} if webhook else None
+        before = {"url": webhook.url, "types": webhook.types} if webhook else None
         await by.did(session, action, await name_of(session, account_id), before=before, after=after, now=clock())
 
 

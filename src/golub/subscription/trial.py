@@ -12,7 +12,7 @@ from golub.guarded import Call
 from golub.model import Delivery, DeliveryState, SubscriptionState, Webhook
 from golub.store import Store
 from golub.subscription.register import Subscriptions
-from golub.subscription.url import is_answered, token_of
+from golub.subscription.url import is_answered
 
 NONCE_HEADER = "x-golub-nonce"
 NONCE_WAIT = 5.0  # seconds; apply needs a fraction of one
@@ -56,7 +56,7 @@ async def walk(
     """
     webhook = await subscriptions.get(account_id)
     nonce, at = secrets.token_hex(16), clock()
-    call = await subscriptions.probe(account_id, webhook.url, {NONCE_HEADER: nonce})
+    call = await subscriptions.probe(account_id, await subscriptions.url_of(webhook), {NONCE_HEADER: nonce})
     received = call.succeeded and await _arrives(store, nonce, since=at - SECOND, wait=wait)
     return Walk(at, call, received, await subscriptions.check(account_id) or webhook)
 
@@ -93,7 +93,7 @@ async def find_first_since(store: Store, webhook: Webhook, since: Millis) -> Del
 def _brought(webhook: Webhook) -> tuple[Any, ...]:
     """A URL without a secret does not say whose message it is before Avito has confirmed it."""
     mine = Delivery.account_id == webhook.account_id
-    if not token_of(webhook.url):
+    if webhook.token_hash is None:
         mine = mine | (Delivery.account_id.is_(None) & Delivery.token_id.is_(None))
     return (mine, Delivery.state != DeliveryState.PROBE)
 

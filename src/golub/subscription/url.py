@@ -14,6 +14,7 @@ PROBE_LIMIT = 2 * SECOND  # postWebhookV3: the URL must answer 200 within two se
 
 _PATH = re.compile(re.escape(WEBHOOK_PATH) + r"(?:/(?P<token>[^/]*))?$")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 random bytes
+_DOTS = "••••••••"
 _FEWEST_CHARACTERS = 16  # different ones in a token; a random one has some thirty
 
 
@@ -47,9 +48,19 @@ def token_of(url: str) -> str | None:
 
 
 def mask(url: str) -> str:
-    """The URL for eyes that need not know its secret."""
+    """The URL for eyes that need not know its secret, and for the database."""
     token = token_of(url)
-    return url[: -len(token)] + "••••••••" if token and url.endswith(token) else url
+    return url.replace(f"{WEBHOOK_PATH}/{token}", f"{WEBHOOK_PATH}/{_DOTS}") if token else url
+
+
+def unmask(masked: str, token: str) -> str:
+    """What `mask` was given."""
+    return masked.replace(_DOTS, token)
+
+
+def secret_hash(url: str) -> bytes | None:
+    """Of the secret at its end; None where it has none."""
+    return hash_of(token) if (token := token_of(url)) else None
 
 
 def hash_of(token: str) -> bytes:

@@ -10,14 +10,13 @@ from sqlalchemy import select
 from golub.audit import Action, By
 from golub.clock import HOUR
 from golub.model import Account, AuditEntry, Webhook
-from golub.subscription import token_of
 from golub.web.parts import Parts
 
 
 async def tell_revealed(parts: Parts, by: By, webhooks: Iterable[Webhook]) -> None:
     """Before they are shown: what the audit cannot note is not shown."""
     now = parts.clock()
-    shown = [webhook.account_id for webhook in webhooks if token_of(webhook.url)]
+    shown = [webhook.account_id for webhook in webhooks if webhook.token_hash]
     if not shown:
         return
     lately = select(AuditEntry.subject).where(

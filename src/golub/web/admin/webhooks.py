@@ -24,9 +24,7 @@ from golub.subscription import (
     Traffic,
     find_first_since,
     host_of,
-    mask,
     read_traffic,
-    token_of,
     walk,
 )
 from golub.web.page import render
@@ -89,7 +87,7 @@ class Card:
 
     @property
     def is_bare(self) -> bool:
-        return self.webhook is not None and not token_of(self.webhook.url)
+        return self.webhook is not None and self.webhook.token_hash is None
 
 
 @router.get("/admin/webhooks")
@@ -162,15 +160,16 @@ async def register_again(
 ) -> Response:
     """The same URL once more, after Avito lost it or another service took its place."""
     webhook = await parts.subscriptions.get(account_id)
+    url = await parts.subscriptions.url_of(webhook)
     try:
         async with _forwarding(parts, account_id, foreign_host, forward, by):
             await parts.subscriptions.register(
-                account_id, webhook.url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True, by=by
+                account_id, url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True, by=by
             )
     except GolubError as error:
         await tell_revealed(parts, by, [webhook])  # the form holds it
         draft = Draft(
-            webhook.url,
+            url,
             tuple(webhook.types),
             error,
             skip_probe=True,
@@ -218,7 +217,7 @@ async def show_url(request: Request, parts: Given, _: SuperAdmin, by: Doer, acco
     """The whole URL with its secret, for one click."""
     webhook = await parts.subscriptions.get(account_id)
     await tell_revealed(parts, by, [webhook])
-    return render(request, "admin/url.html", webhook=webhook)
+    return render(request, "admin/url.html", webhook=webhook, url=await parts.subscriptions.url_of(webhook))
 
 
 @router.get("/admin/webhooks/{account_id}/listed")
@@ -298,8 +297,8 @@ async def _card(parts: Parts, account: Account, edit: int, fresh: bool, drafts: 
         draft = draft or Draft(parts.subscriptions.recommended_url(), DEFAULT_EVENT_TYPES)
         return Card(account, None, None, draft)
     if draft is None and edit == account.id:
-        url = parts.subscriptions.recommended_url() if fresh or not token_of(webhook.url) else ""
-        draft = Draft(url or webhook.url, tuple(webhook.types))
+        url = parts.subscriptions.recommended_url() if fresh or webhook.token_hash is None else ""
+        draft = Draft(url or await parts.subscriptions.url_of(webhook), tuple(webhook.types))
     traffic = await read_traffic(parts.store, webhook, parts.clock())
     replaced = await parts.subscriptions.secrets.replaced(webhook)
-    return Card(account, webhook, traffic, draft, mask(webhook.url), replaced=replaced if replaced.count else None)
+    return Card(account, webhook, traffic, draft, webhook.url, replaced=replaced if replaced.count else None)

@@ -39,12 +39,12 @@ async def read(parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSON
     if account:
         webhook = _pick(accounts, account).webhook
         await tell_revealed(parts, by, [webhook] if webhook else [])
-        return JSONResponse({"webhook": _shown(webhook)})
+        return JSONResponse({"webhook": await _shown(parts, webhook)})
     hooks = [(one, one.webhook) for one in accounts if one.webhook is not None]
     await tell_revealed(parts, by, [hook for _, hook in hooks])
-    answer: dict[str, Any] = {"webhook": _shown(hooks[0][1]) if hooks else None}
+    answer: dict[str, Any] = {"webhook": await _shown(parts, hooks[0][1] if hooks else None)}
     if len(accounts) > 1:
-        answer["webhooks"] = [{**_webhook(hook), "account": _named(one)} for one, hook in hooks]
+        answer["webhooks"] = [{**await _webhook(parts, hook), "account": _named(one)} for one, hook in hooks]
         answer["accounts"] = [_named(one) for one in accounts]
     return JSONResponse(answer)
 
@@ -102,7 +102,7 @@ async def _change(request: Request, parts: Parts, by: By, account: str, *, new: 
     except ForeignSubscription as error:
         host = error.fields["host"]
         return JSONResponse({"error": str(error), "code": error.code, "foreign_host": host}, error.status)
-    return JSONResponse({"success": True, "webhook": _shown(webhook), **warning}, 201 if new else 200)
+    return JSONResponse({"success": True, "webhook": await _shown(parts, webhook), **warning}, 201 if new else 200)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -168,14 +168,14 @@ def _named(account: Account) -> dict[str, Any]:
     return {"id": account.id, "user_id": account.user_id, "name": account.name}
 
 
-def _shown(webhook: Webhook | None) -> dict[str, Any] | None:
-    return None if webhook is None else _webhook(webhook)
+async def _shown(parts: Parts, webhook: Webhook | None) -> dict[str, Any] | None:
+    return None if webhook is None else await _webhook(parts, webhook)
 
 
-def _webhook(webhook: Webhook) -> dict[str, Any]:
+async def _webhook(parts: Parts, webhook: Webhook) -> dict[str, Any]:
     return {
         "id": webhook.id,
-        "url": webhook.url,
+        "url": await parts.subscriptions.url_of(webhook),
         "types": webhook.types,
         "active": webhook.subscription == SubscriptionState.ACTIVE,
         "created_at": _iso(webhook.created_at),
