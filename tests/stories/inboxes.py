@@ -18,7 +18,7 @@ from tests.stories.scene import Scene
 
 SILENCE = 7.5  # seconds without a word after which the page takes its line for dead: static/stream.js
 AGAIN = 0.2  # seconds to the next try
-DRAWING = 0.1  # seconds in which a browser draws what it has fetched
+DRAWING = 0.4  # seconds that the way to us takes, and the browser to draw what it has fetched
 AT_ONCE = 50  # rows in one request: static/inbox.js
 
 Known = dict[int, int]  # chat, version
