@@ -20,7 +20,7 @@ from golub.apply.batches import Batch
 from golub.avito.wire import read_chat, read_message
 from golub.errors import Unavailable
 from golub.fold import FetchDue, MarkRead
-from golub.live import Live, Ring
+from golub.live import Live, Ring, open_live
 from golub.model import Account, Cause, Chat, Delivery, DeliveryState, Mark, Message, Webhook
 from golub.spool import Received, Spool
 from golub.store import Store
@@ -292,6 +292,26 @@ async def test_replaying_what_was_applied_changes_nothing(bench: Bench) -> None:
     before = bench.all(Chat), bench.all(Message)
     assert (await bench.applier.replay(ids)).states == {DeliveryState.APPLIED: 2}
     assert (bench.all(Chat), bench.all(Message)) == before
+
+
+@pytest.mark.postgres
+async def test_the_rings_of_a_replay_have_a_number_of_its_own_transaction(
+    postgres_url: str, tmp_path: Path, clock: SteppedClock
+) -> None:
+    """Else a process that dies between commit and ring would leave no gap, and pages elsewhere would stay as they are."""
+    bench = Bench(tmp_path / "spool", postgres_url, clock)
+    bench.applier._live = open_live(bench.store)
+    numbers = text("SELECT last_value FROM ring_numbers")
+    ids = await bench.receive(message())
+    await bench.applied()
+    with bench.store.writing() as connection:
+        connection.execute(delete(Message))
+        before: int = connection.execute(numbers).scalar_one()
+    assert (await bench.applier.replay(ids)).rings
+    with bench.store.writing() as connection:
+        assert connection.scalar(numbers) == before + 1
+    bench.close()
+    await bench.store.close()
 
 
 async def test_a_restart_between_commit_and_drained_applies_once(bench: Bench) -> None:

@@ -142,16 +142,17 @@ class Applier:
         """Applies deliveries of the journal again: see `again`. `dry` only says what it would change. Give it some
         hundred at a time: normal batches wait meanwhile."""
 
-        def change(connection: Connection) -> Replayed:
+        def change(connection: Connection) -> tuple[Replayed, int]:
             shops = load_shops(connection)
             replayed = replay(connection, self._store, shops, delivery_ids, self._clock(), also_discarded)
             if dry:
                 connection.rollback()
-            return replayed
+                return replayed, 0
+            return replayed, self._live.draw(connection) if replayed.rings else 0
 
-        replayed = await self._asked(change)
+        replayed, number = await self._asked(change)
         if not dry:
-            self._live.ring(replayed.rings)
+            self._live.ring(replayed.rings, number)
         return replayed
 
     async def confirm(self, account_id: int, chat_avito_id: str, *, cause: Cause = Cause.NOT_CONFIRMED) -> int:
