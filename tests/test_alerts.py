@@ -1,8 +1,9 @@
 """Alerts: found where it is true, told once, and once more when all is well, however often the channel fails."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from golub.alerts.texts import TEXTS
 from golub.audit import ITSELF
 from golub.clock import HOUR, MINUTE
 from golub.errors import Invalid
+from golub.guarded import Guarded
 from golub.health import Disk, Health
 from golub.model import (
     Account,
@@ -37,6 +39,7 @@ from golub.store import Store
 from tests import door, shop
 from tests.conftest import SteppedClock
 from tests.door import FOREIGN, Answers, World
+from tests.postgres import OwnPostgres
 
 ALERT_URL = "https://alerts.example.org/golub"
 TOKEN = "123:bot-token"
@@ -153,7 +156,8 @@ async def test_what_nobody_was_told_of_ends_in_silence(make: Make) -> None:
     channel(world).status = 500
     await steal(world)
     await turns(world)
-    world.shop.subscription, world.shop.stolen = (await world.subscriptions.get(world.account_id)).url, False
+    webhook = await world.subscriptions.get(world.account_id)
+    world.shop.subscription, world.shop.stolen = await world.subscriptions.url_of(webhook), False
     await world.subscriptions.check(world.account_id)
     channel(world).status = 200
     before = len(told(world))
@@ -423,3 +427,37 @@ def test_every_kind_has_words(kind: AlertKind, locale: str) -> None:
         assert "{" not in text
         assert text or (closed and kind is AlertKind.TEST)
     assert set(TEXTS[locale]) == set(WAYS) == set(AlertKind)
+
+
+async def test_of_several_processes_the_first_tells_that_the_database_is_away(
+    own_postgres: OwnPostgres, clock: SteppedClock, tmp_path: Path
+) -> None:
+    """The others only where it stays away, for the first may be gone as well. A worker goes before."""
+    store, processes = Store(own_postgres.create()), dict[str, tuple[Alerts, Answers]]()
+    await asyncio.to_thread(store.migrate)
+    with ExitStack() as opened:
+        for name, role in (("a", "web"), ("b", "worker")):
+            settings = Settings.model_validate(
+                {"data_dir": tmp_path / name, "role": role, "database_url": store.url, "alert_url": ALERT_URL}
+            )
+            spool = opened.enter_context(closing(Spool(settings.data_dir, quota=8 << 20, clock=clock)))
+            await (nodes := Nodes(store, settings, clock)).beat()
+            health, answers = Health(settings, store, spool, clock), Answers(200)
+            guarded = Guarded(transport=answers, resolve=door._public_address)
+            alerts = Alerts(store, settings, clock, spool, shop.VAULT, health, guarded, nodes)
+            processes[name] = alerts, answers
+
+        async def turns(minutes: int) -> dict[str, int]:
+            for alerts, _ in processes.values():
+                await alerts.run_once()
+            for _ in range(minutes):
+                clock.step(MINUTE)
+                for alerts, _ in processes.values():
+                    await alerts.run_once()
+            return {name: len(answers.requests) for name, (_, answers) in processes.items()}
+
+        await turns(0)
+        await asyncio.to_thread(own_postgres.stop)
+        assert await turns(3) == {"a": 0, "b": 1}
+        assert await turns(5) == {"a": 1, "b": 1}
+    await store.close()

@@ -20,10 +20,10 @@ from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from golub import __version__
-from golub.clock import DAY, MINUTE, Clock, Millis
+from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
 from golub.errors import Unavailable
 from golub.model import Node
-from golub.settings import Settings
+from golub.settings import ProcessRole, Settings
 from golub.store import Store
 
 BEAT = 5.0  # seconds
@@ -106,6 +106,17 @@ class Nodes:
         async with self._store.read() as session:
             others = await session.scalars(select(Node).where(Node.id != self.id).order_by(Node.name, Node.started_at))
             return [mine, *others]
+
+    async def rank(self) -> int:
+        """How many living processes come before this one, workers first: where one speaks for all, the first does.
+        Raises `Unavailable`."""
+        if self._store.is_sqlite:
+            return 0
+        lately = Node.seen_at > self._store.moment - int(LEASE * SECOND)
+        async with self._store.read() as session:
+            living = await session.execute(select(Node.role, Node.folder).where(Node.stopped_at.is_(None), lately))
+            mine = self._settings.role is ProcessRole.WEB, self.folder
+            return sum((role == ProcessRole.WEB, folder) < mine for role, folder in living)
 
     def _row(self) -> dict[str, object]:
         load = self._load()

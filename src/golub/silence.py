@@ -40,6 +40,7 @@ SURELY = 3  # messages in a row that no webhook brought: no rhythm is needed to 
 RHYTHM_FOR = 6 * HOUR
 AWAY_AFTER = 2 * MINUTE  # without a sign of life: Golub was down
 LOOKS_BACK = 3 * DAY
+MEASURED_EVERY = MINUTE  # it counts a day's messages
 ONE_ENTRY = HOUR  # what sweeps find within it is told in one line
 ALIVE = "alive"  # a mark: when a process of ours last lived
 
@@ -64,6 +65,7 @@ class Silence:
         self._rhythms: dict[int, tuple[Millis, Rhythm]] = {}
         self._loop = Loop("silence", clock, longest_wait=TURN / SECOND)
         self._started = False
+        self._measured_at: Millis = -MEASURED_EVERY
 
     async def run(self) -> None:
         await self._loop.run(self.run_once)
@@ -77,22 +79,23 @@ class Silence:
             )
         for account_id in due:
             await self._watch(account_id, now)
-        await self._measure(now)
+        if not 0 <= now - self._measured_at < MEASURED_EVERY:
+            self._measured_at = now
+            await self._measure(now)
         return None
 
     async def _live(self, now: Millis) -> None:
         """Notes that we live; and at the start, for how long nobody did."""
         async with self._store.write() as session:
-            mark = await session.get(Mark, ALIVE)
-            if mark is None:
-                session.add(Mark(name=ALIVE, value=str(now)))
-            elif not self._started and now - int(mark.value) > AWAY_AFTER:
+            new = self._store.insert(Mark).values(name=ALIVE, value=str(now))
+            await session.execute(new.on_conflict_do_nothing())
+            mark = await session.get_one(Mark, ALIVE, with_for_update=True)  # of several that start one tells
+            if not self._started and now - int(mark.value) > AWAY_AFTER:
                 for account_id in await session.scalars(select(Account.id)):
                     session.add(
                         TimelineEntry(account_id=account_id, kind=TimelineKind.DOWN, at=int(mark.value), until=now)
                     )
-            if mark is not None:
-                mark.value = str(now)
+            mark.value = str(now)
         self._started = True
 
     async def _watch(self, account_id: int, now: Millis) -> None:

@@ -34,6 +34,7 @@ from golub.vault import Vault
 TURN = 15.0  # seconds
 GATHER = 20 * SECOND  # what goes wrong together is told together
 AWAY_AFTER = 2 * MINUTE
+NEXT_AFTER = 5 * MINUTE  # of several processes each tells so much later than the one before: that may be gone as well
 LEASE = MINUTE
 FIRST_PAUSE = 15 * SECOND  # doubled with each failure
 LONGEST_PAUSE = HOUR
@@ -62,6 +63,8 @@ class Alerts:
         self._settings = settings
         self._clock = clock
         self._troubles = Troubles(store, settings, clock, spool, health, nodes)
+        self._nodes = nodes
+        self._rank = 0  # of this process among the living, when that could last be asked
         self._loop = Loop("alerts", clock, longest_wait=TURN)
         self._away_since: Millis | None = None
         self._away_told = False
@@ -160,6 +163,7 @@ class Alerts:
             await self._plan([channel.kind for channel in channels])
             for channel in channels:
                 await self._tell(channel)
+            self._rank = await self._nodes.rank() if self._nodes else 0
         except Unavailable as error:
             await self._database_is_away(str(error))
         else:
@@ -314,9 +318,9 @@ class Alerts:
         """The one trouble that no row can keep. Kept in memory: a restart tells it again, and that is right."""
         now = self._clock()
         if self._away_since is None:
-            self._away_since = now
             log.warning("alerts cannot be read", reason=reason)
-        if now - self._away_since >= AWAY_AFTER and not self._away_told:
+        self._away_since = min(now, now if self._away_since is None else self._away_since)
+        if now - self._away_since >= AWAY_AFTER + self._rank * NEXT_AFTER and not self._away_told:
             self._away_told = await self._tell_away(self._away_since, None)
 
     async def _database_is_back(self) -> None:
