@@ -195,7 +195,7 @@ def test_quiet_hours_keep_to_the_wall_clock_when_it_is_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [("22", "08:00"), ("24:00", "08:00"), ("22:61", "08:00"), ("22:00", ""), ("x:y", "z")]
+    "given", [("22", "08:00"), ("24:00", "08:00"), ("22:61", "08:00"), ("22:00", ""), ("x:y", "z"), ("²:0", "1:0")]
 )
 def test_what_is_no_time_is_refused(given: tuple[str, str]) -> None:
     with pytest.raises(Invalid):

@@ -101,6 +101,7 @@ async def test_a_kept_password_goes_to_no_other_server(owner: Browser) -> None:
         ("email", {"host": "smtp.example.ru", "to": "a@example.ru", "user": "a@b.ru\r\nBcc: x@b.ru"}, "user"),
         ("email", {"host": "smtp.example.ru", "to": "nobody"}, "to"),
         ("email", {"host": "smtp.example.ru", "to": "a@example.ru", "port": "70000"}, "port"),
+        ("email", {"host": "smtp.example.ru", "to": "a@example.ru", "port": "²"}, "port"),
         ("email", {"host": "http://smtp.example.ru", "to": "a@example.ru"}, "host"),
         ("email", {"host": "smtp.example.ru", "to": "a@example.ru\r\nBcc: x@example.ru"}, "to"),
     ],

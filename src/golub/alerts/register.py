@@ -215,7 +215,7 @@ def _server(options: Options) -> smtp.Server:
     """Raises `Invalid`."""
     encrypted = options.get("security") != "starttls"
     port = options.get("port") or ("465" if encrypted else "587")
-    if not (port.isdigit() and 0 < int(port) < 65536):
+    if not (port.isdecimal() and 0 < int(port) < 65536):
         raise Invalid("A port is a number up to 65535.", field="port")
     host = options["host"]
     if any(char in host for char in " /@:") and not host.startswith("["):

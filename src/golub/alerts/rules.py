@@ -69,6 +69,6 @@ def _minutes(time: str, field: str) -> int:
     if not time:
         return 0
     hour, _, minute = time.partition(":")
-    if not (hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60):
+    if not (hour.isdecimal() and minute.isdecimal() and int(hour) < 24 and int(minute) < 60):
         raise Invalid("A time looks like 22:00.", field=field)
     return int(hour) * 60 + int(minute)

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from golub.clock import Clock
 from golub.settings import Settings
 from golub.store import Store
 from golub.vault import Vault
+
+LARGEST_ID = 2**63 - 1  # what both databases can be asked for
+RowId = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 
 if TYPE_CHECKING:  # the pages only hold them: importing a page must not import every stage
     from golub.accounts import Accounts

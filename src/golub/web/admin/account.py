@@ -14,7 +14,7 @@ from golub.errors import GolubError
 from golub.model import standing_of
 from golub.web.language import Reader, reader_of
 from golub.web.page import render
-from golub.web.parts import Given, Parts
+from golub.web.parts import Given, Parts, RowId
 from golub.web.session import Admin, Doer, SuperAdmin
 
 router = APIRouter()
@@ -39,20 +39,20 @@ class Bar:
 
 
 @router.get("/admin/accounts/{account_id}")
-async def show(request: Request, parts: Given, _: Admin, account_id: int, done: str = "") -> Response:
+async def show(request: Request, parts: Given, _: Admin, account_id: RowId, done: str = "") -> Response:
     """How the account stands, coverage by day, the timeline, and what keeping it in step costs."""
     return await _page(request, parts, account_id, done=done if done in DONE else "")
 
 
 @router.post("/admin/accounts/{account_id}/pause")
-async def pause(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
+async def pause(parts: Given, _: Admin, by: Doer, account_id: RowId) -> Response:
     """Golub asks Avito nothing for the account any more; webhooks are kept."""
     await parts.accounts.pause(account_id, by=by)
     return _back(account_id, "paused")
 
 
 @router.post("/admin/accounts/{account_id}/resume")
-async def resume(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
+async def resume(parts: Given, _: Admin, by: Doer, account_id: RowId) -> Response:
     """What was written meanwhile is fetched at once."""
     await parts.accounts.resume(account_id, by=by)
     parts.backfill.nudge()
@@ -65,7 +65,7 @@ async def renew_keys(
     parts: Given,
     _: Admin,
     by: Doer,
-    account_id: int,
+    account_id: RowId,
     client_id: Annotated[str, Form()] = "",
     client_secret: Annotated[str, Form()] = "",
 ) -> Response:
@@ -80,7 +80,7 @@ async def renew_keys(
 
 @router.post("/admin/accounts/{account_id}/self-repair")
 async def allow_self_repair(
-    parts: Given, _: SuperAdmin, by: Doer, account_id: int, allowed: Annotated[bool, Form()] = False
+    parts: Given, _: SuperAdmin, by: Doer, account_id: RowId, allowed: Annotated[bool, Form()] = False
 ) -> Response:
     """Whether Golub may take a lost subscription back by itself."""
     await parts.subscriptions.allow_self_repair(account_id, allowed, by=by)

@@ -9,7 +9,7 @@ from golub.accounts import COLOURS, Holdings
 from golub.errors import GolubError
 from golub.model import Account, standing_of
 from golub.web.page import render
-from golub.web.parts import Given, Parts
+from golub.web.parts import Given, Parts, RowId
 from golub.web.session import Admin, Doer
 
 router = APIRouter()
@@ -47,7 +47,7 @@ async def rename(
     parts: Given,
     _: Admin,
     by: Doer,
-    account_id: int,
+    account_id: RowId,
     name: Annotated[str, Form()] = "",
     colour: Annotated[str, Form()] = "",
 ) -> Response:
@@ -60,7 +60,7 @@ async def rename(
 
 
 @router.get("/admin/accounts/{account_id}/remove")
-async def ask_to_remove(request: Request, parts: Given, _: Admin, account_id: int) -> Response:
+async def ask_to_remove(request: Request, parts: Given, _: Admin, account_id: RowId) -> Response:
     """What will happen to its data is said first, in numbers."""
     account = await parts.accounts.get(account_id)
     return render(
@@ -69,7 +69,7 @@ async def ask_to_remove(request: Request, parts: Given, _: Admin, account_id: in
 
 
 @router.post("/admin/accounts/{account_id}/remove")
-async def remove(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
+async def remove(parts: Given, _: Admin, by: Doer, account_id: RowId) -> Response:
     """Unsubscribes, then removes the account with its chats."""
     await parts.accounts.get(account_id)
     await parts.subscriptions.forget(account_id, by=by)
@@ -78,7 +78,7 @@ async def remove(parts: Given, _: Admin, by: Doer, account_id: int) -> Response:
 
 
 @router.get("/admin/accounts/{account_id}/history")
-async def show_history(request: Request, parts: Given, _: Admin, account_id: int) -> Response:
+async def show_history(request: Request, parts: Given, _: Admin, account_id: RowId) -> Response:
     """How far the import of the history is; asked every few seconds until it is done."""
     account = await parts.accounts.get(account_id)
     return render(request, "admin/history.html", account=account, holdings=await parts.accounts.holdings(account_id))

@@ -9,7 +9,7 @@ from golub.errors import Conflict, GolubError, Invalid, Rejected
 from golub.model import Operator, Role
 from golub.web.language import reader_of
 from golub.web.page import render
-from golub.web.parts import Given, Parts
+from golub.web.parts import Given, Parts, RowId
 from golub.web.session import Admin, Doer
 
 router = APIRouter(prefix="/admin/operators")
@@ -37,7 +37,7 @@ async def invite(
 
 
 @router.post("/{operator_id}")
-async def change(parts: Given, me: Admin, by: Doer, operator_id: int, role: Text = "", active: Text = "") -> Response:
+async def change(parts: Given, me: Admin, by: Doer, operator_id: RowId, role: Text = "", active: Text = "") -> Response:
     """`role` changes the role; `active` (yes or no) lets the operator in or keeps him out."""
     if operator_id == me.id:
         raise Conflict("Somebody else has to change your own role: you could lock yourself out.")
@@ -48,7 +48,7 @@ async def change(parts: Given, me: Admin, by: Doer, operator_id: int, role: Text
 
 
 @router.post("/{operator_id}/link")
-async def link(request: Request, parts: Given, me: Admin, by: Doer, operator_id: int) -> Response:
+async def link(request: Request, parts: Given, me: Admin, by: Doer, operator_id: RowId) -> Response:
     secret = await parts.operators.reset(operator_id, by=by)
     made = await parts.operators.get(operator_id)
     return await _page(request, parts, me, made=made, link=_link(request, parts, secret))

@@ -13,7 +13,7 @@ from golub.errors import GolubError
 from golub.model import Relay
 from golub.web.admin.webhooks import RelayDraft, show_page
 from golub.web.page import render
-from golub.web.parts import Given
+from golub.web.parts import Given, RowId
 from golub.web.session import Doer, SuperAdmin
 
 router = APIRouter()
@@ -21,7 +21,7 @@ router = APIRouter()
 
 @router.post("/admin/webhooks/{account_id}/relays")
 async def add(
-    request: Request, parts: Given, _: SuperAdmin, by: Doer, account_id: int, address: Annotated[str, Form()] = ""
+    request: Request, parts: Given, _: SuperAdmin, by: Doer, account_id: RowId, address: Annotated[str, Form()] = ""
 ) -> Response:
     """From now on the account's deliveries go there too."""
     await parts.accounts.get(account_id)
@@ -34,7 +34,7 @@ async def add(
 
 
 @router.post("/admin/relays/{relay_id}/pause")
-async def pause(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Response:
+async def pause(parts: Given, _: SuperAdmin, by: Doer, relay_id: RowId) -> Response:
     """What comes meanwhile waits."""
     relay = await parts.relays.get(relay_id)
     await parts.relays.pause(relay_id, by=by)
@@ -42,7 +42,7 @@ async def pause(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Respons
 
 
 @router.post("/admin/relays/{relay_id}/resume")
-async def resume(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Response:
+async def resume(parts: Given, _: SuperAdmin, by: Doer, relay_id: RowId) -> Response:
     """Goes on after a pause, a long failure or a 410; what waits goes at once."""
     relay = await parts.relays.get(relay_id)
     await parts.relays.resume(relay_id, by=by)
@@ -50,7 +50,7 @@ async def resume(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Respon
 
 
 @router.post("/admin/relays/{relay_id}/remove")
-async def remove(parts: Given, _: SuperAdmin, by: Doer, relay_id: int) -> Response:
+async def remove(parts: Given, _: SuperAdmin, by: Doer, relay_id: RowId) -> Response:
     """Nothing goes there any more, nor what waits."""
     relay = await parts.relays.get(relay_id)
     await parts.relays.remove(relay_id, by=by)
@@ -62,7 +62,7 @@ async def replay(
     parts: Given,
     _: SuperAdmin,
     by: Doer,
-    relay_id: int,
+    relay_id: RowId,
     hours: Annotated[int, Form(ge=0, le=72)] = 0,
     delivery: Annotated[int, Form(ge=0)] = 0,
 ) -> Response:
@@ -76,7 +76,7 @@ async def replay(
 
 
 @router.get("/admin/relays/{relay_id}/given-up")
-async def show_given_up(request: Request, parts: Given, _: SuperAdmin, relay_id: int) -> Response:
+async def show_given_up(request: Request, parts: Given, _: SuperAdmin, relay_id: RowId) -> Response:
     """The newest deliveries that no try could forward."""
     relay = await parts.relays.get(relay_id)
     return render(request, "admin/given_up.html", relay=relay, given_up=await parts.relays.list_given_up(relay_id))

@@ -19,7 +19,7 @@ from golub.web.causes import CAUSES, STATES
 from golub.web.filters import Choice
 from golub.web.language import N_, reader_of
 from golub.web.page import render
-from golub.web.parts import Given
+from golub.web.parts import Given, RowId
 from golub.web.session import Admin, Doer
 
 router = APIRouter(prefix="/admin/replays")
@@ -77,21 +77,21 @@ async def start(
 
 
 @router.get("/{replay_id}")
-async def show(request: Request, parts: Given, _: Admin, replay_id: int) -> Response:
+async def show(request: Request, parts: Given, _: Admin, replay_id: RowId) -> Response:
     """How far it has come, and what it changed or would change."""
     part = request.headers.get("hx-request") is not None
     return await _show(request, parts, replay_id, "admin/replay_progress.html" if part else "admin/replay.html")
 
 
 @router.post("/{replay_id}/stop")
-async def stop(parts: Given, _: Admin, replay_id: int) -> Response:
+async def stop(parts: Given, _: Admin, replay_id: RowId) -> Response:
     """What is done stays done; it can go on from there."""
     await parts.replays.stop(replay_id)
     return RedirectResponse(f"/admin/replays/{replay_id}", 303)
 
 
 @router.post("/{replay_id}/resume")
-async def resume(parts: Given, _: Admin, replay_id: int) -> Response:
+async def resume(parts: Given, _: Admin, replay_id: RowId) -> Response:
     """Goes on from where it was stopped."""
     await parts.replays.resume(replay_id)
     return RedirectResponse(f"/admin/replays/{replay_id}", 303)

@@ -28,7 +28,7 @@ from golub.subscription import (
     walk,
 )
 from golub.web.page import render
-from golub.web.parts import Given, Parts
+from golub.web.parts import Given, Parts, RowId
 from golub.web.revealing import tell_revealed
 from golub.web.session import Doer, SuperAdmin
 from golub.web.takeover import forwarding, why_not
@@ -117,7 +117,7 @@ async def register(
     parts: Given,
     _: SuperAdmin,
     by: Doer,
-    account_id: int,
+    account_id: RowId,
     url: Annotated[str, Form()] = "",
     types: Annotated[list[str] | None, Form()] = None,
     foreign_host: Annotated[str, Form()] = "",
@@ -154,7 +154,7 @@ async def register_again(
     parts: Given,
     _: SuperAdmin,
     by: Doer,
-    account_id: int,
+    account_id: RowId,
     foreign_host: Annotated[str, Form()] = "",
     forward: Annotated[bool, Form()] = False,
 ) -> Response:
@@ -181,7 +181,7 @@ async def register_again(
 
 
 @router.post("/admin/webhooks/{account_id}/remove")
-async def remove(parts: Given, _: SuperAdmin, by: Doer, account_id: int) -> Response:
+async def remove(parts: Given, _: SuperAdmin, by: Doer, account_id: RowId) -> Response:
     """Unsubscribes our own URL; another service's is named and left alone."""
     try:
         listed = await parts.subscriptions.remove(account_id, by=by)
@@ -191,21 +191,21 @@ async def remove(parts: Given, _: SuperAdmin, by: Doer, account_id: int) -> Resp
 
 
 @router.post("/admin/webhooks/{account_id}/close-old")
-async def close_old(parts: Given, _: SuperAdmin, by: Doer, account_id: int) -> Response:
+async def close_old(parts: Given, _: SuperAdmin, by: Doer, account_id: RowId) -> Response:
     """Refuses at once what still comes to an address that was replaced."""
     await parts.subscriptions.secrets.close_replaced(await parts.subscriptions.get(account_id), by)
     return _back(account_id, "old_closed")
 
 
 @router.post("/admin/webhooks/{account_id}/walk")
-async def show_walk(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+async def show_walk(request: Request, parts: Given, _: SuperAdmin, account_id: RowId) -> Response:
     """The guide's step 4, step by step; then the page waits for the first message."""
     found = await walk(parts.subscriptions, parts.store, parts.clock, account_id)
     return render(request, "admin/walk.html", walk=found, webhook=found.webhook, since=parts.clock())
 
 
 @router.get("/admin/webhooks/{account_id}/first")
-async def show_first(request: Request, parts: Given, _: SuperAdmin, account_id: int, since: int) -> Response:
+async def show_first(request: Request, parts: Given, _: SuperAdmin, account_id: RowId, since: int) -> Response:
     """Asked every two seconds until a delivery has come."""
     webhook = await parts.subscriptions.get(account_id)
     first: Delivery | None = await find_first_since(parts.store, webhook, min(max(since, 0), parts.clock()))
@@ -213,7 +213,7 @@ async def show_first(request: Request, parts: Given, _: SuperAdmin, account_id: 
 
 
 @router.get("/admin/webhooks/{account_id}/url")
-async def show_url(request: Request, parts: Given, _: SuperAdmin, by: Doer, account_id: int) -> Response:
+async def show_url(request: Request, parts: Given, _: SuperAdmin, by: Doer, account_id: RowId) -> Response:
     """The whole URL with its secret, for one click."""
     webhook = await parts.subscriptions.get(account_id)
     await tell_revealed(parts, by, [webhook])
@@ -221,7 +221,7 @@ async def show_url(request: Request, parts: Given, _: SuperAdmin, by: Doer, acco
 
 
 @router.get("/admin/webhooks/{account_id}/listed")
-async def show_listed(request: Request, parts: Given, _: SuperAdmin, account_id: int) -> Response:
+async def show_listed(request: Request, parts: Given, _: SuperAdmin, account_id: RowId) -> Response:
     """What Avito calls now for an account without a webhook of ours; apart, because Avito may be slow to say."""
     account = await parts.accounts.get(account_id)
     listed: Listed | None = None
