@@ -298,7 +298,7 @@ async def test_replaying_what_was_applied_changes_nothing(bench: Bench) -> None:
 async def test_the_rings_of_a_replay_have_a_number_of_its_own_transaction(
     postgres_url: str, tmp_path: Path, clock: SteppedClock
 ) -> None:
-    """Else a process that dies between commit and ring would leave no gap, and pages elsewhere would stay as they are."""
+    """Else a process that dies between commit and ring leaves no gap, and pages elsewhere stay as they are."""
     bench = Bench(tmp_path / "spool", postgres_url, clock)
     bench.applier._live = open_live(bench.store)
     numbers = text("SELECT last_value FROM ring_numbers")
