@@ -150,14 +150,14 @@ RELAY_FAILING = Fault(
 )  # fmt: skip
 QUARANTINE_MUCH = Fault(
     "quarantine_much", Check.QUARANTINE, WRONG,
-    N_("{count} deliveries of the last day stand in quarantine, most of them because of “{cause}”."),
+    N_("{count} deliveries of the last day stand in quarantine."),
     N_("Messages in them are not in the inbox, unless the sweep has fetched them."),
     N_("Look at the cause in the journal, mend it, and apply them again."),
     (), "/admin/deliveries?state=quarantined",
 )  # fmt: skip
 QUARANTINE_SOME = Fault(
     "quarantine_some", Check.QUARANTINE, WARNING,
-    N_("{count} deliveries stand in quarantine, most of them because of “{cause}”."),
+    N_("{count} deliveries stand in quarantine."),
     N_("They are kept whole, and wait for a person."),
     N_("Look at the cause in the journal; apply them again, or discard them."),
     (), "/admin/deliveries?state=quarantined",

@@ -157,23 +157,16 @@ class Stored:
 
     async def _quarantine(self, session: AsyncSession) -> Finding:
         quarantined = Delivery.state == DeliveryState.QUARANTINED
-        by_cause = (
-            select(Delivery.cause, func.count())
-            .where(quarantined)
-            .group_by(Delivery.cause)
-            .order_by(func.count().desc())
-        )
-        causes = [(cause, count) for cause, count in await session.execute(by_cause)]
-        if not causes:
+        count = await session.scalar(select(func.count()).where(quarantined)) or 0
+        if not count:
             return well(Check.QUARANTINE, N_("The quarantine is empty."))
         lately = await session.scalar(
             select(func.count()).where(quarantined, Delivery.received_at > self._clock() - DAY)
         )
-        count = sum(number for _, number in causes)
         figures = {"quarantined": count, "last_day": lately or 0}
         if (lately or 0) >= QUARANTINED_MUCH:
-            return self._found(QUARANTINE_MUCH, figures=figures, count=lately, cause=causes[0][0])
-        return self._found(QUARANTINE_SOME, figures=figures, count=count, cause=causes[0][0])
+            return self._found(QUARANTINE_MUCH, figures=figures, count=lately)
+        return self._found(QUARANTINE_SOME, figures=figures, count=count)
 
     async def _durability(self) -> Finding:
         """On a connection that writes, since that is whose promise counts."""
