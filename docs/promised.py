@@ -36,8 +36,8 @@ PROMISES = {
     "P3": Promise(
         "Avito has its answer within 2 s, whatever else Golub is busy with. What cannot be stored in 1.5 s gets a 503 "
         "with Retry-After, never a 200 that might be untrue.",
-        "200 deliveries a second for 5 minutes, alone and beside a backlog, a backup, an export, a migration and open "
-        "inboxes.",
+        "200 deliveries a second for 5 minutes alone, and a minute each beside the import of 50 000 messages, backups, "
+        "exports, a `VACUUM` and 20 open inboxes. (Backups and upgrades have longer trials of their own: P24, P25.)",
     ),
     "P4": Promise(
         "A message counts once, however often and through whichever door it comes.",
@@ -100,7 +100,8 @@ PROMISES = {
     "P16": Promise(
         "Avito's API may fail in any way: webhooks do not feel it, we do not hammer, and what is missing there is not "
         "deleted here.",
-        "Every way that the simulator knows, from a 429 with an absurd Retry-After to a body that never ends.",
+        "18 shops, each with an API that fails in a way of its own for two minutes, from a 429 with an absurd Retry-After "
+        "to a list that never ends; requests are counted, and no message may be missing.",
     ),
     "P17": Promise(
         "An expired token is renewed once, whoever needs it; a wrong secret is tried once a minute and told.",
@@ -122,11 +123,14 @@ PROMISES = {
     ),
     "P21": Promise(
         "A flood of forgeries does not push out real deliveries.",
-        "As many forged requests as the generator can send for 30 s, beside 20 real ones a second.",
+        "As many forged requests as a process can send for 30 s (the figures say how many), half of them without a token "
+        "and half with wrong ones, beside 20 real ones a second.",
     ),
     "P22": Promise(
         "Slow clients are cut, and cost the others nothing.",
-        "3000 connections that send nothing, or drip headers, or drip a body.",
+        "3000 connections that send nothing, or drip headers, or drip a body, to the webhook and to a page.",
+        "No limit on the connections of one address: they all come from the proxy before us, and that is the one who can "
+        "tell strangers apart.",
     ),
     "P23": Promise(
         "What is too large is refused before it costs memory.",
@@ -142,7 +146,8 @@ PROMISES = {
     ),
     "P26": Promise(
         "A browser's stream has no gap and no repetition after any interruption, and a reader that stalls is let go.",
-        "100 clients, 20 kills of the server, and connections that fall silent.",
+        "100 clients that fetch only what they are told to, 19 kills of the server, connections that fall silent, and "
+        "readers who take nothing until they are cut.",
     ),
     "P27": Promise(
         "Nothing grows for ever.",

@@ -296,6 +296,7 @@ async def test_the_main_database_locked_by_another_process_costs_no_delivery(
             assert answer(await endpoint.post(f"{BARE}/{STRANGER}")) == OK  # in WAL a writer stops no reader
 
 
+@pytest.mark.promise("P21")
 async def test_wrong_tokens_cannot_hammer_the_main_database_or_memory(
     tmp_path: Path, clock: SteppedClock, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +316,7 @@ async def test_wrong_tokens_cannot_hammer_the_main_database_or_memory(
         assert answer(await endpoint.post(PATH)) == OK
 
 
+@pytest.mark.promise("P21")
 async def test_the_bare_path_has_a_budget_and_tokens_do_not_pay_for_it(endpoint: Endpoint) -> None:
     """Row 14, and P21."""
     assert endpoint.ingest._bare_budget._rate == BARE_RATE
@@ -326,6 +328,7 @@ async def test_the_bare_path_has_a_budget_and_tokens_do_not_pay_for_it(endpoint:
     assert answer(await endpoint.post(PATH)) == OK
 
 
+@pytest.mark.promise("P21")
 async def test_the_bare_path_stops_when_too_much_of_it_waits(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,6 +418,7 @@ HOSTILE: list[tuple[str, bytes, bytes]] = [
 ]
 
 
+@pytest.mark.promise("P23")
 @pytest.mark.parametrize(("request_", "status"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
 async def test_hostile(endpoint: Endpoint, request_: bytes, status: bytes) -> None:
     got = await endpoint.raw(request_)
@@ -425,6 +429,7 @@ async def test_hostile(endpoint: Endpoint, request_: bytes, status: bytes) -> No
     assert answer(await endpoint.post()) == OK
 
 
+@pytest.mark.promise("P22")
 async def test_a_body_that_stops_coming_is_given_up(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 28: a lying Content-Length, and a chunked body without an end."""
     monkeypatch.setattr(webhook_module, "READ_DEADLINE", 0.05)
@@ -456,6 +461,7 @@ async def test_pipelined_requests_are_answered_in_order(endpoint: Endpoint) -> N
     assert sorted(r.body for r in endpoint.stored) == [b"1", b"2", b"3"]
 
 
+@pytest.mark.promise("P22")
 async def test_slow_headers_are_not_waited_for(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 30: idle, dripping, and dripping after a good request."""
     monkeypatch.setattr(server_module, "HEADERS_WITHIN", 0.05)

@@ -174,7 +174,7 @@ async def test_nothing_grows_for_ever(
         with path.open("w") as file:
             table = csv.writer(file)
             table.writerow([field.name for field in fields(Vitals)])
-            async with town.talking(at_scale(50, 100)), inboxes(town, INBOXES) as opened:
+            async with inboxes(town, INBOXES) as opened, town.talking(at_scale(50, 100)):
                 for _ in range(warm + number):
                     await asyncio.sleep(pause)  # between two looks
                     samples.append(await vitals(town.golub))

@@ -174,6 +174,7 @@ async def test_a_stop_ends_the_stream(site: FastAPI, parts: Parts, visit: Visit)
             await listener.ended.wait()
 
 
+@pytest.mark.promise("P26")
 async def test_a_reader_that_takes_nothing_is_cut(
     site: FastAPI, parts: Parts, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
