@@ -83,6 +83,13 @@ def test_a_line_that_is_no_line_of_ours_is_not_shown() -> None:
     assert redacted('["secret"]') == {"unread": 10}
 
 
+def test_what_leads_in_is_blotted_even_where_it_looks_like_a_word() -> None:
+    for path in ("/enter/abcdefghij", "/setup/abcdefghij", "/password/abcdefghij", "/webhook/avito/abcdefghij"):
+        assert "abcdefghij" not in redacted(json.dumps({"path": path}))["path"]
+    told = redacted(json.dumps({"reason": "no way to 2a00:1450:4010::5 at 12:51:30", "event": "from fe80::1"}))
+    assert told == {"reason": "no way to *:* at 12:51:30", "event": "from *:*"}
+
+
 async def test_it_is_made_without_a_database_too(tmp_path: Path, sqlite_url: str) -> None:
     async with house.opened(tmp_path, sqlite_url) as home:
         away = Store("postgresql://golub:canary@127.0.0.1:9/golub")

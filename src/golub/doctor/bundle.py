@@ -37,6 +37,7 @@ from golub.settings import Settings
 from golub.store import Store
 
 LOG_LINES = 500
+COUNTED_WITHIN = 5.0  # seconds of the database: rows that take longer stay uncounted
 
 # Settings that are shown as they are; of any other only whether it is set.
 _OPEN_SETTINGS = frozenset(
@@ -52,11 +53,12 @@ _OPEN_FIELDS = frozenset(
 _FRAME = re.compile(r'\s+File "[^"]*[/\\](?P<file>[^/\\"]+)", line (?P<line>\d+), in (?P<name>\S+)')
 _KIND = re.compile(r"(?:\s*\|\s*)?(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Unavailable|Rejected))\b")
 _BLOTS = (
-    (re.compile(r"(/webhook/avito/)[^\s\"'/?]+"), r"\1***"),
+    (re.compile(r"(/(?:webhook/avito|setup|enter|password)/)[^\s\"'/?]+"), r"\1***"),
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "***@***"),
     (re.compile(r"(?<![\w.])\+?\d[\d\s()\-]{8,}\d(?![\w.])"), "***"),  # a phone, or an id as long as one
     (re.compile(r"(?=[\w~/+=-]*\d)[\w~/+=-]{20,}"), "***"),  # a token, a key, a hash
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "*.*.*.*"),
+    (re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:){3,7}[0-9a-f:]+|(?<![\w:])(?:[0-9a-f]{1,4}:)+:[0-9a-f:]*"), "*:*"),
     (re.compile(r"[«\"“'‘„][^»\"”'’“]*[»\"”'’“]"), "“***”"),  # whatever somebody is quoted with
 )
 
@@ -69,7 +71,7 @@ async def make_bundle(
     parts = {
         "findings.txt": tell(findings, words),
         "findings.json": _json([finding.as_json(words) for finding in findings]),
-        "versions.json": _json(_versions()),
+        "versions.json": _json(await asyncio.to_thread(_versions)),
         "settings.json": _json(_settings(settings)),
         "database.json": _json(await _database(store)),
         "spool.json": _json(await asyncio.to_thread(_spool, settings.data_dir)),
@@ -134,25 +136,25 @@ async def _database(store: Store) -> dict[str, Any]:
     if not is_there(store):
         return {"unread": "there is none yet"}
     try:
-        async with store.read() as session:
+        async with store.read(within=COUNTED_WITHIN) as session:
             return await (await session.connection()).run_sync(_schema)
     except (Unavailable, SQLAlchemyError, OSError) as error:
         return {"unread": type(error).__name__}
 
 
 def _schema(connection: Connection) -> dict[str, Any]:
+    told = {
+        "dialect": connection.dialect.name,
+        "schema": revision_of(connection),
+        "oldest_binary": connection.execute(select(Mark.value).where(Mark.name == OLDEST_BINARY)).scalar_one_or_none(),
+    }
     counts: dict[str, Any] = {}
     for table in Table.metadata.sorted_tables:
         try:
             counts[table.name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
         except SQLAlchemyError as error:
             counts[table.name] = type(error).__name__
-    return {
-        "dialect": connection.dialect.name,
-        "schema": revision_of(connection),
-        "oldest_binary": connection.execute(select(Mark.value).where(Mark.name == OLDEST_BINARY)).scalar_one_or_none(),
-        "rows": counts,
-    }
+    return {**told, "rows": counts}
 
 
 def _spool(folder: Path) -> dict[str, Any]:
