@@ -100,8 +100,8 @@ PROMISES = {
     "P16": Promise(
         "Avito's API may fail in any way: webhooks do not feel it, we do not hammer, and what is missing there is not "
         "deleted here.",
-        "18 shops, each with an API that fails in a way of its own for two minutes, from a 429 with an absurd Retry-After "
-        "to a list that never ends; requests are counted, and no message may be missing.",
+        "18 shops, each with an API that fails in a way of its own for two minutes, from a 429 with an absurd "
+        "Retry-After to a list that never ends; requests are counted, and no message may be missing.",
     ),
     "P17": Promise(
         "An expired token is renewed once, whoever needs it; a wrong secret is tried once a minute and told.",
@@ -123,14 +123,14 @@ PROMISES = {
     ),
     "P21": Promise(
         "A flood of forgeries does not push out real deliveries.",
-        "As many forged requests as a process can send for 30 s (the figures say how many), half of them without a token "
-        "and half with wrong ones, beside 20 real ones a second.",
+        "As many forged requests as a process can send for 30 s (the figures say how many), half of them without a "
+        "token and half with wrong ones, beside 20 real ones a second.",
     ),
     "P22": Promise(
         "Slow clients are cut, and cost the others nothing.",
         "3000 connections that send nothing, or drip headers, or drip a body, to the webhook and to a page.",
-        "No limit on the connections of one address: they all come from the proxy before us, and that is the one who can "
-        "tell strangers apart.",
+        "No limit on the connections of one address: they all come from the proxy before us, and that is the one who "
+        "can tell strangers apart.",
     ),
     "P23": Promise(
         "What is too large is refused before it costs memory.",
