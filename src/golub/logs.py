@@ -1,7 +1,7 @@
 """Logs: a sentence plus fields, as JSON lines in `logs/app.log` and readable on the console.
 
 Message texts, tokens, secrets of webhook paths and phone numbers are never given to a logger; as a second guard, the
-secret part of a webhook path is masked in whatever is.
+secret part of a webhook path or of a one-time link is masked in whatever is, errors' own words included.
 """
 
 import logging
@@ -19,7 +19,7 @@ from golub.settings import WEBHOOK_PATH
 FILE_BYTES = 10 << 20
 FILES_KEPT = 5
 
-_TOKEN = re.compile(re.escape(WEBHOOK_PATH) + r"/[\w~.-]{8,}")
+_TOKEN = re.compile(rf"({re.escape(WEBHOOK_PATH)}|/setup|/enter|/password)/[\w~.-]{{8,}}")
 
 
 def configure(folder: Path, level: str, *, console: bool = True) -> Path:
@@ -35,7 +35,7 @@ def configure(folder: Path, level: str, *, console: bool = True) -> Path:
         _mask,
     ]
     file = logging.handlers.RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
-    file.setFormatter(_formatter(steps, structlog.processors.JSONRenderer(ensure_ascii=False), exceptions=True))
+    file.setFormatter(_formatter(steps, structlog.processors.JSONRenderer(ensure_ascii=False)))
     handlers: list[logging.Handler] = [file]
     if console:
         screen = logging.StreamHandler(sys.stderr)
@@ -64,12 +64,13 @@ def configure(folder: Path, level: str, *, console: bool = True) -> Path:
     return path
 
 
-def _formatter(
-    steps: list[structlog.typing.Processor], last: structlog.typing.Processor, *, exceptions: bool = False
-) -> logging.Formatter:
-    ending: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if exceptions:
-        ending += [structlog.processors.format_exc_info, _time_first]
+def _formatter(steps: list[structlog.typing.Processor], last: structlog.typing.Processor) -> logging.Formatter:
+    ending: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        _mask,  # once more: an error may quote an address
+        _time_first,
+    ]
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=steps, processors=[*ending, last])
 
 
@@ -85,6 +86,6 @@ def _not_a_receipt(record: logging.LogRecord) -> bool:
 
 def _mask(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in fields.items():
-        if isinstance(value, str) and WEBHOOK_PATH in value:
-            fields[name] = _TOKEN.sub(WEBHOOK_PATH + "/***", value)
+        if isinstance(value, str) and "/" in value:
+            fields[name] = _TOKEN.sub(r"\1/***", value)
     return fields
