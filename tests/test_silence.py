@@ -1,5 +1,6 @@
 """Silence: a night is none, a dead webhook is found by what buyers wrote, and what was stolen comes back by itself."""
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,8 +11,10 @@ from sqlalchemy import select
 from golub.alerts import AlertKind
 from golub.clock import DAY, HOUR, MINUTE, SECOND, Millis
 from golub.coverage import Tally
-from golub.model import Account, AccountState, Message, SubscriptionState, TimelineKind
+from golub.model import Account, AccountState, Message, SubscriptionState, TimelineEntry, TimelineKind
 from golub.rhythm import SLOT, Rhythm
+from golub.silence import Silence
+from golub.store import Store
 from tests import shop, village
 from tests.conftest import SteppedClock
 from tests.door import FOREIGN
@@ -211,3 +214,19 @@ async def test_an_account_that_is_paused_receives_and_asks_nothing(town: Village
 async def inbox(town: Village) -> set[str]:
     async with town.parts.store.read() as session:
         return set(await session.scalars(select(Message.avito_id)))
+
+
+@pytest.mark.postgres
+async def test_of_several_processes_that_start_at_once_one_notes_the_time_away(
+    postgres_url: str, clock: SteppedClock
+) -> None:
+    store = Store(postgres_url)
+    async with store.write() as session:
+        session.add(Account(user_id=1, name="Кедр", client_id="id", client_secret=b"", created_at=clock()))
+    await Silence(store, clock, lambda: None).run_once()
+    clock.step(HOUR)
+    await asyncio.gather(*(Silence(store, clock, lambda: None).run_once() for _ in range(6)))
+    async with store.read() as session:
+        entries = (await session.scalars(select(TimelineEntry).where(TimelineEntry.kind == TimelineKind.DOWN))).all()
+    assert [entry.until for entry in entries] == [clock()]
+    await store.close()
