@@ -151,16 +151,19 @@ async def test_it_can_be_stopped_goes_on_and_survives_a_restart(
     with pytest.raises(Conflict):
         await desk.start(ReplayKind.TRY, Wanted(), MARIA)
     await desk.run_once()
-    await desk.stop(one)
+    await desk.stop(one, MARIA)
     bench.clock.step(MINUTE)
     assert await desk.run_once() is None
     stopped = await desk.get(one)
     assert (stopped.state, stopped.taken) == (ReplayState.STOPPED, 5)
-    await desk.resume(one)
+    await desk.resume(one, MARIA)
     await bench.receive(message(id="later"))
     await bench.applied()
     restarted = Replays(bench.store, bench.applier, bench.clock, lambda: None)
     assert (await finish(bench, restarted, one)).taken == 24, "what came later is not taken up"
+    async with bench.store.read() as session:
+        told = list(await session.scalars(select(AuditEntry.after).where(AuditEntry.subject == f"replay {one}")))
+    assert told[1:] == ['{"state":"stopped"}', '{"state":"running"}']
 
 
 async def test_what_was_applied_stays_applied_though_its_kind_was_unticked_since(bench: Bench, desk: Replays) -> None:

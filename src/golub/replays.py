@@ -90,16 +90,16 @@ class Replays:
         self._loop.nudge()
         return replay.id
 
-    async def stop(self, replay_id: int) -> None:
+    async def stop(self, replay_id: int, by: By) -> None:
         """After the part that is on. Nothing is undone."""
-        await self._turn(replay_id, ReplayState.RUNNING, ReplayState.STOPPED, None)
+        await self._turn(replay_id, ReplayState.RUNNING, ReplayState.STOPPED, None, by)
 
-    async def resume(self, replay_id: int) -> None:
+    async def resume(self, replay_id: int, by: By) -> None:
         """From where it was stopped. Raises `Conflict` while another one runs."""
         async with self._store.read() as session:
             if await session.scalar(select(Replay.id).where(Replay.due_at.is_not(None)).limit(1)) is not None:
                 raise Conflict("Another replay is running. Wait for its end, or stop it.", code="replay_running")
-        await self._turn(replay_id, ReplayState.STOPPED, ReplayState.RUNNING, self._clock())
+        await self._turn(replay_id, ReplayState.STOPPED, ReplayState.RUNNING, self._clock(), by)
         self._loop.nudge()
 
     async def get(self, replay_id: int) -> Replay:
@@ -189,14 +189,21 @@ class Replays:
         ]
         replay.changes = [*replay.changes, *shown]
 
-    async def _turn(self, replay_id: int, before: ReplayState, after: ReplayState, due_at: Millis | None) -> None:
+    async def _turn(
+        self, replay_id: int, before: ReplayState, after: ReplayState, due_at: Millis | None, by: By
+    ) -> None:
         async with self._store.write() as session:
-            await session.execute(
+            kind = await session.scalar(
                 update(Replay)
                 .where(Replay.id == replay_id, Replay.state == before)
                 .values(state=after, due_at=due_at)
+                .returning(Replay.kind)
                 .execution_options(synchronize_session=False)
             )
+            if kind is not None and kind != ReplayKind.TRY:
+                action = Action.DISCARDED if kind == ReplayKind.DISCARD else Action.REPLAYED
+                was, now = {"state": before}, {"state": after}
+                await by.did(session, action, f"replay {replay_id}", before=was, after=now, now=self._clock())
 
     async def _discard(self, session: AsyncSession, ids: Sequence[bytes], reason: str, name: str) -> int:
         done = await session.execute(

@@ -84,16 +84,16 @@ async def show(request: Request, parts: Given, _: Admin, replay_id: RowId) -> Re
 
 
 @router.post("/{replay_id}/stop")
-async def stop(parts: Given, _: Admin, replay_id: RowId) -> Response:
+async def stop(parts: Given, _: Admin, by: Doer, replay_id: RowId) -> Response:
     """What is done stays done; it can go on from there."""
-    await parts.replays.stop(replay_id)
+    await parts.replays.stop(replay_id, by)
     return RedirectResponse(f"/admin/replays/{replay_id}", 303)
 
 
 @router.post("/{replay_id}/resume")
-async def resume(parts: Given, _: Admin, replay_id: RowId) -> Response:
+async def resume(parts: Given, _: Admin, by: Doer, replay_id: RowId) -> Response:
     """Goes on from where it was stopped."""
-    await parts.replays.resume(replay_id)
+    await parts.replays.resume(replay_id, by)
     return RedirectResponse(f"/admin/replays/{replay_id}", 303)
 
 
