@@ -63,6 +63,9 @@ async def _take(browser: Browser, link: str) -> None:
     await page.wait_for_timeout(6000)
     await _save(page, "inbox")
     chat = page.url
+    await page.goto(f"{home}/admin/status")
+    await page.wait_for_timeout(800)
+    await _save(page, "status")
     await page.goto(f"{home}/admin/webhooks")
     await page.wait_for_timeout(800)
     await _save(page, "webhooks")
