@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import AtScale, StartGolub
 from tests.processes import PATIENCE
 from tests.promises import Figures
-from tests.stories.inboxes import inboxes
+from tests.stories.inboxes import all_right, inboxes
 from tests.stories.scene import Scene, scene
 from tests.stories.test_backups import run
 from tests.stories.vitals import Vitals, answered, vitals
@@ -160,6 +160,25 @@ def answers(town: Scene) -> int:
 async def messages(town: Scene) -> int:
     stored, _ = await town._stored()
     return len(stored)
+
+
+@pytest.mark.promise("P4")
+async def test_each_delivery_three_times_at_once_is_one_message_and_one_ring(
+    tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, database_url: str, seed: int, figures: Figures
+) -> None:
+    async with scene(tmp_path, start_golub, seed=seed, database_url=database_url) as town:
+        town.simulator.policy.change(duplicates=2)
+        async with inboxes(town, 2, draws=False) as opened:
+            async with town.talking(30):
+                await town.acked(at_scale(40, 3000))
+            await town.applied(PATIENCE)
+            await all_right(town, opened, PATIENCE)
+        assert await town.golub.stop() == 0
+        verdict = await town.judge()
+    repeated = sum(inbox.repeated for inbox in opened)
+    figures(**verdict.figures, posts=verdict.statuses.total(), repeated=repeated)
+    assert verdict.statuses == {200: 3 * verdict.sent}
+    assert (verdict.acked_missing, verdict.applied_twice, repeated) == (0, 0, 0), verdict
 
 
 @pytest.mark.promise("P27")
