@@ -1,6 +1,8 @@
-"""The server's patience with a body: one that drips is cut, one that comes steadily or that we do not read is not."""
+"""The server's patience: a body that drips is cut, one that comes steadily or that we do not read is not; and a reader
+who takes nothing is gone."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -9,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from golub import server as server_module
 from golub.server import Server
+from tests.conftest import OUT_OF_REACH
 
 pytestmark = [pytest.mark.anyio, pytest.mark.promise("P22")]
 
@@ -91,3 +94,34 @@ async def test_a_sender_does_not_pay_for_our_slowness() -> None:
         app.may_read.set()
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         assert await app.ends.get() == size
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason=f"{OUT_OF_REACH} only Linux ends such a connection")
+@pytest.mark.promise("P26")
+async def test_a_reader_who_takes_nothing_is_gone_before_our_buffers_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "STALLED", 500)
+    gone = asyncio.Event()
+
+    async def talk(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        hung_up = asyncio.create_task(_hung_up(receive))
+        while not hung_up.done():
+            await send({"type": "http.response.body", "body": bytes(1000), "more_body": True})
+            await asyncio.wait([hung_up], timeout=0.01)
+        gone.set()
+
+    server = Server(talk, "127.0.0.1", 0)
+    serving = asyncio.create_task(server.run())
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(15):
+            await gone.wait()
+    server.stop()
+    await serving
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

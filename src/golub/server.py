@@ -28,6 +28,7 @@ BODY_WITHIN = 10.0  # seconds for a body; one that is longer has more, if it com
 BODY_RATE = 4 << 10  # … so many bytes a second. The webhook has a shorter limit of its own
 KEEP_ALIVE = 15  # seconds that an idle connection is kept; longer than Avito and proxies usually pause
 GRACE = 8  # seconds for requests under way when we stop
+STALLED = 30_000  # ms that a reader may leave what we sent untaken, also one that has silently gone (Linux)
 FILES = 65_536
 CONNECTIONS = 10_000
 BACKLOG = 2048
@@ -217,11 +218,14 @@ async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:  # noqa
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise Conflict(
             "Cannot listen on {host}:{port}: {reason}.", code="port_in_use", host=host, port=port, reason=error.strerror
         ) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it too
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED)
+    return listener
 
 
 def _raise_file_limit() -> int:
