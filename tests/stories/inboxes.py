@@ -51,7 +51,7 @@ class Inbox:
         while True:
             with suppress(httpx2.HTTPError):
                 await self._listen()
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(AGAIN)  # as a browser pauses
 
     async def _listen(self) -> None:
         headers = {"Last-Event-ID": self._last_id} if self._last_id else {}
@@ -90,7 +90,7 @@ class Inbox:
                 with suppress(httpx2.HTTPError):
                     answer = await self._client.get(f"{self._url}/inbox/rows", params={"ids": ids})
                     self.fetched += answer.status_code == 200
-                await asyncio.sleep(DRAWING)
+                await asyncio.sleep(DRAWING)  # what a person's browser is busy with
 
 
 class Shelf:
