@@ -159,7 +159,7 @@ async def test_what_stopped_by_itself_says_why_and_goes_on_with_a_click(
     assert {"stalled": "Stopped: does not answer", "gone": "Switched off"}[state] in page
     await world.alerts.run_once()
     assert [alert.kind for alert in await world.alerts.list_open()] == ["relay_failing"]
-    assert "Messages are not forwarded to bot.example.com" in (await owner.get(PAGE)).text
+    assert "messages do not reach bot.example.com" in (await owner.get("/admin/alerts")).text
     await send(owner, f"relays/{relay_id}/resume")
     await world.alerts.run_once()
     assert await world.alerts.list_open() == []
