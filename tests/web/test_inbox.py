@@ -211,27 +211,27 @@ async def test_empty_views_say_why(talk: Talk, manager: Browser) -> None:
     assert "Nobody is waiting" in (await read(manager, "/inbox?view=waiting")).text
 
 
-@pytest.mark.parametrize(
-    ("url", "status"),
-    [
-        ("/inbox/424242", 404),
-        ("/inbox/424242/thread", 404),
-        ("/inbox/424242/messages?after=0", 404),
-        (f"/inbox/{2**63}", 422),
-        ("/inbox/0", 422),
-        ("/inbox?view=secret", 422),
-        ("/inbox?account=-1", 422),
-        ("/inbox/list?before=1", 400),
-        ("/inbox/list?before=1.2.3", 400),
-        ("/inbox/list?before=9.99999999999999999999", 400),
-        ("/inbox/list?before=%D9%A1.%D9%A2", 400),  # digits, and no numbers of ours
-        (f"/inbox/rows?ids={','.join(map(str, range(101)))}", 400),
-        ("/inbox/rows?ids='%20OR%201=1", 200),  # nobody's ids
-        (f"/inbox/rows?ids={2**63}", 200),
-    ],
+ODD = (
+    ("/inbox/424242", 404),
+    ("/inbox/424242/thread", 404),
+    ("/inbox/424242/messages?after=0", 404),
+    (f"/inbox/{2**63}", 422),
+    ("/inbox/0", 422),
+    ("/inbox?view=secret", 422),
+    ("/inbox?account=-1", 422),
+    ("/inbox/list?before=1", 400),
+    ("/inbox/list?before=1.2.3", 400),
+    ("/inbox/list?before=9.99999999999999999999", 400),
+    ("/inbox/list?before=%D9%A1.%D9%A2", 400),  # digits, and no numbers of ours
+    (f"/inbox/rows?ids={','.join(map(str, range(101)))}", 400),
+    ("/inbox/rows?ids='%20OR%201=1", 200),  # nobody's ids
+    (f"/inbox/rows?ids={2**63}", 200),
 )
-async def test_odd_addresses_are_refused_plainly(talk: Talk, manager: Browser, url: str, status: int) -> None:
-    assert (await manager.get(url)).status_code == status
+
+
+async def test_odd_addresses_are_refused_plainly(talk: Talk, manager: Browser) -> None:
+    for url, status in ODD:
+        assert (await manager.get(url)).status_code == status, url
 
 
 def test_a_place_is_read_back_as_it_was_written() -> None:
