@@ -43,3 +43,11 @@ async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
     modes = {path.name: oct(path.stat().st_mode & 0o077) for path in folder.iterdir()}
     assert "golub.db" in modes
     assert set(modes.values()) == {"0o0"}
+
+
+@pytest.mark.parametrize("url", ["mail.example.ru", "smtps://golub:word@mail.example.ru:99999"])
+def test_a_setting_that_cannot_be_used_is_named_and_not_repeated(tmp_path: Path, url: str) -> None:
+    ended = CliRunner().invoke(cli, ["operator", "list", "--data-dir", str(tmp_path)], env={"GOLUB_SMTP_URL": url})
+    assert ended.exit_code == 2
+    assert "smtp_url: " in ended.stderr
+    assert "word" not in ended.stderr.replace("user:password@", "")

@@ -143,6 +143,15 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as https://golub.example.ru")
         return f"{url.scheme}://{url.netloc}"
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and value.get_secret_value():
+            url = urlsplit(value.get_secret_value())
+            if url.scheme not in ("smtp", "smtps") or not url.hostname or url.port == 0:
+                raise ValueError("must be an address such as smtps://user:password@mail.example.ru:465")
+        return value
+
     @model_validator(mode="after")
     def _no_loopback_at_avito(self) -> Self:
         if self.allow_loopback_webhook and (urlsplit(self.avito_url).hostname or "").endswith("avito.ru"):
