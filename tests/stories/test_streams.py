@@ -17,7 +17,7 @@ from tests.stories.panel import operator
 from tests.stories.scene import scene
 from tests.stories.vitals import numbers, vitals
 
-pytestmark = [pytest.mark.story, pytest.mark.promise("P26")]
+pytestmark = [pytest.mark.story, pytest.mark.load, pytest.mark.promise("P26")]
 
 RIGHT_WITHIN = 10.0  # seconds
 CUT_WITHIN = 300.0  # until the buffers of a reader who takes nothing are full, and he is let go
