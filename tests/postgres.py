@@ -22,6 +22,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+MEMORY = Path("/dev/shm")
+
 
 class Postgres:
     """A running server; `url` names a database in it that exists and is not ours to fill."""
@@ -73,16 +75,20 @@ def running() -> Generator[Postgres]:
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield Postgres(url)
         return
-    with own() as server:
+    with own(quick=True) as server:
         yield server
 
 
 @contextmanager
-def own(below: Path | None = None) -> Generator["OwnPostgres"]:
-    """A server in a temporary folder, durable as in production; both are gone afterwards. Takes about a second."""
+def own(below: Path | None = None, *, quick: bool = False) -> Generator["OwnPostgres"]:
+    """A server in a temporary folder, durable as in production; both are gone afterwards. Takes about a second.
+
+    `quick`: with its data in memory where there is enough, since each new database is synced whole.
+    """
     folder = Path(tempfile.mkdtemp(prefix="golub-pg-", dir=below))
+    memory = Path(tempfile.mkdtemp(prefix="golub-pg-", dir=MEMORY)) if quick and _has_room(MEMORY) else None
     try:
-        server = OwnPostgres(folder)
+        server = OwnPostgres(folder, memory)
         server.start()
         try:
             yield server
@@ -90,6 +96,8 @@ def own(below: Path | None = None) -> Generator["OwnPostgres"]:
             server.stop()
     finally:
         shutil.rmtree(folder)
+        if memory:
+            shutil.rmtree(memory)
 
 
 class OwnPostgres(Postgres):
@@ -98,15 +106,17 @@ class OwnPostgres(Postgres):
     PostgreSQL refuses to run as root, so there `nobody` runs it, and owns its folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, memory: Path | None = None) -> None:
         super().__init__(f"postgresql://postgres@/postgres?host={folder}")
         self.folder = folder
+        self.data = (memory or folder) / "data"
         self.wheel = _wheel()
         self.as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self.as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            for ours in (folder, self.data.parent):
+                os.chown(ours, nobody.pw_uid, nobody.pw_gid)
             if not _open_to_all(self.wheel):
                 self.wheel = _copy(self.wheel, folder)
         self._do("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
@@ -117,12 +127,12 @@ class OwnPostgres(Postgres):
 
     def stop(self, mode: str = "immediate") -> None:
         """`immediate` is a crash; `fast` ends connections in good order. A server that is stopped stays so."""
-        if (self.folder / "data/postmaster.pid").exists():
+        if (self.data / "postmaster.pid").exists():
             self._do("pg_ctl", "-w", "-s", "-m", mode, "stop")
 
     def signal(self, number: signal.Signals) -> None:
         """To every process of it; after SIGKILL all of them are gone."""
-        first = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         every = [first, *map(int, children)]
         for one in every:
@@ -136,7 +146,7 @@ class OwnPostgres(Postgres):
         # A file, not a pipe: the server that pg_ctl starts would hold a pipe open for ever.
         with (self.folder / "said").open("w+") as said:
             done = subprocess.run(
-                [self.wheel / "bin" / program, "-D", self.folder / "data", *arguments],
+                [self.wheel / "bin" / program, "-D", self.data, *arguments],
                 check=False,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -154,6 +164,11 @@ def _wheel() -> Path:
     if found is None or not found.submodule_search_locations:
         raise RuntimeError(missing())
     return Path(found.submodule_search_locations[0]) / "pginstall"
+
+
+def _has_room(path: Path) -> bool:
+    """For what a run's databases need at once, also where several workers have a server each."""
+    return path.is_dir() and os.access(path, os.W_OK) and shutil.disk_usage(path).free > 4 << 30
 
 
 def _open_to_all(path: Path) -> bool:
