@@ -21,6 +21,7 @@ from PIL import Image
 
 from golub.simulator import Simulator
 from golub.simulator.serve import bind, serving
+from tests.conftest import OUT_OF_REACH
 from tests.simulator.conftest import Receiver
 from tests.simulator.test_clients import HOOK, HOOKED, KINDS, READ, WRITTEN
 
@@ -30,8 +31,8 @@ UV = Path(sys.executable).with_name("uv")
 
 
 def find_python() -> str | None:
-    """3.12 or later: on the path, or among the versions that pyenv keeps."""
-    kept = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/3.*/bin/python3"))
+    """3.12 or later: on the path, or beside the one that runs, as pyenv keeps them."""
+    kept = sorted(Path(sys.base_prefix).parent.glob("3.*/bin/python3"))
     on_path = [shutil.which(f"python3.{minor}") for minor in (12, 13, 14)]
     for python in [*on_path, *map(str, kept)]:
         if python and subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 12))"],
@@ -43,7 +44,7 @@ def find_python() -> str | None:
 @pytest.fixture(scope="module")
 def python() -> str:
     if (found := find_python()) is None:
-        pytest.skip("avito-py needs Python 3.12 or later beside the one that runs the tests, and this machine has none")
+        pytest.skip(f"{OUT_OF_REACH} a Python 3.12 or later beside the one that runs the tests, which avito-py needs")
     return found
 
 
@@ -54,7 +55,7 @@ def unpacked(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [UV, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", python]
     done = subprocess.run([*command, "--target", folder, "-r", PINNED], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"avito-py cannot be installed here: {done.stderr.strip()[-300:]}")
+        pytest.skip(f"{OUT_OF_REACH} avito-py, which cannot be installed: {done.stderr.strip()[-300:]}")
     return folder
 
 
