@@ -25,7 +25,7 @@ from tests.promises import Figures
 from tests.stories.scene import Scene
 from tests.stories.vitals import answered
 
-pytestmark = [pytest.mark.story, pytest.mark.promise("P16")]
+pytestmark = [pytest.mark.story, pytest.mark.load, pytest.mark.promise("P16")]
 
 HTML = "<html><body>502 Bad Gateway</body></html>"
 JSON = {"content-type": "application/json"}

@@ -22,7 +22,7 @@ from tests.conftest import AtScale, StartGolub
 from tests.promises import Figures
 from tests.stories.scene import Scene, scene
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.load]
 
 Acked = set[tuple[int, str, str]]
 
