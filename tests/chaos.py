@@ -1,10 +1,12 @@
 """`make chaos`: the promises of docs/promises.md, one after another at their full counts.
 
 Each run adds a line to docs/chaos.jsonl, passed or failed, and the page is made again from it. What has passed with the
-very code that is here is not run again unless asked, so a run that was broken off goes on where it was.
+very code that is here is not run again unless asked, so a run that was broken off goes on where it was. Two may run at once, each with
+promises of its own.
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -59,7 +61,7 @@ def main() -> int:
 
 def try_out(name: str, code: str, *, full: bool) -> Run:
     """Runs the tests that prove it."""
-    began, at = time.monotonic(), datetime.now(UTC)
+    began, at, on = time.monotonic(), datetime.now(UTC), commit()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figures.jsonl"
         scale = ["--full", "-o", "faulthandler_timeout=0"] if full else []
@@ -78,8 +80,8 @@ def try_out(name: str, code: str, *, full: bool) -> Run:
         "full": full,
         "seconds": round(time.monotonic() - began),
         "at": at.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "code": code,
+        "commit": on,
+        "code": code if code == code_digest() else "changed meanwhile",
         "machine": f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs",
         "tests": tests,
     }
@@ -98,9 +100,12 @@ def has_passed(name: str, code: str, *, full: bool) -> bool:
 
 
 def record(run: Run) -> None:
+    """One at a time, also among processes, line and page together."""
     with promised.RESULTS.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         file.write(json.dumps(run, ensure_ascii=False) + "\n")
-    promised.PAGE.write_text(promised.page())
+        file.flush()
+        promised.PAGE.write_text(promised.page())
 
 
 def code_digest() -> str:
