@@ -1,8 +1,8 @@
 """`make chaos`: the promises of docs/promises.md, one after another at their full counts.
 
 Each run adds a line to docs/chaos.jsonl, passed or failed, and the page is made again from it. What has passed with the
-very code that is here is not run again unless asked, so a run that was broken off goes on where it was. Two may run at once, each with
-promises of its own.
+very code that is here is not run again unless asked, so a run that was broken off goes on where it was. Two may run at
+once, each with promises of its own.
 """
 
 import argparse
