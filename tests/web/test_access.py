@@ -109,7 +109,7 @@ async def test_nothing_that_strangers_look_for_is_there(visit: Visit) -> None:
         "/backup.db",
         "/static/../golub.db",
         "/static/%2e%2e/routes.py",
-        "/static/..%2f..%2fcli.py",
+        "/static/..%2f..%2fapp.py",
         "/static/",
         "/metrics",
     ):

@@ -1,0 +1,69 @@
+"""What every command does: read its settings, open the database, say how far it is, and speak."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from golub.settings import Settings
+
+if TYPE_CHECKING:
+    from golub.store import Store
+
+T = TypeVar("T")
+
+Folder = Annotated[Path | None, typer.Option("--data-dir", help="Folder of everything that Golub keeps.")]
+Database = Annotated[str | None, typer.Option("--database-url", help="The main database, where it is PostgreSQL.")]
+
+say = Console(highlight=False, soft_wrap=True).print
+complain = Console(stderr=True, highlight=False, soft_wrap=True, style="red").print
+
+
+def settings_of(**given: Any) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        for problem in error.errors():
+            where = ".".join(str(part) for part in problem["loc"]) or "settings"
+            complain(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+        raise SystemExit(2) from None
+
+
+def open_store(settings: Settings) -> "Store":
+    """Of a database that is there: SQLite would make an empty one wherever it is asked."""
+    from golub.doctor.stored import is_there
+    from golub.store import Store
+
+    store = Store(settings.effective_database_url)
+    if not is_there(store):
+        complain(f"there is no database in {settings.data_dir}")
+        raise SystemExit(2)
+    return store
+
+
+@contextmanager
+def progress() -> Generator[Callable[[str, float], None]]:
+    """A line a step, with a bar where somebody watches. The steps' own names are words enough."""
+    with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as bars:
+        steps: dict[str, TaskID] = {}
+
+        def tell(step: str, share: float) -> None:
+            if step not in steps:
+                steps[step] = bars.add_task(step, total=1.0)
+            bars.update(steps[step], completed=share)
+
+        yield tell
+        for task in steps.values():
+            bars.update(task, completed=1.0)
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
