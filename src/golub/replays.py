@@ -168,12 +168,12 @@ class Replays:
         return current.due_at
 
     def _note(self, replay: Replay, done: Replayed) -> None:
-        moved = Counter(f"{one.was} {one.now}" for one in done.taken if one.was is not one.now)
-        replay.outcomes = dict(Counter(replay.outcomes) + moved)
+        told = [one for one in done.taken if one.was is not one.now or one.now is DeliveryState.QUARANTINED]
+        replay.outcomes = dict(Counter(replay.outcomes) + Counter(f"{one.was} {one.now}" for one in told))
         changing = {one.id for one in done.taken if one.was is not one.now} | {one.delivery_id for one in done.changes}
         replay.changing += len(changing)
-        told = bytes(replay.message_digests)
-        known = {told[at : at + _DIGEST] for at in range(0, len(told), _DIGEST)}
+        digests = bytes(replay.message_digests)
+        known = {digests[at : at + _DIGEST] for at in range(0, len(digests), _DIGEST)}
         fresh: dict[bytes, Change] = {}
         for one in done.changes:
             digest = sha256("\0".join(map(str, one.name)).encode()).digest()[:_DIGEST]
@@ -181,7 +181,7 @@ class Replays:
                 fresh.setdefault(digest, one)
         replay.messages += len(fresh)
         room = max(0, DIGESTS_KEPT - len(known))
-        replay.message_digests = told + b"".join(list(fresh)[:room])
+        replay.message_digests = digests + b"".join(list(fresh)[:room])
         told_room = max(0, CHANGES_KEPT - len(replay.changes))
         shown = [
             [one.delivery_id.hex(), one.account_id, one.chat_avito_id, one.message_avito_id, list(one.columns)]

@@ -153,6 +153,9 @@ async def test_the_count_then_the_dry_run_then_the_press(
     page = await press(admin, parts, REPLAYS, kind="try", query="?kind=message")
     assert "Nothing would change" in page.text
     assert "2 deliveries were taken up." in page.text
+    page = await press(admin, parts, REPLAYS, kind="try")
+    assert "Would stay in quarantine: 1." in page.text
+    assert "All that these deliveries tell" not in page.text
 
     async with world.store.write() as session:
         await session.execute(delete(Message).where(Message.avito_id == "m-2"))

@@ -122,13 +122,14 @@ async def _plan(
 async def _show(request: Request, parts: Given, replay_id: int, template: str) -> Response:
     replay = await parts.replays.get(replay_id)
     wanted = Wanted.of(replay.wanted)
-    moved = [tuple(key.split(" ")) for key in replay.outcomes]
+    told = [(*key.split(" "), number) for key, number in replay.outcomes.items()]
     return render(
         request,
         template,
         replay=replay,
         wanted=wanted,
-        outcomes=[(was, now, replay.outcomes[f"{was} {now}"]) for was, now in moved],
+        outcomes=[(was, now, number) for was, now, number in told if was != now],
+        stuck=sum(number for was, now, number in told if was == now),
         changes=await _changes(parts, replay.changes),
         query=_query(wanted, request),
         column_words=_SHOWN_COLUMNS,
