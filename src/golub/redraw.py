@@ -22,7 +22,7 @@ SMALL_SIDE = 480
 SECONDS = 25.0
 MEMORY = 1536 << 20  # bytes of address space: 75 megapixels with transparency are 300 MB, and some decoders hold two
 
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "HEIF")
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP")  # beside HEIC
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -91,12 +91,17 @@ def _limit() -> None:
 
 
 def _draw(raw: bytes) -> tuple[bytes, str, bytes]:
-    from PIL import Image, ImageOps
-    from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    # Asked for a format that is not loaded, Pillow loads the decoders of all that it knows.
+    from PIL import Image, ImageOps, WebPImagePlugin  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
-    register_heif_opener(thumbnails=False)
+    formats = _FORMATS
+    if raw[4:8] == b"ftyp":
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
+        register_heif_opener(thumbnails=False)
+        formats = ("HEIF",)
     Image.MAX_IMAGE_PIXELS = PIXELS * 2
-    with Image.open(io.BytesIO(raw), formats=_FORMATS) as image:
+    with Image.open(io.BytesIO(raw), formats=formats) as image:
         if image.width * image.height > PIXELS:
             raise OverflowError
         image.draft("RGB", (SIDE, SIDE))
