@@ -152,6 +152,10 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue(f"{request.param}_url")
 
 
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For a test that proves the same on either: it runs once, on SQLite."""
+
+
 @pytest.fixture
 async def store(database_url: str) -> AsyncGenerator[Store]:
     opened = Store(database_url)
