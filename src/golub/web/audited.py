@@ -140,11 +140,11 @@ def doer_of(entry: AuditEntry) -> str:
 def changes_of(entry: AuditEntry) -> list[Change]:
     """What the entry says beside its sentence; what stayed as it was is left out."""
     before, after = _read(entry.before), _read(entry.after)
-    return [
+    told = [
         Change(FIELDS.get(name, name), _value(name, before.get(name)), _value(name, after.get(name)))
         for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
     ]
+    return [change for change in told if change.before != change.after]
 
 
 def _read(text: str) -> dict[str, Any]:
