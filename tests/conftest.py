@@ -1,6 +1,7 @@
 """What every test may ask for. Databases are real, and both kinds run; what a machine lacks is skipped aloud.
 
-With `CI` set a skip is a failure: a green run that looked at half is worse than a red one.
+With `CI` set a skip is a failure, but for what `machine` calls out of reach: a green run that looked at half is worse
+than a red one.
 """
 
 import asyncio
@@ -15,14 +16,13 @@ import pytest
 
 from golub.clock import Millis
 from golub.store import Store
-from tests import chromium, postgres, processes
+from tests import chromium, machine, postgres, processes
 
 pytest_plugins = ("tests.promises",)
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
-OUT_OF_REACH = "not on this machine:"  # begins the reason of a skip that no installing could spare
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +37,7 @@ def pytest_report_header() -> list[str]:
         f"runs on: Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         f"databases: SQLite {sqlite3.sqlite_version}, {database}",
         f"browser: {chromium.version() or 'no Chromium'}",
+        f"not on this machine: {machine.lacks()}",
     ]
 
 
@@ -55,7 +56,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def _no_skips(report: Report) -> Report:
     if report.outcome == "skipped":
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        if OUT_OF_REACH in str(reason):
+        if machine.OUT_OF_REACH in str(reason):
             return report
         report.outcome = "failed"
         report.longrepr = f"{reason}\nCI is set, and there a skip is a failure."
@@ -100,8 +101,7 @@ def clock() -> SteppedClock:
 @pytest.fixture(scope="session")
 def postgres_server() -> Generator[postgres.Postgres]:
     """The server that all tests share; a test that only needs a database takes `database_url`."""
-    if reason := postgres.missing():
-        pytest.skip(reason)
+    machine.must_have(machine.Need.POSTGRES)
     with postgres.running() as server:
         yield server
 
@@ -109,8 +109,7 @@ def postgres_server() -> Generator[postgres.Postgres]:
 @pytest.fixture
 def own_postgres() -> Generator[postgres.OwnPostgres]:
     """A server of this test's own, to `stop` and `start`; `create()` gives an empty database in it."""
-    if reason := postgres.missing_own():
-        pytest.skip(reason)
+    machine.must_have(machine.Need.OWN_POSTGRES)
     with postgres.own() as server:
         yield server
 
@@ -188,10 +187,8 @@ async def start_golub(tmp_path: Path) -> AsyncGenerator[StartGolub]:
 @pytest.fixture(scope="session")
 def chromium_path() -> Path:
     """Give it to Playwright as `executable_path`, with `tests.chromium.FLAGS` as `args`."""
-    path = chromium.find()
-    if path is None:
-        pytest.skip("no Chromium: install one (Debian: apt-get install chromium), or set GOLUB_TEST_CHROMIUM")
-    return path
+    machine.must_have(machine.Need.CHROMIUM)
+    return chromium.find() or Path()
 
 
 def _migrate(url: str) -> None:

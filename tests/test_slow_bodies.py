@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from golub import server as server_module
 from golub.server import Server
-from tests.conftest import OUT_OF_REACH
+from tests import machine
 
 pytestmark = [pytest.mark.anyio, pytest.mark.promise("P22")]
 
@@ -96,9 +96,9 @@ async def test_a_sender_does_not_pay_for_our_slowness() -> None:
         assert await app.ends.get() == size
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason=f"{OUT_OF_REACH} only Linux ends such a connection")
 @pytest.mark.promise("P26")
 async def test_a_reader_who_takes_nothing_is_gone_before_our_buffers_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.must_have(machine.Need.STALLED_READERS)
     monkeypatch.setattr(server_module, "STALLED", 500)
     gone = asyncio.Event()
 

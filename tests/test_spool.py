@@ -22,6 +22,7 @@ from golub.spool import Received, Spool, TokenEntry
 from golub.spool.ballast import PLENTY, SIZE
 from golub.spool.file import ROW_BYTES
 from golub.spool.writer import BATCH_ROWS, KEPT_BYTES, QUEUE_ROWS
+from tests import machine
 from tests.conftest import AtScale, SteppedClock
 
 QUOTA = 256 << 20
@@ -351,17 +352,12 @@ async def test_when_the_queue_is_full_it_refuses_at_once(spool: Spool) -> None:
 @pytest.fixture
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[int], Path]]:
     """A filesystem of its own, of so many MiB, in memory."""
-    if os.geteuid():
-        pytest.skip("only root can mount a small filesystem to fill")
+    machine.must_have(machine.Need.MEMORY_DISK)
     mounted: list[Path] = []
 
     def mount(mib: int) -> Path:
         path = tmp_path_factory.mktemp("disk")
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "golub", path], check=False, capture_output=True
-        )
-        if done.returncode:
-            pytest.skip(f"no filesystem may be mounted here: {done.stderr.decode().strip()}")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "golub", path], check=True)
         mounted.append(path)
         return path
 

@@ -8,9 +8,7 @@ comes it reads ids more than words: it looks for a message's text where the spec
 import asyncio
 import json
 import os
-import shutil
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -21,41 +19,29 @@ from PIL import Image
 
 from golub.simulator import Simulator
 from golub.simulator.serve import bind, serving
-from tests.conftest import OUT_OF_REACH
+from tests import machine
 from tests.simulator.conftest import Receiver
 from tests.simulator.test_clients import HOOK, HOOKED, KINDS, READ, WRITTEN
 
 HERE = Path(__file__).parent
 PINNED = HERE / "avito-py.txt"
-UV = Path(sys.executable).with_name("uv")
-
-
-def find_python() -> str | None:
-    """3.12 or later: on the path, or beside the one that runs, as pyenv keeps them."""
-    kept = sorted(Path(sys.base_prefix).parent.glob("3.*/bin/python3"))
-    on_path = [shutil.which(f"python3.{minor}") for minor in (12, 13, 14)]
-    for python in [*on_path, *map(str, kept)]:
-        if python and subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 12))"],
-                                     capture_output=True, check=False).returncode == 0:  # fmt: skip
-            return python
-    return None
 
 
 @pytest.fixture(scope="module")
 def python() -> str:
-    if (found := find_python()) is None:
-        pytest.skip(f"{OUT_OF_REACH} a Python 3.12 or later beside the one that runs the tests, which avito-py needs")
-    return found
+    machine.must_have(machine.Need.PYTHON_312)
+    return machine.newer_python() or ""
 
 
 @pytest.fixture(scope="module")
 def unpacked(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its wheel and nothing else; after the first time out of uv's cache."""
     folder = tmp_path_factory.mktemp("avito-py")
-    command = [UV, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", python]
+    command = [machine.UV, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", python]
     done = subprocess.run([*command, "--target", folder, "-r", PINNED], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"{OUT_OF_REACH} avito-py, which cannot be installed: {done.stderr.strip()[-300:]}")
+        machine.must_have(machine.Need.AVITO_PY)
+    assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -8,30 +8,23 @@ are wrong, `test_defects` says how, and fails when Avito mends them.
 
 import io
 import json
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from openapi_schema_validator import OAS30Validator
 from PIL import Image
 
 from golub.simulator import Account, Chat, Item, Simulator
+from tests import machine
 from tests.simulator.conftest import Receiver
 
-FOLDER = Path(os.environ.get("GOLUB_AVITO_OPENAPI") or Path(__file__).parents[3] / "shared/avito")
+machine.must_have(machine.Need.AVITO_FILES)
+
 NAMES = ("messenger", "auth", "user")
-if missing := [name for name in NAMES if not (FOLDER / f"{name}_openapi.json").is_file()]:
-    pytest.skip(
-        f"Avito's OpenAPI files ({', '.join(missing)}) are not in {FOLDER}; GOLUB_AVITO_OPENAPI may name their folder",
-        allow_module_level=True,
-    )
-
-from openapi_schema_validator import OAS30Validator  # noqa: E402 - only where there is something to validate
-
 MARK = "\u200e"  # an invisible character in two paths of the file
 OTHER_FILES = {"postOperationsHistory", "getUserBalance"}  # money, and no business of a messenger
 
@@ -137,7 +130,7 @@ def given(sim: Simulator, shop: Account, chat: Chat, avito: httpx2.AsyncClient) 
 
 @cache
 def document(name: str) -> dict[str, Any]:
-    return json.loads((FOLDER / f"{name}_openapi.json").read_text())
+    return json.loads((machine.AVITO_FILES / f"{name}_openapi.json").read_text())
 
 
 def operations() -> dict[str, tuple[str, dict[str, Any]]]:

@@ -5,7 +5,6 @@ to commit by itself every five minutes only, so nothing is safe that was not syn
 lies about its own cache, or a sector torn in two.
 """
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,9 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import OUT_OF_REACH
+from tests import machine
 
 MEGABYTE = 1 << 20
 
@@ -51,16 +48,12 @@ class Disk:
 @contextmanager
 def disk(size: int = 512 * MEGABYTE) -> Generator[Disk]:
     """Skips aloud where none can be had. It holds no ballast: the spool wants more room than this for that."""
-    if os.geteuid():
-        pytest.skip(f"{OUT_OF_REACH} only root can mount a disk of its own")
+    machine.must_have(machine.Need.LOOP_DISK)
     place = Path(tempfile.mkdtemp(prefix="golub-disk-"))
     place.chmod(0o755)  # PostgreSQL will not run as root
     try:
         made = Disk(place, size)
-        try:
-            made.mount()
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"{OUT_OF_REACH} no loop device can be mounted: {error.stderr}")
+        made.mount()
         try:
             yield made
         finally:

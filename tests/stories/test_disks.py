@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import OUT_OF_REACH, AtScale, StartGolub
+from tests import machine
+from tests.conftest import AtScale, StartGolub
 from tests.processes import PATIENCE
 from tests.promises import Figures
 from tests.stories.panel import operator, signed_in
 from tests.stories.scene import Scene, scene
-from tests.stories.tracing import failing, must_have_strace, synced_again
+from tests.stories.tracing import failing, synced_again
 
 pytestmark = pytest.mark.story
 
@@ -27,14 +28,9 @@ MEGABYTE = 1 << 20
 
 @contextmanager
 def memory_disk(folder: Path, size: int) -> Generator[Path]:
+    machine.must_have(machine.Need.MEMORY_DISK)
     folder.mkdir()
-    if os.geteuid():
-        pytest.skip(f"{OUT_OF_REACH} only root can mount a disk of its own")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"{OUT_OF_REACH} no tmpfs can be mounted: {mounted.stderr}")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
         yield folder
     finally:
@@ -111,7 +107,7 @@ async def test_a_full_disk_is_a_503_and_soon_over_when_there_is_room(
 async def test_writes_that_find_no_room_are_a_503_and_break_nothing(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
 ) -> None:
-    must_have_strace()
+    machine.must_have(machine.Need.STRACE)
     slowest = 0.0
     async with scene(tmp_path, start_golub, seed=seed) as town:
         async with town.talking(RATE):
@@ -137,7 +133,7 @@ async def test_writes_that_find_no_room_are_a_503_and_break_nothing(
 async def test_a_disk_that_fails_ends_the_process_and_what_was_acked_is_there_at_the_next_start(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
 ) -> None:
-    must_have_strace()
+    machine.must_have(machine.Need.STRACE)
     again: list[str] = []
     async with scene(tmp_path, start_golub, seed=seed) as town:
         async with town.talking(RATE):

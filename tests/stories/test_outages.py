@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests import postgres
+from tests import machine, postgres
 from tests.conftest import AtScale, StartGolub
 from tests.postgres import OwnPostgres
 from tests.promises import Figures
@@ -103,8 +103,7 @@ async def test_the_spool_is_locked_by_another_process(
 async def test_postgresql_is_stopped_and_comes_back(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
 ) -> None:
-    if reason := postgres.missing():
-        pytest.skip(reason)
+    machine.must_have(machine.Need.OWN_POSTGRES)
     with postgres.own() as server:
         async with (
             scene(tmp_path, start_golub, seed=seed, database_url=server.create()) as town,
@@ -133,8 +132,7 @@ async def test_postgresql_is_stopped_and_comes_back(
 async def test_postgresql_crashes_again_and_again(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
 ) -> None:
-    if reason := postgres.missing():
-        pytest.skip(reason)
+    machine.must_have(machine.Need.OWN_POSTGRES)
     with postgres.own() as server:
         async with scene(tmp_path, start_golub, seed=seed, database_url=server.create()) as town:
             async with town.talking(100):
@@ -152,8 +150,7 @@ async def test_postgresql_crashes_again_and_again(
 @pytest.mark.postgres
 @pytest.mark.promise("P12")
 async def test_a_postgresql_that_would_forget_is_refused(tmp_path: Path, start_golub: StartGolub) -> None:
-    if reason := postgres.missing():
-        pytest.skip(reason)
+    machine.must_have(machine.Need.OWN_POSTGRES)
     with postgres.own() as server:
         url = server.create()
         for setting in ("fsync", "full_page_writes"):

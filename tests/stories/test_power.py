@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
+from tests import machine, postgres
 from tests.conftest import AtScale, StartGolub
 from tests.postgres import OwnPostgres
 from tests.promises import Figures
@@ -94,8 +94,7 @@ async def test_a_power_cut_takes_nothing_that_was_acked(
 async def test_a_power_cut_that_takes_postgresql_down_as_well_takes_nothing_that_was_acked(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
 ) -> None:
-    if reason := postgres.missing_own():
-        pytest.skip(reason)
+    machine.must_have(machine.Need.OWN_POSTGRES)
     with disk() as drive, postgres.own(drive.folder) as server:
         os.sync()  # the server was made in a hurry
         folder = drive.folder / "golub"
