@@ -169,12 +169,19 @@ class StartGolub(Protocol):
 
 
 @pytest.fixture
-async def start_golub(tmp_path: Path) -> AsyncGenerator[StartGolub]:
+async def start_golub(tmp_path: Path, at_scale: AtScale) -> AsyncGenerator[StartGolub]:
     """`await start_golub("serve", GOLUB_AVITO_URL=…)`: a serving process with a folder and a port of its own."""
     started: list[processes.Golub] = []
+    warm = bool(at_scale(1, 0))
 
     async def start(*command: str, program: Sequence[str] = processes.PROGRAM, **environment: str) -> processes.Golub:
-        process = processes.Golub(tmp_path / f"golub-{len(started)}", command or ("serve",), environment, program)
+        process = processes.Golub(
+            tmp_path / f"golub-{len(started)}",
+            command or ("serve",),
+            environment,
+            program,
+            warm=warm and program == processes.PROGRAM,
+        )
         started.append(process)
         await process.start()
         return process

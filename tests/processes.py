@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.warm import Forked
+
 READY = re.compile(r"Golub: (http://\S+)")
 PATIENCE = 180.0  # seconds until a story gives up waiting for a line or an end
 PROGRAM = (str(Path(sys.executable).with_name("golub")),)
@@ -16,8 +18,10 @@ PROGRAM = (str(Path(sys.executable).with_name("golub")),)
 class Golub:
     """One `golub` process. Started with port 0 it takes a free port; `url` says which, and `restart` keeps it.
 
-    `program` may be another one that serves as Golub does, or one before it that execs it.
+    `program` may be another one that serves as Golub does, or one before it that execs it. `warm`: forked instead.
     """
+
+    process: asyncio.subprocess.Process | Forked
 
     def __init__(
         self,
@@ -25,10 +29,13 @@ class Golub:
         command: tuple[str, ...],
         environment: Mapping[str, str],
         program: Sequence[str] = PROGRAM,
+        *,
+        warm: bool = False,
     ) -> None:
         self.folder = folder
         self.command = command
         self.program = program
+        self.warm = warm
         self.environment = {"GOLUB_DATA_DIR": str(folder), "GOLUB_PORT": "0", **environment}
         self.lines: list[str] = []
         self.url = ""
@@ -38,14 +45,18 @@ class Golub:
         """Returns when it serves, which it says on its standard output."""
         before = len(self.lines)
         self._ended = False
-        self.process = await asyncio.create_subprocess_exec(
-            *self.program,
-            *self.command,
-            env={**_clean_environment(), **self.environment},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        environment = {**_clean_environment(), **self.environment}
+        if self.warm:
+            self.process = await Forked.start(self.command, environment)
+        else:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.program,
+                *self.command,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
         self._reader = asyncio.create_task(self._read())
         self.url = (await self.line(READY, since=before))[1]
 
@@ -55,16 +66,20 @@ class Golub:
 
     async def line(self, pattern: str | re.Pattern[str], *, since: int = 0) -> re.Match[str]:
         """The first line from `since` on that the pattern is found in. Fails when the process ends without it."""
-        async with asyncio.timeout(PATIENCE), self._said:
-            seen = since
-            while True:
-                for line in self.lines[seen:]:
-                    if match := re.search(pattern, line):
-                        return match
-                seen = len(self.lines)
-                if self._ended:
-                    raise AssertionError(f"golub ended without printing {pattern!r}:\n" + "\n".join(self.lines))
-                await self._said.wait()
+        try:
+            async with asyncio.timeout(PATIENCE), self._said:
+                seen = since
+                while True:
+                    for line in self.lines[seen:]:
+                        if match := re.search(pattern, line):
+                            return match
+                    seen = len(self.lines)
+                    if self._ended:
+                        break
+                    await self._said.wait()
+        except TimeoutError:
+            pass
+        raise AssertionError(f"golub did not print, or ended without, {pattern!r}:\n" + "\n".join(self.lines))
 
     async def kill(self) -> None:
         """As the kernel does when memory runs out: nothing is flushed, nobody is told."""

@@ -91,7 +91,8 @@ SLACK = 3.0  # seconds, on a machine with other things to do
 
 async def _second_on(town: Scene) -> float:
     """Starts another one on the same folder. Returns how long it took to end."""
-    second = processes.Golub(town.golub.folder, ("serve",), town.golub.environment | {"GOLUB_PORT": "0"})
+    environment = town.golub.environment | {"GOLUB_PORT": "0"}
+    second = processes.Golub(town.golub.folder, ("serve",), environment, warm=town.golub.warm)
     began = asyncio.get_running_loop().time()
     with pytest.raises(AssertionError, match="one folder, one process"):
         await second.start()
