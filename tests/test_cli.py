@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from golub.cli import cli
+from tests.test_upgrade import REVISIONS, old_database
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,16 @@ def test_where_no_database_is_none_is_made(tmp_path: Path, words: list[str], the
     ended = CliRunner().invoke(cli, [*words, "--data-dir", str(folder)], env={"GOLUB_DATABASE_URL": ""})
     assert ended.exit_code == 2
     assert [path.name for path in tmp_path.rglob("*")] == (["data"] if there else [])
+
+
+@pytest.mark.parametrize("words", [["rebuild"], ["export", "out"], ["audit", "verify"], ["spool", "drain", "."]])
+def test_on_an_older_schema_they_say_what_to_do(tmp_path: Path, words: list[str]) -> None:
+    old_database(f"sqlite:///{tmp_path / 'golub.db'}", REVISIONS[0], messages=1)
+    (tmp_path / "spool.db").touch()
+    words = [str(tmp_path / word) if word in {"out", "."} else word for word in words]
+    ended = CliRunner().invoke(cli, [*words, "--data-dir", str(tmp_path)], env={"GOLUB_DATABASE_URL": ""})
+    assert "start Golub" in str(ended.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_of_several_archives_none_is_passed_over_in_silence(tmp_path: Path) -> None:

@@ -26,18 +26,18 @@ __all__ = [
     "Action",
     "By",
     "Head",
+    "Page",
     "Verdict",
     "Wanted",
     "cut",
     "list_entries",
-    "record",
     "verify",
-    "verify_in",
 ]
 
 NEWEST = "audit_newest"  # marks; both are "number:hash"
 ANCHOR = "audit_anchor"
 TEXT_LIMIT = 500
+LOOKED_AT = 20_000  # entries that a page looks back over at most, where no index serves its filter
 _SECRET_NAMES = ("password", "secret", "token", "cookie", "seed")
 _PAGE = 500
 
@@ -89,56 +89,32 @@ class By:
         after: Mapping[str, Any] | None = None,
         now: Millis,
     ) -> None:
-        """See `record`."""
-        await record(
-            session,
-            action,
-            who=self.operator,
-            subject=subject,
-            before=before,
-            after=after,
-            address=self.address,
-            now=now,
+        """Adds an entry to the caller's transaction, and holds the chain's end until that commits: call it last.
+
+        `before` and `after` hold what changed, in small plain values, and never a secret: `ValueError` for a name that
+        sounds like one.
+        """
+        newest = await session.get_one(Mark, NEWEST, with_for_update=True, populate_existing=True)
+        previous = Head.parse(newest.value)
+        entry = AuditEntry(
+            id=previous.number + 1,
+            at=now,
+            operator_id=self.operator.id if self.operator else None,
+            who=_tidy(self.operator.login) if self.operator else "",
+            action=action,
+            subject=_tidy(subject),
+            before=_canonical(before),
+            after=_canonical(after),
+            address=_tidy(self.address),
         )
+        entry.hash = _chained(previous.hash, entry)
+        session.add(entry)
+        newest.value = str(Head(entry.id, entry.hash))
+        await session.flush()
 
 
 ITSELF = By()  # Golub, unasked
 CONSOLE = By(address="console")  # a command on the machine itself
-
-
-async def record(
-    session: AsyncSession,
-    action: Action,
-    *,
-    who: Operator | None,
-    subject: str,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-    address: str = "",
-    now: Millis,
-) -> None:
-    """Adds an entry to the caller's transaction, and holds the chain's end until that commits: call it last.
-
-    `before` and `after` hold what changed, in small plain values, and never a secret: `ValueError` for a name that
-    sounds like one.
-    """
-    newest = await session.get_one(Mark, NEWEST, with_for_update=True, populate_existing=True)
-    previous = Head.parse(newest.value)
-    entry = AuditEntry(
-        id=previous.number + 1,
-        at=now,
-        operator_id=who.id if who else None,
-        who=_tidy(who.login) if who else "",
-        action=action,
-        subject=_tidy(subject),
-        before=_canonical(before),
-        after=_canonical(after),
-        address=_tidy(address),
-    )
-    entry.hash = _chained(previous.hash, entry)
-    session.add(entry)
-    newest.value = str(Head(entry.id, entry.hash))
-    await session.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +129,18 @@ class Wanted:
     text: str = ""  # part of a login, a subject or an address
 
 
-async def list_entries(
-    session: AsyncSession, wanted: Wanted, *, before: int | None = None, limit: int = 50
-) -> Sequence[AuditEntry]:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next` is where the following page begins; `looked_to` is how far back this one looked, where not to its end."""
+
+    entries: Sequence[AuditEntry]
+    next: int | None = None
+    looked_to: Millis | None = None
+
+
+async def list_entries(session: AsyncSession, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> Page:
     """Newest first, behind the number `before`."""
-    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)
+    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit + 1)
     if before is not None:
         query = query.where(AuditEntry.id < before)
     if wanted.operator_id is not None:
@@ -175,11 +158,50 @@ async def list_entries(
     if wanted.text:
         columns = AuditEntry.who, AuditEntry.subject, AuditEntry.address
         query = query.where(or_(*(column.icontains(wanted.text, autoescape=True) for column in columns)))
-    return (await session.scalars(query)).all()
+    lowest = 0
+    if wanted.whose or wanted.text:
+        above = before if before is not None else (await session.scalar(select(func.max(AuditEntry.id))) or 0) + 1
+        lowest = above - LOOKED_AT
+        query = query.where(AuditEntry.id >= lowest)
+    entries = (await session.scalars(query)).all()
+    if len(entries) > limit:
+        return Page(entries[:limit], entries[limit - 1].id)
+    older = select(AuditEntry.at).where(AuditEntry.id < lowest).order_by(AuditEntry.id.desc()).limit(1)
+    looked_to = await session.scalar(older)
+    if looked_to is None or (wanted.since is not None and looked_to < wanted.since):
+        return Page(entries)
+    return Page(entries, lowest, looked_to)
 
 
-async def verify(session: AsyncSession, noted: Head | None = None) -> Verdict:
-    """Walks the whole chain. `noted` is a head that somebody kept: it must still be in it."""
+async def verify(store: Store, noted: Head | None = None) -> Verdict:
+    """Walks the whole chain as it is at one moment. `noted` is a head that somebody kept: it must still be in it."""
+    async with store.snapshot() as session:
+        return await _walk(session, noted)
+
+
+async def cut(session: AsyncSession, older_than: Millis, *, limit: int) -> int:
+    """Removes up to `limit` of the oldest entries, never the newest one, and anchors the chain at their end.
+
+    The anchor goes first: the trigger lets an entry go only from there back.
+    """
+    await session.get_one(Mark, NEWEST, with_for_update=True, populate_existing=True)
+    anchor = await session.get_one(Mark, ANCHOR, with_for_update=True, populate_existing=True)
+    first = Head.parse(anchor.value).number
+    young = select(AuditEntry.id).where(AuditEntry.at >= older_than).order_by(AuditEntry.id).limit(1)
+    kept = await session.scalar(young)
+    newest = await session.scalar(select(func.max(AuditEntry.id))) or 0
+    last = await session.get(AuditEntry, min((kept or newest) - 1, first + limit))
+    if last is None or last.id <= first:
+        return 0
+    anchor.value = str(Head(last.id, last.hash))
+    await session.flush()
+    await session.execute(
+        delete(AuditEntry).where(AuditEntry.id <= last.id).execution_options(synchronize_session=False)
+    )
+    return last.id - first
+
+
+async def _walk(session: AsyncSession, noted: Head | None) -> Verdict:
     newest = Head.parse((await session.get_one(Mark, NEWEST)).value)
     anchor = Head.parse((await session.get_one(Mark, ANCHOR)).value)
     head, checked = anchor, 0
@@ -210,37 +232,6 @@ async def verify(session: AsyncSession, noted: Head | None = None) -> Verdict:
     if noted and noted.number > head.number:
         return told(noted.number, "is missing, and was there when its head was noted")
     return told()
-
-
-async def verify_in(store: Store, noted: Head | None = None) -> Verdict:
-    """The same for a command: opens the database, and closes it."""
-    try:
-        async with store.read() as session:
-            return await verify(session, noted)
-    finally:
-        await store.close()
-
-
-async def cut(session: AsyncSession, older_than: Millis, *, limit: int) -> int:
-    """Removes up to `limit` of the oldest entries, never the newest one, and anchors the chain at their end.
-
-    The anchor goes first: the trigger lets an entry go only from there back.
-    """
-    await session.get_one(Mark, NEWEST, with_for_update=True, populate_existing=True)
-    anchor = await session.get_one(Mark, ANCHOR, with_for_update=True, populate_existing=True)
-    first = Head.parse(anchor.value).number
-    young = select(AuditEntry.id).where(AuditEntry.at >= older_than).order_by(AuditEntry.id).limit(1)
-    kept = await session.scalar(young)
-    newest = await session.scalar(select(func.max(AuditEntry.id))) or 0
-    last = await session.get(AuditEntry, min((kept or newest) - 1, first + limit))
-    if last is None or last.id <= first:
-        return 0
-    anchor.value = str(Head(last.id, last.hash))
-    await session.flush()
-    await session.execute(
-        delete(AuditEntry).where(AuditEntry.id <= last.id).execution_options(synchronize_session=False)
-    )
-    return last.id - first
 
 
 def _chained(previous: str, entry: AuditEntry) -> str:

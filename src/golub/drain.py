@@ -12,9 +12,8 @@ from pathlib import Path
 
 from golub.apply import Applier, Failure
 from golub.clock import Clock
-from golub.errors import NotFound, Rejected
+from golub.errors import NotFound
 from golub.live import open_live
-from golub.migrations import Schema, schema_of
 from golub.spool import Spool
 from golub.store import Store
 
@@ -35,8 +34,7 @@ async def drain(folder: Path, store: Store, clock: Clock, tell: Tell = lambda _,
     this release, `Unavailable` in an outage: what was drained until then stays so."""
     if not (folder / "spool.db").is_file():
         raise NotFound("There is no spool in {folder}.", folder=folder)
-    if await asyncio.to_thread(_schema, store) not in (Schema.CURRENT, Schema.NEWER):
-        raise Rejected("The main database is not of this release: start Golub on it once, then drain.")
+    await asyncio.to_thread(store.must_be_of_this_release)
     had_ballast = (folder / "ballast").exists()
     spool = Spool(folder, quota=QUOTA, clock=clock)
     live = open_live(store)
@@ -58,8 +56,3 @@ async def drain(folder: Path, store: Store, clock: Clock, tell: Tell = lambda _,
         await asyncio.to_thread(spool.close)
         if not had_ballast:
             (folder / "ballast").unlink(missing_ok=True)
-
-
-def _schema(store: Store) -> Schema:
-    with store.writing() as connection:
-        return schema_of(connection)

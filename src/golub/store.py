@@ -77,15 +77,16 @@ class Store:
             _prepare_sqlite(self._write.sync_engine, begin="BEGIN IMMEDIATE")
         else:
             url_psycopg = parsed.set(drivername="postgresql+psycopg")
+            arguments = {"options": _POSTGRES_OPTIONS, "connect_timeout": 2}
             options: dict[str, Any] = {
-                "connect_args": {"options": _POSTGRES_OPTIONS, "connect_timeout": 2},
+                "connect_args": arguments,
                 "pool_pre_ping": True,
                 "pool_timeout": LOCK_WAIT,
             }
             self._apply = create_engine(url_psycopg, pool_size=2, max_overflow=0, **options)
             self._read = create_async_engine(url_psycopg, pool_size=10, max_overflow=5, **options)
             self._write = self._read
-            self._look = self._apply
+            self._look = create_engine(url_psycopg, poolclass=NullPool, connect_args=arguments)
         self._read_session = async_sessionmaker(self._read, expire_on_commit=False)
         self._write_session = async_sessionmaker(self._write, expire_on_commit=False)
 
@@ -99,6 +100,14 @@ class Store:
             else:
                 async with self._bounded(session, within):
                     yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[AsyncSession]:
+        """`read`, where everything is as it was at one moment on PostgreSQL too."""
+        async with self.read() as session:
+            if not self.is_sqlite:
+                await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            yield session
 
     @asynccontextmanager
     async def _bounded(self, session: AsyncSession, seconds: float) -> AsyncGenerator[None]:
@@ -255,6 +264,13 @@ class Store:
 
         with _outages_told(), self._look.connect() as connection:
             return schema_of(connection) is Schema.OLDER
+
+    def must_be_of_this_release(self) -> None:
+        """Raises `Rejected` for a schema that this release's statements may not fit, `Unavailable` in an outage."""
+        from golub.migrations import must_be_of_this_release
+
+        with _outages_told(), self._look.connect() as connection:
+            must_be_of_this_release(connection)
 
     def migrate(self) -> None:
         """Brings the schema up to this release. Raises `Rejected` where a newer one shuts this release out."""

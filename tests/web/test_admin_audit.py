@@ -212,8 +212,7 @@ async def test_each_action_is_noted_and_fails_where_it_cannot_be(
     assert subject in told[0].subject
     assert after in told[0].after
     assert "0123456789abcdef" not in told[0].subject, "a forwarding address is another service's secret"
-    async with world.store.read() as session:
-        assert (await audit.verify(session)).broken is None
+    assert (await audit.verify(world.store)).broken is None
 
 
 @pytest.mark.promise("P30")
@@ -347,6 +346,24 @@ async def test_the_page_tells_filters_and_pages(world: World, parts: Parts, visi
     assert await shown("until=2026-09-20&since=2026-09-20") == 0
     assert await shown("since=2026-09-21&until=2026-09-21&what=sign-in") == 1
     assert await shown("who=x&what=x&since=x&until=0001-01-01&before=x") == 50
+
+
+async def test_a_search_looks_back_over_a_part_at_once(
+    world: World, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "LOOKED_AT", 10)
+    owner = await visit(Role.SUPER_ADMIN)
+    for number in range(25):
+        async with world.store.write() as session:
+            await audit.CONSOLE.did(session, Action.EXPORTED, f"file {number}", now=world.clock())
+    query, found = "?text=file+3", []
+    while query:
+        page = (await owner.get(f"/admin/audit{query}")).text
+        found.append(page.count('id="entry-'))
+        assert ("looked back to" in page.lower()) == (re.search(r"before=\d+", page) is not None)
+        further = re.search(r"/admin/audit(\?text=file\+3&amp;before=\d+)", page)
+        query = further[1].replace("&amp;", "&") if further else ""
+    assert (sum(found), found[0], len(found)) == (1, 0, 3)
 
 
 def test_every_action_has_words_and_a_group() -> None:

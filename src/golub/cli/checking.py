@@ -54,14 +54,15 @@ def verify_audit(
     data_dir: Folder = None,
 ) -> None:
     """Walk the audit's whole chain; ends with 1 at the first entry that was changed, removed or slipped in."""
-    from golub.audit import Head, verify_in
+    from golub.audit import Head, verify
 
     try:
         noted = Head.parse(head) if head else None
     except ValueError:
         complain("--head: a number, a colon and 64 hexadecimal digits, as this command prints them")
         raise SystemExit(2) from None
-    verdict = run_to_end(verify_in(open_store(settings_of(data_dir=data_dir)), noted))
+    store = open_store(settings_of(data_dir=data_dir))
+    verdict = run_to_end(verify(store, noted), store)
     if verdict.broken is not None:
         complain(f"The audit is broken: entry {verdict.broken} {verdict.reason}.")
         raise SystemExit(1)

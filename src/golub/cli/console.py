@@ -36,8 +36,8 @@ def settings_of(**given: Any) -> Settings:
         raise SystemExit(2) from None
 
 
-def open_store(settings: Settings) -> "Store":
-    """Of a database that is there: SQLite would make an empty one wherever it is asked."""
+def must_be_there(settings: Settings) -> "Store":
+    """The database: SQLite would make an empty one wherever it is asked."""
     from golub.doctor.stored import is_there
     from golub.store import Store
 
@@ -45,6 +45,13 @@ def open_store(settings: Settings) -> "Store":
     if not is_there(store):
         complain(f"there is no database in {settings.data_dir}")
         raise SystemExit(2)
+    return store
+
+
+def open_store(settings: Settings) -> "Store":
+    """Of a database that is there, and of this release. Raises `Rejected`, `Unavailable`."""
+    store = must_be_there(settings)
+    store.must_be_of_this_release()
     return store
 
 
@@ -64,6 +71,11 @@ def progress() -> Generator[Callable[[str, float], None]]:
             bars.update(task, completed=1.0)
 
 
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+def run_to_end(work: Coroutine[Any, Any, T], store: "Store | None" = None) -> T:
+    """Closes the store on which the work was done."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(work)
+        finally:
+            if store:
+                runner.run(store.close())

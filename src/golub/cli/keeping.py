@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from golub.cli.console import Database, Folder, open_store, progress, run_to_end, say, settings_of
+from golub.cli.console import Database, Folder, must_be_there, open_store, progress, run_to_end, say, settings_of
 
 
 def backup(
@@ -37,7 +37,7 @@ def backup(
         say(f"{verify} is whole: {sum(manifest.counts.values())} rows, {manifest.counts.get('messages', 0)} messages")
         return
     settings = settings_of(data_dir=data_dir)
-    open_store(settings)
+    must_be_there(settings)
     order = Order(to=to, media=media, passphrase=_passphrase(again=True) if with_secrets else "")
     with progress() as tell:
         made = run_to_end(back_up(settings, open_vault(settings), order, clock=now, tell=tell))
@@ -96,17 +96,10 @@ def export(
     from golub.clock import now
     from golub.export import export as write
 
-    async def run() -> str:
-        try:
-            exported = await write(store, to, deliveries=deliveries, clock=now, tell=tell)
-        finally:
-            await store.close()
-        return ", ".join(f"{number} {kind}" for kind, number in exported.counts.items())
-
     store = open_store(settings_of(data_dir=data_dir))
     with progress() as tell:
-        counted = run_to_end(run())
-    say(f"{to}: {counted}")
+        exported = run_to_end(write(store, to, deliveries=deliveries, clock=now, tell=tell), store)
+    say(f"{to}: {', '.join(f'{number} {kind}' for kind, number in exported.counts.items())}")
 
 
 def drain_spool(
@@ -118,9 +111,9 @@ def drain_spool(
     from golub.clock import now
     from golub.drain import drain
 
-    store = open_store(settings_of(data_dir=data_dir, database_url=database_url))
+    store = must_be_there(settings_of(data_dir=data_dir, database_url=database_url))
     with progress() as tell:
-        drained = run_to_end(drain(folder, store, now, tell))
+        drained = run_to_end(drain(folder, store, now, tell), store)
     say(f"{drained.deliveries} deliveries left the spool.")
     if drained.quarantined:
         say(f"{drained.quarantined} of them are in quarantine: look at the journal.")

@@ -60,15 +60,7 @@ def upgrade_on(connection: Connection, to: str = "head") -> None:
     if connection.dialect.name == "postgresql":
         for statement in _ONE_NODE_UPGRADES:
             connection.execute(text(statement))
-    if schema_of(connection) is Schema.TOO_NEW:
-        raise Rejected(
-            "This database was made by Golub {made_by} and needs Golub {oldest} or newer; this is {ours}. "
-            "Install that release again, or restore the backup that was made before the upgrade.",
-            made_by=_mark(connection, MADE_BY) or "?",
-            oldest=_mark(connection, OLDEST_BINARY) or "?",
-            ours=__version__,
-        )
-    if schema_of(connection) is Schema.NEWER:
+    if _must_let_us_in(connection) is Schema.NEWER:
         return
     config = _config()
     config.attributes["connection"] = connection
@@ -89,6 +81,17 @@ def schema_of(connection: Connection) -> Schema:
         return Schema.OLDER
     oldest = _mark(connection, OLDEST_BINARY)
     return Schema.NEWER if oldest and _numbers(__version__) >= _numbers(oldest) else Schema.TOO_NEW
+
+
+def must_be_of_this_release(connection: Connection) -> None:
+    """For what reads and writes without upgrading first. Raises `Rejected`, which says what to do."""
+    if _must_let_us_in(connection) in (Schema.EMPTY, Schema.OLDER):
+        raise Rejected(
+            "The database is not of this release yet: start Golub {ours} on it once, which upgrades it, or give this "
+            "command with the release that made it.",
+            code="schema_older",
+            ours=__version__,
+        )
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -128,6 +131,19 @@ def draft(engine: Engine, message: str) -> None:
 
 def _down_from(revision: str) -> Iterator[Script]:
     yield from _scripts().walk_revisions("base", revision)
+
+
+def _must_let_us_in(connection: Connection) -> Schema:
+    found = schema_of(connection)
+    if found is Schema.TOO_NEW:
+        raise Rejected(
+            "This database was made by Golub {made_by} and needs Golub {oldest} or newer; this is {ours}. "
+            "Install that release again, or restore the backup that was made before the upgrade.",
+            made_by=_mark(connection, MADE_BY) or "?",
+            oldest=_mark(connection, OLDEST_BINARY) or "?",
+            ours=__version__,
+        )
+    return found
 
 
 def _mark(connection: Connection, name: str) -> str | None:

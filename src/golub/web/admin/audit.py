@@ -76,12 +76,11 @@ async def show(
     choice = Choice.of(who, what, since, until, text)
     place = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
     async with parts.store.read() as session:
-        entries = await audit.list_entries(session, choice.wanted(reader_of(request)), before=place, limit=SHOWN + 1)
+        page = await audit.list_entries(session, choice.wanted(reader_of(request)), before=place, limit=SHOWN)
     return render(
         request,
         "admin/audit.html",
-        entries=entries[:SHOWN],
-        next_place=str(entries[SHOWN - 1].id) if len(entries) > SHOWN else "",
+        page=page,
         is_later=place is not None,
         choice=choice,
         groups=GROUPS,
