@@ -14,7 +14,7 @@ from golub.model import Cause, Delivery, DeliveryState, Message
 from golub.simulator.wire import webhook_body, webhook_value
 from golub.spool import Received
 from tests import village
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.village import Village
 
 
@@ -88,6 +88,7 @@ async def test_what_a_sweep_did_not_find_is_no_longer_looked_up(town: Village) -
 
 
 @pytest.mark.parametrize("hidden_for", [70 * SECOND, 5 * MINUTE])
+@ONE_DATABASE
 async def test_a_hint_confirmed_late_counts_by_when_it_came(town: Village, hidden_for: int) -> None:
     """Avito shows the message long after it called us: by a look-up or by a sweep, the hint is borne out."""
     chat = town.sim.add_chat(town.seller, "Анна")
