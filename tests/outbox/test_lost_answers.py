@@ -1,0 +1,94 @@
+"""A reply whose answer was lost is looked for in the chat, taken for no other, and never sent again by itself."""
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from golub.clock import HOUR, SECOND
+from golub.model import OutgoingState
+from tests.conftest import AtScale
+from tests.outbox.desk import Desk
+from tests.promises import Figures
+
+
+@pytest.mark.parametrize("fault", [{"hang": True, "after": True}, {"status": 500, "after": True}])
+async def test_a_lost_answer_is_looked_up_and_found(desk: Desk, fault: dict[str, Any]) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", **fault)
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.message_avito_id) == (OutgoingState.SENT, theirs.history[0].id)
+    assert desk.sends() == {"привет": 1}
+
+
+async def test_a_lost_send_stays_unconfirmed_until_the_operator_decides(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", status=500)
+    outgoing_id = await desk.write(ours, "привет")
+    for _ in range(8):
+        await desk.work()
+        desk.clock.step(HOUR)
+    reply = await desk.reply(outgoing_id)
+    assert (reply.state, reply.due_at, reply.error_code) == (OutgoingState.UNCONFIRMED, None, "ambiguous")
+    assert desk.sends() == {}
+    await desk.retry(outgoing_id)
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+    assert desk.sends() == {"привет": 1}
+
+
+async def test_a_message_that_shows_up_late_is_found_and_not_sent_again(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", status=500)
+    outgoing_id = await desk.write(ours, "привет")
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.UNCONFIRMED
+    desk.sim.shop_said(theirs, "привет", at=desk.clock() // 1000)  # Avito was slow, and did it after all
+    await desk.retry(outgoing_id)
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.SENT
+    assert desk.sends() == {"привет": 1}
+
+
+async def test_a_message_is_never_taken_for_another_with_the_same_words(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    first = await desk.write(ours, "Да")
+    await desk.work()
+    desk.clock.step(2 * SECOND)
+    desk.sim.fault("postSendMessage", status=500)
+    second = await desk.write(ours, "Да")
+    await desk.work()
+    assert (await desk.reply(first)).message_avito_id == theirs.history[0].id
+    assert (await desk.reply(second)).state == OutgoingState.UNCONFIRMED
+
+
+async def test_what_was_there_before_is_not_what_was_sent(desk: Desk) -> None:
+    theirs, ours = await desk.chat()
+    desk.sim.shop_said(theirs, "Да", at=desk.clock() // 1000 - 60)
+    desk.sim.fault("postSendMessage", status=500)
+    outgoing_id = await desk.write(ours, "Да")
+    await desk.work()
+    assert (await desk.reply(outgoing_id)).state == OutgoingState.UNCONFIRMED
+
+
+@pytest.mark.promise("P7")
+async def test_whoever_dies_between_sending_and_recording_sends_nothing_twice(
+    desk: Desk, at_scale: AtScale, figures: Figures, seed: int
+) -> None:
+    """Killed at a random moment around the request: the next process looks it up, and never sends it blindly."""
+    dice = random.Random(seed)
+    theirs, ours = await desk.chat()
+    ended: Counter[str] = Counter()
+    for trial in range(at_scale(16, 100)):
+        outgoing_id = await desk.write(ours, f"ответ {trial}")
+        desk.sim.fault("postSendMessage", hang=True, after=trial % 4 != 0)
+        steps = dice.choice([0, 1, 2, 5, 20])
+        reply = await desk.die_and_go_on(outgoing_id, on_arrival=trial % 5 != 0, steps=steps)
+        ended[reply.state] += 1
+        assert desk.sends()[reply.text] == (reply.state == OutgoingState.SENT)
+    sends = desk.sends()
+    figures(trials=sum(ended.values()), double_sends=sum(number > 1 for number in sends.values()), **ended)
+    assert max(sends.values()) == 1
+    assert ended.keys() == {OutgoingState.SENT, OutgoingState.UNCONFIRMED}
+    assert len(theirs.history) == ended[OutgoingState.SENT]
