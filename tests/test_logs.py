@@ -1,11 +1,15 @@
-"""The log's second guard: what lets somebody in is masked wherever it stands."""
+"""The log's second guard: what lets somebody in is masked wherever it stands. And stopping is no error."""
 
+import asyncio
 import json
+import logging
 from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import event, select
 
+from golub.store import Store
 from tests.guide.town import _logging
 
 SECRET = "jsk6GgLujwvlvDEOnUhlLWQmdd1lvn3VXpnfMtO7OWo"
@@ -24,3 +28,37 @@ def test_neither_a_field_nor_an_errors_own_words_hold_a_secret(tmp_path: Path, p
     assert told["path"] == f"{place}/***"
     assert f"ValueError: cannot answer {place}/***" in told["exception"]
     assert SECRET not in written
+
+
+class Noting(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.noted.append(record.getMessage())
+
+
+async def test_a_loop_that_is_ended_while_its_connection_goes_back_leaves_no_traceback(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    store, noting = Store(sqlite_url), Noting()
+
+    async def turn() -> int | None:
+        async with store.write() as session:
+            return await session.scalar(select(1))
+
+    doomed = asyncio.create_task(turn())
+    event.listen(store._write.sync_engine, "reset", lambda *_: doomed.cancel())
+    pool = logging.getLogger("sqlalchemy.pool")
+    pool.addHandler(noting)
+    with _logging(tmp_path):
+        with pytest.raises(asyncio.CancelledError):
+            await doomed
+        assert await turn() == 1
+        structlog.get_logger("golub.test").info("went on")
+    pool.removeHandler(noting)
+    await store.close()
+    assert noting.noted == ["Exception during reset or similar"]
+    (written,) = (tmp_path / "logs" / "app.log").read_text().splitlines()
+    assert json.loads(written)["event"] == "went on"

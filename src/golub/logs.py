@@ -4,6 +4,7 @@ Message texts, tokens, secrets of webhook paths and phone numbers are never give
 secret part of a webhook path or of a one-time link is masked in whatever is, errors' own words included.
 """
 
+import asyncio
 import logging
 import logging.handlers
 import re
@@ -51,6 +52,7 @@ def configure(folder: Path, level: str, *, console: bool = True) -> Path:
         root.removeHandler(old)
         old.close()
     for handler in handlers:
+        handler.addFilter(_not_a_cancellation)
         root.addHandler(handler)
     root.setLevel(level.upper())
     for noisy in ("httpx2", "httpcore2", "alembic", "uvicorn.access", "asyncio", "PIL"):
@@ -82,6 +84,12 @@ def _time_first(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMap
 def _not_a_receipt(record: logging.LogRecord) -> bool:
     """One line a webhook belongs in the file; on a console it would drown everything else."""
     return record.name != "golub.received"
+
+
+def _not_a_cancellation(record: logging.LogRecord) -> bool:
+    """Who is cancelled while his connection goes back to the pool, as loops are when we stop, costs that connection
+    and nothing else; SQLAlchemy takes it for an error, with a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _mask(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
