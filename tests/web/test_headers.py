@@ -10,7 +10,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from golub.app import UPGRADING
 from golub.errors import Ambiguous, Conflict, GolubError, Invalid, NotFound, Paced, Unavailable
+from golub.health import Code
 from golub.model import Role
 from golub.settings import Settings
 from golub.web.access import ACCESS, ANYONE
@@ -217,13 +219,24 @@ async def test_api_errors_are_json_whatever_happens(visit: Visit) -> None:
 async def test_a_node_with_another_key_says_so(parts: Parts, visit: Visit) -> None:
     boss = await visit(Role.SUPER_ADMIN)
     parts.health.halted = "This database's secrets were sealed with another key."
+    boss.client.cookies.set("locale", "en", domain="localhost.local")
     page = await boss.get("/admin/operators")
     assert (page.status_code, page.headers["retry-after"]) == (503, "1")
     assert "sealed with another key" in page.text
+    assert "start Golub again" in page.text
+    assert "Reload the page in a few seconds" not in page.text, "which would not help"
     assert (await boss.get("/static/golub.css")).status_code == 200
     ready = await boss.get("/healthz/ready")
     assert ready.status_code == 503
     assert [(reason["code"], reason["text"]) for reason in ready.json()["reasons"]] == [("wrong_key", parts.halted)]
+
+
+async def test_a_page_that_an_upgrade_keeps_back_looks_again_by_itself(parts: Parts, visit: Visit) -> None:
+    parts.health.halted, parts.health.halted_by = UPGRADING, Code.MIGRATING
+    page = await (await visit(None)).get("/sign-in")
+    assert page.status_code == 503
+    assert "Golub обновляется" in page.text
+    assert '<meta http-equiv="refresh" content="10">' in page.text
 
 
 def test_the_tree_of_errors_has_a_status_for_each() -> None:

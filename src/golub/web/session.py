@@ -56,7 +56,7 @@ async def guard(request: Request) -> None:
     if path in UNGUARDED:
         return
     if parts.halted:
-        raise Unavailable(parts.halted)
+        raise Unavailable(parts.halted, code=parts.health.halted_by)
     secret = request.cookies.get(COOKIE, "")
     found = await parts.operators.find_session(secret) if secret else None
     request.state.signing = signing = Signing(*found) if found else None
