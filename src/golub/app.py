@@ -134,7 +134,7 @@ class Golub:
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         self._housekeeping = Housekeeping(store, settings, clock)
-        self._jumps = Jumps(store, clock)
+        self._jumps = Jumps(store, clock, nodes.folder)
         site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
 

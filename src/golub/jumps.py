@@ -1,9 +1,10 @@
 """A clock that is set back stalls nothing: what was due in an hour stays due in an hour.
 
-Times that lie ahead are kept in rows (`…due_at`, `…_until`). The latest time that any process has seen is kept as well,
-in a mark: where the clock shows less, it was set back, while we ran or between two runs, and whatever lies ahead is
-moved back with it. Moved too far it would only be done early, once. A clock that is set forward needs nothing: all that
-is due then is done in its turn, within Avito's limit.
+Times that lie ahead are kept in rows (`…due_at`, `…_until`). The latest time that was seen from each node's folder is
+kept as well, in a mark: where the clock shows less, it was set back, while we ran or between two runs, and whatever
+lies ahead is moved back with it. Moved too far, as by two nodes on one host, it would only be done early, once. No node
+looks at another's mark: clocks of two hosts may differ for ever, and nothing jumped. A clock that is set forward needs
+nothing: all that is due then is done in its turn, within Avito's limit.
 """
 
 from collections.abc import Iterator
@@ -17,15 +18,17 @@ from golub.model import Mark, Table
 from golub.runner import Loop
 from golub.store import Store
 
-MARK = "latest_time"
-TOLERATED: Millis = 2 * MINUTE  # between two machines' clocks
+TOLERATED: Millis = 2 * MINUTE  # a clock is put right by seconds, often
 NOTED_EVERY: Millis = MINUTE
 
 log = structlog.get_logger(__name__)
 
 
 class Jumps:
-    def __init__(self, store: Store, clock: Clock) -> None:
+    """`folder` is the node's own, the same over all its runs."""
+
+    def __init__(self, store: Store, clock: Clock, folder: str) -> None:
+        self.mark = f"latest_time {folder}"
         self._store = store
         self._clock = clock
         self._latest: Millis = 0  # that this process has seen
@@ -42,10 +45,10 @@ class Jumps:
         self._latest = max(now, self._latest)
 
     async def _compare(self, now: Millis) -> None:
-        """With what is noted; that is less than the latest time where another process has seen to it already."""
+        """With what is noted, and with what this process has seen since."""
         async with self._store.write() as session:
-            await session.execute(self._store.insert(Mark).values(name=MARK, value="0").on_conflict_do_nothing())
-            mark = await session.get_one(Mark, MARK, with_for_update=True)
+            await session.execute(self._store.insert(Mark).values(name=self.mark, value="0").on_conflict_do_nothing())
+            mark = await session.get_one(Mark, self.mark, with_for_update=True)
             noted = int(mark.value)
             if noted <= now + TOLERATED:
                 mark.value = str(max(now, noted))
