@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from golub import passwords
 from golub.clock import Millis
 from golub.store import Store
 from tests import chromium, machine, postgres, processes
@@ -61,6 +62,12 @@ def _no_skips(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"{reason}\nCI is set, and there a skip is a failure."
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> None:
+    """A password's hash costs nearly nothing in this process; a server that a test starts takes what is shipped."""
+    passwords.PASSES, passwords.MEMORY = 1, 32
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from golub.errors import Invalid, Paced
 
 SHORTEST = 8  # characters
 LONGEST = 1024  # bytes
+PASSES, MEMORY = 3, 64 << 10  # RFC 9106, 4: where memory is scarce; KiB. Far less in tests alone
 AT_ONCE = 2
 WAITING = 8
 
@@ -27,7 +28,7 @@ class Passwords:
     """Made once a process; `close` lets a hash that is running end."""
 
     def __init__(self) -> None:
-        self._hasher = Argon2Hasher()
+        self._hasher = Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
         self._asked = 0
         self._nobody = ""
