@@ -177,8 +177,8 @@ class Fault:
     what: str
     cost: str
     fix: str
-    lines: Sequence[Lines] = ()
-    page: str = ""
+    lines: Sequence[Lines]
+    page: str
 
     def found(
         self,
@@ -191,6 +191,14 @@ class Fault:
         """`fields` are for the places; `check`: another one that the same fault shows in."""
         fields = fields or {}
         return Finding(check or self.check, self.verdict, Said(self.what, fields), self, account, dict(figures or {}))
+
+
+def wrong(name: str, check: Check, what: str, cost: str, fix: str, *lines: Lines, page: str = "") -> Fault:
+    return Fault(name, check, Verdict.WRONG, what, cost, fix, lines, page)
+
+
+def warning(name: str, check: Check, what: str, cost: str, fix: str, *lines: Lines, page: str = "") -> Fault:
+    return Fault(name, check, Verdict.WARNING, what, cost, fix, lines, page)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,162 +3,98 @@
 Places: `shop`, `account_id`, and what each text names.
 """
 
-from golub.doctor.finding import N_, Check, Fault, Lines, Verdict
-
-WRONG, WARNING = Verdict.WRONG, Verdict.WARNING
+from golub.doctor.finding import N_, Check, Lines, warning, wrong
 
 _LATE = N_("Messages come by polling, some minutes late; none is lost.")
 _NO_REPLIES = N_("Webhooks may still come, but nobody can reply from Golub.")
 _WEBHOOK = "/admin/webhooks#account-{account_id}"
 _ACCOUNT = "/admin/accounts/{account_id}"
 
-NO_ACCOUNTS = Fault(
-    "no_accounts", Check.ACCOUNTS, WARNING,
-    N_("No account is connected yet."),
-    N_("There is nothing to receive."),
+# Of each: what is wrong, what it costs, the fix, and what to copy or where to go for it.
+# fmt: off
+NO_ACCOUNTS = warning("no_accounts", Check.ACCOUNTS,
+    N_("No account is connected yet."), N_("There is nothing to receive."),
     N_("Connect a shop by its client id and secret. Avito gives them: «Для профессионалов» → «Интеграции» → «API»."),
-    (), "/admin/accounts",
-)  # fmt: skip
-WRONG_KEYS = Fault(
-    "wrong_keys", Check.KEYS, WRONG,
-    N_("Avito does not accept the keys of {shop}."),
-    _NO_REPLIES,
+    page="/admin/accounts")
+WRONG_KEYS = wrong("wrong_keys", Check.KEYS,
+    N_("Avito does not accept the keys of {shop}."), _NO_REPLIES,
     N_("Get client id and secret at Avito again («Для профессионалов» → «Интеграции» → «API») and enter them on the "
-       "account's page."),
-    (), _ACCOUNT,
-)  # fmt: skip
-SEALED_OTHERWISE = Fault(
-    "sealed_otherwise", Check.KEYS, WRONG,
-    N_("The keys of {shop} cannot be opened: they were sealed with another secret key."),
-    _NO_REPLIES,
-    N_("Put the right secret.key back, or enter the account's keys anew."),
-    (), _ACCOUNT,
-)  # fmt: skip
-NOT_PAID = Fault(
-    "not_paid", Check.ACCESS, WRONG,
-    N_("Messenger access of {shop} is not paid at Avito (402)."),
-    _NO_REPLIES,
+       "account's page."), page=_ACCOUNT)
+SEALED_OTHERWISE = wrong("sealed_otherwise", Check.KEYS,
+    N_("The keys of {shop} cannot be opened: they were sealed with another secret key."), _NO_REPLIES,
+    N_("Put the right secret.key back, or enter the account's keys anew."), page=_ACCOUNT)
+NOT_PAID = wrong("not_paid", Check.ACCESS,
+    N_("Messenger access of {shop} is not paid at Avito (402)."), _NO_REPLIES,
     N_("Choose a plan with the messenger's API at Avito: in Goods and Jobs the top one, in Services the two upper ones "
-       "(«Тарифы» in the professional's cabinet). Golub notices by itself."),
-    (), _ACCOUNT,
-)  # fmt: skip
-NO_RIGHTS = Fault(
-    "no_rights", Check.ACCESS, WRONG,
-    N_("Avito knows the keys of {shop}, and refuses the messenger: {reason}"),
-    _NO_REPLIES,
+       "(«Тарифы» in the professional's cabinet). Golub notices by itself."), page=_ACCOUNT)
+NO_RIGHTS = wrong("no_rights", Check.ACCESS,
+    N_("Avito knows the keys of {shop}, and refuses the messenger: {reason}"), _NO_REPLIES,
     N_("At Avito, give the application the rights messenger:read and messenger:write and make new keys, or see whether "
-       "the plan includes the messenger. Then enter the keys anew."),
-    (), _ACCOUNT,
-)  # fmt: skip
-AVITO_AWAY = Fault(
-    "avito_away", Check.AVITO, WRONG,
+       "the plan includes the messenger. Then enter the keys anew."), page=_ACCOUNT)
+AVITO_AWAY = wrong("avito_away", Check.AVITO,
     N_("Avito's API does not answer for {shop}: {reason}"),
     N_("Replies wait in the queue and go out by themselves; webhooks still come."),
     N_("If Avito's own site works, see whether this machine reaches the API: firewall, DNS, a proxy for the way out."),
-    (Lines("shell", "curl -sS -o /dev/null -w '%{http_code} %{time_total}\\n' https://api.avito.ru/token"),),
-)  # fmt: skip
-NO_WEBHOOK = Fault(
-    "no_webhook", Check.SUBSCRIPTION, WARNING,
-    N_("No webhook is registered for {shop}."),
-    _LATE,
-    N_("Register it on the page of webhooks; the address is filled in already."),
-    (), _WEBHOOK,
-)  # fmt: skip
-FOREIGN = Fault(
-    "foreign_subscription", Check.SUBSCRIPTION, WRONG,
-    N_("Avito sends the messages of {shop} to another service, {service}."),
-    _LATE,
+    Lines("shell", "curl -sS -o /dev/null -w '%{http_code} %{time_total}\\n' https://api.avito.ru/token"))
+NO_WEBHOOK = warning("no_webhook", Check.SUBSCRIPTION,
+    N_("No webhook is registered for {shop}."), _LATE,
+    N_("Register it on the page of webhooks; the address is filled in already."), page=_WEBHOOK)
+FOREIGN = wrong("foreign_subscription", Check.SUBSCRIPTION,
+    N_("Avito sends the messages of {shop} to another service, {service}."), _LATE,
     N_("Avito calls one service only. Give Golub its place back on the page of webhooks, and let Golub forward "
-       "everything to the other one; or switch Avito off there."),
-    (), _WEBHOOK,
-)  # fmt: skip
-MISSING = Fault(
-    "missing_subscription", Check.SUBSCRIPTION, WRONG,
-    N_("Avito calls nobody for {shop}: the subscription is gone."),
-    _LATE,
+       "everything to the other one; or switch Avito off there."), page=_WEBHOOK)
+MISSING = wrong("missing_subscription", Check.SUBSCRIPTION,
+    N_("Avito calls nobody for {shop}: the subscription is gone."), _LATE,
     N_("Register the webhook again. If it is lost again and again, let Golub take it back by itself, on the account's "
-       "page."),
-    (), _WEBHOOK,
-)  # fmt: skip
-STALE = Fault(
-    "stale_subscription", Check.SUBSCRIPTION, WARNING,
+       "page."), page=_WEBHOOK)
+STALE = warning("stale_subscription", Check.SUBSCRIPTION,
     N_("For {minutes} minutes Avito has not told whom it calls for {shop}: {reason}"),
     N_("If another service takes the webhook meanwhile, nobody notices."),
-    N_("It is asked again by itself every few minutes. If this lasts, look at the account."),
-    (), _ACCOUNT,
-)  # fmt: skip
-OTHER_HOST = Fault(
-    "other_host", Check.WEBHOOK_URL, WRONG,
+    N_("It is asked again by itself every few minutes. If this lasts, look at the account."), page=_ACCOUNT)
+OTHER_HOST = wrong("other_host", Check.WEBHOOK_URL,
     N_("Avito calls {called} for {shop}, and the public address is {host}."),
     N_("When the old name goes, messages stop coming at once."),
     N_("Register the webhook again with the new address; the old one stays open until that has brought a delivery."),
-    (), _WEBHOOK,
-)  # fmt: skip
-BARE_URL = Fault(
-    "bare_url", Check.WEBHOOK_URL, WARNING,
+    page=_WEBHOOK)
+BARE_URL = warning("bare_url", Check.WEBHOOK_URL,
     N_("Avito calls the address without a secret for {shop}."),
     N_("Anybody can forge a call to it, so each message waits until Avito's API has confirmed it."),
-    N_("Register the webhook again with the recommended address."),
-    (), _WEBHOOK,
-)  # fmt: skip
-DEAF = Fault(
-    "deaf", Check.DELIVERIES, WRONG,
-    N_("Buyers write to {shop}, and Avito sends none of it; the subscription stands."),
-    _LATE,
+    N_("Register the webhook again with the recommended address."), page=_WEBHOOK)
+DEAF = wrong("deaf", Check.DELIVERIES,
+    N_("Buyers write to {shop}, and Avito sends none of it; the subscription stands."), _LATE,
     N_("If nothing above is wrong, the address is closed for Avito alone: a filter by country or address, a rate "
        "limit. Except /webhook/avito, and register the webhook again."),
-    (Lines("nginx", "location /webhook/avito {\n    allow all;\n    proxy_pass http://127.0.0.1:{port};\n}"),),
-    _WEBHOOK,
-)  # fmt: skip
-SILENT = Fault(
-    "silent", Check.DELIVERIES, WARNING,
+    Lines("nginx", "location /webhook/avito {\n    allow all;\n    proxy_pass http://127.0.0.1:{port};\n}"),
+    page=_WEBHOOK)
+SILENT = warning("silent", Check.DELIVERIES,
     N_("{shop} has been silent since {since}, longer than its buyers usually are."),
     N_("Perhaps nobody writes. Golub asks Avito meanwhile, so nothing is missed."),
     N_("Write to one of the shop's items from another profile, and see whether it comes within a second."),
-    (), _WEBHOOK,
-)  # fmt: skip
-LOW_COVERAGE = Fault(
-    "low_coverage", Check.COVERAGE, WRONG,
+    page=_WEBHOOK)
+LOW_COVERAGE = wrong("low_coverage", Check.COVERAGE,
     N_("In the last 24 hours the webhook brought {share} % of what buyers wrote to {shop}; {missed} messages were "
-       "fetched late."),
-    N_("Buyers wait minutes instead of seconds."),
+       "fetched late."), N_("Buyers wait minutes instead of seconds."),
     N_("The account's page shows when the gaps were, and why as far as Golub knows. Compare the times with the proxy's "
        "log: restarts, rate limits, answers slower than two seconds."),
-    (Lines("shell", "grep webhook/avito /var/log/nginx/access.log | grep -v '\" 200 ' | tail -n 50"),), _ACCOUNT,
-)  # fmt: skip
-SOME_MISSED = Fault(
-    "some_missed", Check.COVERAGE, WARNING,
+    Lines("shell", "grep webhook/avito /var/log/nginx/access.log | grep -v '\" 200 ' | tail -n 50"), page=_ACCOUNT)
+SOME_MISSED = warning("some_missed", Check.COVERAGE,
     N_("In the last 24 hours the webhook brought {share} % of what buyers wrote to {shop}; {missed} messages were "
-       "fetched late."),
-    N_("Some buyers waited minutes instead of seconds."),
-    N_("The account's page shows when the gaps were. A restart now and then explains a few."),
-    (), _ACCOUNT,
-)  # fmt: skip
-RELAY_STOPPED = Fault(
-    "relay_stopped", Check.RELAYS, WRONG,
+       "fetched late."), N_("Some buyers waited minutes instead of seconds."),
+    N_("The account's page shows when the gaps were. A restart now and then explains a few."), page=_ACCOUNT)
+RELAY_STOPPED = wrong("relay_stopped", Check.RELAYS,
     N_("Nothing is forwarded to {service} any more; {waiting} deliveries wait."),
     N_("That service does not know of new messages."),
-    N_("Look after that service, then resume it under “Forwarding”."),
-    (), _WEBHOOK,
-)  # fmt: skip
-RELAY_FAILING = Fault(
-    "relay_failing", Check.RELAYS, WARNING,
+    N_("Look after that service, then resume it under “Forwarding”."), page=_WEBHOOK)
+RELAY_FAILING = warning("relay_failing", Check.RELAYS,
     N_("Forwarding to {service} fails ({reason}); {waiting} deliveries wait."),
     N_("That service learns of new messages late."),
-    N_("Golub tries again by itself. Look whether that service works and takes the address."),
-    (), _WEBHOOK,
-)  # fmt: skip
-QUARANTINE_MUCH = Fault(
-    "quarantine_much", Check.QUARANTINE, WRONG,
+    N_("Golub tries again by itself. Look whether that service works and takes the address."), page=_WEBHOOK)
+QUARANTINE_MUCH = wrong("quarantine_much", Check.QUARANTINE,
     N_("{count} deliveries of the last day stand in quarantine."),
     N_("Messages in them are not in the inbox, unless the sweep has fetched them."),
     N_("Look at the cause in the journal, mend it, and apply them again."),
-    (), "/admin/deliveries?state=quarantined",
-)  # fmt: skip
-QUARANTINE_SOME = Fault(
-    "quarantine_some", Check.QUARANTINE, WARNING,
-    N_("{count} deliveries stand in quarantine."),
-    N_("They are kept whole, and wait for a person."),
+    page="/admin/deliveries?state=quarantined")
+QUARANTINE_SOME = warning("quarantine_some", Check.QUARANTINE,
+    N_("{count} deliveries stand in quarantine."), N_("They are kept whole, and wait for a person."),
     N_("Look at the cause in the journal; apply them again, or discard them."),
-    (), "/admin/deliveries?state=quarantined",
-)  # fmt: skip
+    page="/admin/deliveries?state=quarantined")
