@@ -78,6 +78,7 @@ async def test_a_person_s_own_is_made_beside_and_once(backups: Backups, settings
     assert backups.progress is None
 
 
+@pytest.mark.promise("P8")
 async def test_a_full_disk_is_told_and_tried_again_later(
     backups: Backups, settings: Settings, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,15 +3,16 @@
 import gzip
 import json
 import re
+import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import select
 
 from golub import export as exporting
-from golub.errors import Conflict
+from golub.errors import Conflict, Unavailable
 from golub.export import Kind, export, time
 from golub.model import Action, AuditEntry, OutgoingMessage, Role
 from tests.conftest import SteppedClock
@@ -19,6 +20,11 @@ from tests.village import Village, village
 
 DOCUMENTED = Path(__file__).parents[1] / "docs/export.md"
 TEXT = 'Здравствуйте! =1+1, "кавычки"\n<script>alert(1)</script> \u2028 😀'
+
+
+class Disk(NamedTuple):
+    total: int
+    free: int
 
 
 def silent(_kind: str, _share: float) -> None:
@@ -44,6 +50,22 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("name", ["export", "export.jsonl"])
+async def test_the_last_tenth_of_a_disk_is_left_to_deliveries(
+    name: str, shop: Village, tmp_path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be reached underway, and nothing stays of what was begun."""
+    monkeypatch.setattr(exporting, "PAGE", 2)
+    free = [*[10] * 4, 9]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(total=100, free=free.pop(0)))
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    with pytest.raises(Unavailable, match="nearly full"):
+        await export(shop.parts.store, place / name, clock=clock, tell=silent)
+    assert (names(place), free) == ([], [])
 
 
 async def test_everything_is_in_the_folder(

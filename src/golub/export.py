@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -67,9 +67,10 @@ async def export(store: Store, to: Path, *, deliveries: bool = False, clock: Clo
     draft = to.with_name(f".{to.name}.exporting")
     _remove(draft)
     try:
-        out = _OneFile(draft, packed=to.suffix == ".gz") if one_file else _Folder(draft)
-        counts = {kind: await _export(store, kind, out, tell) for kind in kinds}
-        out.close({"format": FORMAT, "golub": __version__, "exported_at": time(clock()), "counts": counts})
+        with ExitStack() as held:
+            out = _OneFile(draft, held, packed=to.suffix == ".gz") if one_file else _Folder(draft)
+            counts = {kind: await _export(store, kind, out, tell) for kind in kinds}
+            out.close({"format": FORMAT, "golub": __version__, "exported_at": time(clock()), "counts": counts})
         _name(draft, to)
     except OSError as error:
         raise Unavailable("The export could not be written: {reason}", reason=str(error)) from error
@@ -108,10 +109,11 @@ class _Folder:
 class _OneFile:
     """All in one stream; `about` is its last line, so whoever finds it has everything."""
 
-    def __init__(self, path: Path, *, packed: bool) -> None:
+    def __init__(self, path: Path, held: ExitStack, *, packed: bool) -> None:
+        """`held` closes the file where an export ends early."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = _opened(path)
+        self._file = held.enter_context(_opened(path))
         self._out: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=self._file, mode="wb")) if packed else self._file
 
     @asynccontextmanager
@@ -123,7 +125,6 @@ class _OneFile:
         if self._out is not self._file:
             self._out.close()
         _sync(self._file)
-        self._file.close()
 
 
 async def _export(store: Store, kind: Kind, out: _Folder | _OneFile, tell: Tell) -> int:
@@ -134,6 +135,9 @@ async def _export(store: Store, kind: Kind, out: _Folder | _OneFile, tell: Tell)
     number, last = 0, None
     async with out.writing(kind) as write:
         while True:
+            disk = shutil.disk_usage(out.path)
+            if disk.free < min(disk.total // 10, ROOM_LEFT):
+                raise Unavailable("The disk is nearly full: the export ended, so that messages keep their room.")
             page = select(table).order_by(key).limit(PAGE)
             async with store.read() as session:
                 rows = list(await session.scalars(page if last is None else page.where(key > last)))
@@ -144,9 +148,6 @@ async def _export(store: Store, kind: Kind, out: _Folder | _OneFile, tell: Tell)
             if len(rows) < PAGE:
                 return number
             last = getattr(rows[-1], key.key)
-            disk = shutil.disk_usage(out.path)
-            if disk.free < min(disk.total // 10, ROOM_LEFT):
-                raise Unavailable("The disk is nearly full: the export ended, so that messages keep their room.")
 
 
 def _free(to: Path) -> Path:

@@ -2,10 +2,12 @@
 
 import asyncio
 import io
+import shutil
 import struct
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 import pytest
@@ -72,6 +74,11 @@ class Endless(httpx2.AsyncByteStream):
         while True:
             yield self._piece
             await (asyncio.Event().wait() if self._pause else asyncio.sleep(0))
+
+
+class Disk(NamedTuple):
+    total: int
+    free: int
 
 
 Opened = Callable[..., Media]
@@ -217,6 +224,19 @@ async def test_the_oldest_make_room(opened: Opened, tmp_path: Path) -> None:
     for number in range(40):
         await media.picture(f"{PHOTO}?{number}", Size.LARGE)
     assert sum(file.stat().st_size for file in (tmp_path / "media").glob("*/*")) <= 4000
+
+
+@pytest.mark.promise("P8")
+async def test_on_a_disk_that_is_nearly_full_pictures_are_shown_and_not_kept(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = opened(picture())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(total=100, free=9))
+    assert await media.picture(PHOTO, Size.SMALL)
+    assert list((tmp_path / "media").glob("*/*")) == []
+    monkeypatch.undo()
+    await media.picture(f"{PHOTO}?2", Size.SMALL)
+    assert len(list((tmp_path / "media").glob("*/*"))) == 1
 
 
 # Over HTTP, with the simulator's photos and voices.
