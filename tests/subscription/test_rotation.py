@@ -1,7 +1,6 @@
 """Rotation: an old address closes when it is silent, when a person says so, and never while Avito may still use it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,16 @@ from golub.clock import DAY, HOUR, MINUTE
 from golub.live import Live
 from golub.model import TimelineKind
 from golub.simulator.wire import webhook_body, webhook_value
-from golub.store import Store
-from golub.subscription import RETIRED_FOR, token_of
+from golub.subscription import (
+    RETIRED_FOR,
+    ProbeFailed,
+    token_of,
+)
 from golub.subscription.secrets import Secrets
 from golub.subscription.url import hash_of
-from tests import door, shop
+from tests import shop
 from tests.conftest import SteppedClock
-from tests.door import World
-
-
-@pytest.fixture
-async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    async with door.world(store, clock, tmp_path) as made:
-        yield made
+from tests.door import Answers, World
 
 
 async def rotate(world: World) -> tuple[str, str]:
@@ -35,9 +31,10 @@ async def rotate(world: World) -> tuple[str, str]:
     return old, new
 
 
-async def written(world: World, *, to: str) -> None:
-    """A buyer writes, and Avito calls that address."""
-    present, world.shop.subscription = world.shop.subscription, to
+async def written(world: World, *, to: str = "") -> None:
+    """A buyer writes, and Avito calls that address, or the one that it was told last."""
+    present = world.shop.subscription
+    world.shop.subscription = to or present
     async with world.applying() as applier:
         chat = world.avito.add_chat(world.shop)
         message = world.avito.buyer_says(chat, "Здравствуйте", quiet=True)
@@ -55,6 +52,65 @@ async def days(world: World, count: float) -> None:
 
 async def kinds(world: World) -> list[str]:
     return [entry.kind for entry in reversed(await world.accounts.timeline(world.account_id))]
+
+
+async def test_a_changed_url_is_registered_and_the_old_secret_opens_three_days_more(world: World) -> None:
+    old, new = world.subscriptions.recommended_url(), world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, old, ["message"])
+    world.clock.step(MINUTE)
+    webhook = await world.subscriptions.update(world.account_id, new)
+    assert (await world.subscriptions.url_of(webhook), webhook.types) == (new, ["message"])
+    assert world.shop.subscription == new
+    await written(world)
+    await world.subscriptions.run_once()
+    world.clock.step(RETIRED_FOR - MINUTE)
+    await world.subscriptions.run_once()
+    assert await world.opens(old)
+    world.clock.step(2 * MINUTE)
+    assert not await world.opens(old)
+    await world.subscriptions.run_once()
+    assert world.spool.find_token(hash_of(token_of(old) or "")) is None
+    assert await world.opens(new)
+    world.clock.step(HOUR)
+    await world.subscriptions.run_once()
+    assert [token.hash for token in await world.tokens()] == [hash_of(token_of(new) or "")]
+
+
+async def test_an_old_secret_opens_until_the_new_one_has_brought_its_first_delivery(world: World) -> None:
+    old, new = world.subscriptions.recommended_url(), world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, old, ["message"])
+    await written(world)
+    world.clock.step(MINUTE)
+    await world.subscriptions.update(world.account_id, new)  # it is probed, and a probe is no delivery
+    for _ in range(10):
+        world.clock.step(RETIRED_FOR // 12)
+        await world.subscriptions.run_once()
+    assert await world.opens(old)
+    assert await world.opens(new)
+    assert (await world.subscriptions.get(world.account_id)).rotating_since is not None
+
+    await written(world)
+    await world.subscriptions.run_once()
+    assert (await world.subscriptions.get(world.account_id)).rotating_since is None
+    assert await world.opens(old)  # what was under way still comes in
+    world.clock.step(RETIRED_FOR)
+    assert not await world.opens(old)
+    assert await world.opens(new)
+    kinds = [entry.kind for entry in reversed(await world.accounts.timeline(world.account_id))]
+    assert kinds == [TimelineKind.REGISTERED, TimelineKind.REGISTERED, TimelineKind.ROTATED]
+
+
+async def test_a_second_rotation_keeps_every_secret_that_may_still_be_called(world: World) -> None:
+    urls = [world.subscriptions.recommended_url() for _ in range(3)]
+    for url in urls:
+        await world.subscriptions.register(world.account_id, url, ["message"])
+        world.clock.step(HOUR * 2)
+        await world.subscriptions.run_once()
+    assert [await world.opens(url) for url in urls] == [True] * 3
+    await written(world)
+    await world.subscriptions.run_once()
+    world.clock.step(RETIRED_FOR)
+    assert [await world.opens(url) for url in urls] == [False, False, True]
 
 
 async def test_where_nobody_writes_the_old_address_closes_after_three_silent_days(world: World) -> None:
@@ -112,3 +168,24 @@ async def test_a_person_closes_the_old_address_at_once_and_another_node_follows(
     assert len(await world.tokens()) == 1
     world.clock.step(10 * DAY)
     assert await world.opens(new)
+
+
+async def test_secrets_of_registrations_that_were_given_up_are_retired(world: World) -> None:
+    world.way.ends.append(Answers(404))
+    given_up = world.subscriptions.recommended_url()
+    with pytest.raises(ProbeFailed):
+        await world.subscriptions.register(world.account_id, given_up, ["message"])
+    world.clock.step(2 * HOUR)
+    await world.subscriptions.run_once()
+    assert await world.opens(given_up)
+    world.clock.step(3 * DAY)
+    assert not await world.opens(given_up)
+
+
+async def test_a_new_spool_learns_the_secrets_from_the_database(world: World) -> None:
+    url = world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, url, ["message"])
+    digest = hash_of(token_of(url) or "")
+    world.spool.drop_token(digest)
+    await world.subscriptions.secrets.keep_in_step()
+    assert world.spool.find_token(digest) is not None

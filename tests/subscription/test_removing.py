@@ -1,0 +1,59 @@
+"""Removing a webhook, and forgetting all of an account that goes."""
+
+import pytest
+
+from golub.errors import NotFound, Unavailable, WrongKeys
+from golub.subscription import (
+    token_of,
+)
+from golub.subscription.url import hash_of
+from tests.door import FOREIGN, World
+
+
+async def test_removing_unsubscribes_and_the_secret_opens_three_days_more(world: World) -> None:
+    url = world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, url, ["message"])
+    listed = await world.subscriptions.remove(world.account_id)
+    assert (listed.ours, listed.foreign) == ((url,), ())
+    assert world.shop.subscription is None
+    assert await world.subscriptions.find(world.account_id) is None
+    assert await world.opens(url)
+    with pytest.raises(NotFound):
+        await world.subscriptions.remove(world.account_id)
+
+
+async def test_removing_never_touches_another_services_url(world: World) -> None:
+    await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
+    world.avito.steal_subscription(world.shop, FOREIGN)
+    listed = await world.subscriptions.remove(world.account_id)
+    assert listed.foreign_host == "crm.example.com"
+    assert world.shop.subscription == FOREIGN
+    assert world.called("postWebhookUnsubscribe") == 0
+
+
+async def test_while_avito_is_away_nothing_is_removed(world: World) -> None:
+    await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
+    world.avito.fault("getSubscriptions", status=503, times=None)
+    with pytest.raises(Unavailable):
+        await world.subscriptions.remove(world.account_id)
+    assert await world.subscriptions.find(world.account_id) is not None
+
+
+async def test_an_account_is_forgotten_also_with_dead_keys(world: World) -> None:
+    url = world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, url, ["message"])
+    world.avito.expire_tokens(world.shop)
+    world.shop.client_secret = "another"
+    with pytest.raises(WrongKeys):
+        await world.subscriptions.remove(world.account_id)
+    await world.subscriptions.forget(world.account_id)
+    await world.accounts.remove(world.account_id)
+    assert await world.tokens() == []
+    assert world.spool.find_token(hash_of(token_of(url) or "")) is None
+    assert not await world.opens(url)
+
+
+async def test_forgetting_unsubscribes_where_it_can(world: World) -> None:
+    await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
+    await world.subscriptions.forget(world.account_id)
+    assert world.shop.subscription is None
