@@ -28,7 +28,7 @@ from tests import door, shapes, shop
 from tests.conftest import SteppedClock
 from tests.door import PUBLIC, World
 from tests.guide.page import Page
-from tests.test_wire import HOSTILE
+from tests.hostile import HOSTILE
 from tests.web.conftest import Browser, Visit
 
 PAGE = "/admin/deliveries"

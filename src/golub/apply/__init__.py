@@ -3,8 +3,9 @@
 Promises, which ingest and every page rely on:
 - One transaction stores deliveries in the journal and folds them into chats and messages; only then the spool may let
   go of them. Live rings after the commit.
-- A row of its own fault is quarantined alone, with its cause and raw bytes; it never stops the next one. An outage
-  (locked, disconnected, full, unmigrated) quarantines nothing: apply waits, and tries again.
+- A row of its own fault is quarantined alone, with its cause and raw bytes; it never stops the next one. It is looked
+  for in small parts, each in a transaction of its own: however many are bad, nobody waits for the lock longer than for
+  a good batch. An outage (locked, disconnected, full, unmigrated) quarantines nothing: apply waits, and tries again.
 - Each received delivery is told to `on_received` within a second, also while the main database is away.
 - Batches are bounded, and whatever a person waits for (`submit`) goes in between two of them.
 
@@ -42,6 +43,7 @@ __all__ = ["Applier", "Failure"]
 
 BATCH_ROWS = 256
 BATCH_BYTES = 1 << 20
+PART_ROWS = 16  # applied one by one they cost about what a batch does
 PAUSE = 0.002  # seconds between two batches: acks and pages go first
 BACKOFF = (0.05, 2.0)  # seconds, first and longest, before an outage is looked at again
 TELL_WITHIN = 0.5
@@ -82,6 +84,7 @@ class Applier:
         self._failures = 0
         self._retry_at = 0.0
         self._identified = False
+        self._suspected = 0  # so many of the next rows were in a batch with a bad one: they are applied in small parts
         self._applied = threading.Condition()
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="apply-watch", daemon=True)
@@ -237,30 +240,34 @@ class Applier:
         self._spool.nudge()
 
     def _apply_some(self) -> int:
-        """Applies one batch. Returns how many deliveries left the spool; 0: nothing is pending."""
+        """Applies one batch, or of one with a bad row the first part that can be settled. Returns how many deliveries
+        left the spool; 0: nothing is pending."""
         if not self._identified:
             if again := self._identity.check():
                 _log.warning("This is another main database: the spool offers again what it keeps.", deliveries=again)
             self._identified = True
-        rows = self._next_rows()
-        if not rows:
-            return 0
-        ids = [row.id for row in rows]
-        self._spool.begin(ids)
-        started = time.perf_counter()
-        try:
-            batch = self._commit(rows)
-        finally:
-            self._spool.end(ids)
-        self._count(batch, time.perf_counter() - started)
-        self._live.ring(batch.rings, batch.number)
-        if batch.relayed:
-            self.on_relayed()
-        self._spool.drained(ids)
-        for row, verdict in batch.outcomes:
-            if verdict.state is DeliveryState.QUARANTINED:
-                self.on_failed(Failure(row.id, verdict.account_id, verdict.cause))
-        return len(ids)
+        while rows := self._next_rows():
+            ids = [row.id for row in rows]
+            self._spool.begin(ids)
+            started = time.perf_counter()
+            try:
+                batch = self._commit(rows)
+            finally:
+                self._spool.end(ids)
+            if batch is None:
+                self._suspected = len(rows)
+                continue
+            self._suspected = max(0, self._suspected - len(rows))
+            self._count(batch, time.perf_counter() - started)
+            self._live.ring(batch.rings, batch.number)
+            if batch.relayed:
+                self.on_relayed()
+            self._spool.drained(ids)
+            for row, verdict in batch.outcomes:
+                if verdict.state is DeliveryState.QUARANTINED:
+                    self.on_failed(Failure(row.id, verdict.account_id, verdict.cause))
+            return len(ids)
+        return 0
 
     def _count(self, batch: Batch, seconds: float) -> None:
         now = self._clock()
@@ -271,28 +278,20 @@ class Applier:
 
     def _next_rows(self) -> list[Received]:
         """Up to a batch, and never together with a row that is suspected of killing the process."""
-        rows = self._spool.read(0, BATCH_ROWS, BATCH_BYTES)
+        rows = self._spool.read(0, PART_ROWS if self._suspected else BATCH_ROWS, BATCH_BYTES)
         suspect = next((place for place, row in enumerate(rows) if self._crashes(row) >= CRASHES_SUSPECT), None)
         return rows if suspect is None else rows[:suspect] or rows[:1]
 
-    def _commit(self, rows: Sequence[Received]) -> Batch:
-        """All at once; where a row is at fault, each under a savepoint of its own."""
-        try:
-            with self._store.writing() as connection:
-                batch = Batch(connection, self._store, self._clock())
-                if (crashes := self._crashes(rows[0])) >= CRASHES_PROVEN:
-                    batch.condemn(rows[0], f"{crashes} crashes while it was being applied")
-                else:
-                    batch.apply(rows)
-                batch.number = self._live.draw(connection) if batch.rings else 0
-                return batch
-        except Exception as error:
-            if is_outage(error):
-                raise
-            _log.warning("A batch failed: its rows are applied one by one.", error=type(error).__name__)
+    def _commit(self, rows: Sequence[Received]) -> Batch | None:
+        """All at once; where a row is at fault, one by one if they are few. None: they are many; nothing is done."""
         with self._store.writing() as connection:
             batch = Batch(connection, self._store, self._clock())
-            batch.apply_each(rows)
+            if (crashes := self._crashes(rows[0])) >= CRASHES_PROVEN:
+                batch.condemn(rows[0], Cause.CRASHED, f"{crashes} crashes while it was being applied")
+            elif batch.attempt(rows):
+                if len(rows) > PART_ROWS:
+                    return None
+                batch.apply_each(rows)
             batch.number = self._live.draw(connection) if batch.rings else 0
             return batch
 

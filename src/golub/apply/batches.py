@@ -4,7 +4,7 @@ Draining twice is harmless: a delivery's id is the journal's key, and one that i
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, exists, select
 
@@ -46,28 +46,30 @@ class Batch:
     def apply_each(self, received: Sequence[Received]) -> None:
         """The same one by one: a row at fault is quarantined, and hurts nobody else."""
         for one in received:
-            self._guarded(one, lambda one=one: self.apply([one]), lambda verdict, one=one: self._keep([(one, verdict)]))
+            if fault := self.attempt([one]):
+                self.condemn(one, Cause.ROW_ERROR, fault)
 
-    def condemn(self, received: Received, detail: str) -> None:
-        """Quarantines a delivery at which the process died, without another look at its bytes."""
-        if journal.known(self._connection, [received.id]):
-            return
-        verdict = quarantine(received, self._shops, Cause.CRASHED, detail)
-        self._keep([(received, verdict)])
-        self.outcomes.append((received, verdict))
-
-    def _guarded(self, received: Received, step: Callable[[], None], refuse: Callable[[Verdict], None]) -> None:
-        told = len(self.rings), len(self.outcomes)
+    def attempt(self, received: Sequence[Received]) -> str:
+        """Applies all of them and returns nothing; or where one is at fault does nothing, and says what is wrong."""
+        told = len(self.rings), len(self.outcomes), self.relayed
         try:
             with self._connection.begin_nested():
-                step()
+                self.apply(received)
         except Exception as error:
             if is_outage(error):
                 raise
             del self.rings[told[0] :], self.outcomes[told[1] :]
-            verdict = quarantine(received, self._shops, Cause.ROW_ERROR, _reason(error))
-            refuse(verdict)
-            self.outcomes.append((received, verdict))
+            self.relayed = told[2]
+            return _reason(error)
+        return ""
+
+    def condemn(self, received: Received, cause: Cause, detail: str) -> None:
+        """Quarantines a delivery that cannot be applied, without another look at its bytes."""
+        if journal.known(self._connection, [received.id]):
+            return
+        verdict = quarantine(received, self._shops, cause, detail)
+        self._keep([(received, verdict)])
+        self.outcomes.append((received, verdict))
 
     def _keep(self, judged: Sequence[Outcome]) -> None:
         journal.record(self._connection, self._store, judged, self._now)

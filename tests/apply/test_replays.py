@@ -3,15 +3,12 @@ is applied that Avito has not borne out."""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
 
 from golub import replays
-from golub.audit import By
 from golub.clock import MINUTE
 from golub.errors import Conflict, Invalid, Paced
 from golub.journal import Trust, Wanted
@@ -23,7 +20,6 @@ from golub.model import (
     DeliveryState,
     Mark,
     Message,
-    Operator,
     Replay,
     ReplayKind,
     ReplayState,
@@ -31,38 +27,12 @@ from golub.model import (
 )
 from golub.rebuild import Fault, rebuild
 from golub.replays import Replays
-from tests.conftest import AtScale, SteppedClock
+from tests.apply.bench import Bench, refuse_text
+from tests.apply.desk import MARIA, finish, run
+from tests.conftest import AtScale
 from tests.shapes import BUYER_ID, CREATED, USER_ID, envelope, message
-from tests.test_apply import Bench, refuse_text
 
-MARIA = By(Operator(id=1, login="maria", name="Мария"), "192.0.2.9")
-EVERYTHING = Wanted()
 QUARANTINE = Wanted(state=DeliveryState.QUARANTINED)
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, database_url: str, clock: SteppedClock) -> AsyncGenerator[Bench]:
-    made = Bench(tmp_path / "spool", database_url, clock)
-    yield made
-    await asyncio.to_thread(made.close)
-    await made.store.close()
-
-
-@pytest.fixture
-def desk(bench: Bench) -> Replays:
-    return Replays(bench.store, bench.applier, bench.clock, lambda: None)
-
-
-async def finish(bench: Bench, desk: Replays, replay_id: int) -> Replay:
-    while await desk.run_once() is not None:
-        bench.clock.step(replays.BREATH)
-    done = await desk.get(replay_id)
-    assert (done.state, done.due_at) == (ReplayState.FINISHED, None)
-    return done
-
-
-async def run(bench: Bench, desk: Replays, kind: ReplayKind, wanted: Wanted = EVERYTHING, reason: str = "") -> Replay:
-    return await finish(bench, desk, await desk.start(kind, wanted, MARIA, reason=reason))
 
 
 def rows(bench: Bench) -> dict[str, list[Any]]:

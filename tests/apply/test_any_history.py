@@ -23,10 +23,10 @@ from golub.avito.wire import read_message
 from golub.clock import DAY, HOUR, SECOND
 from golub.fold import MarkRead, Observation
 from golub.model import Chat, Delivery, Message
+from tests.apply.bench import Bench
 from tests.conftest import AtScale, SteppedClock
 from tests.promises import Figures
 from tests.shapes import BUYER_ID, CREATED, envelope, value
-from tests.test_apply import Bench
 
 CHATS = ("u2i-one", "u2i-two")
 WRONG = (0, 2 * HOUR, -2 * HOUR, 3 * DAY, -20 * HOUR)  # what our clock shows beside Avito's; see P19 for what is worse

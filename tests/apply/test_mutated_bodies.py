@@ -6,24 +6,23 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import text
 
 from golub.journal import Wanted
 from golub.model import Cause, DeliveryState, ReplayKind
 from golub.replays import Replays
-from tests.conftest import AtScale, SteppedClock
+from tests.apply.bench import Bench, accept_all, refuse_text
+from tests.apply.desk import run
+from tests.conftest import AtScale
+from tests.hostile import HOSTILE
 from tests.promises import Figures
 from tests.shapes import SHAPES, message
-from tests.test_apply import Bench, refuse_text
-from tests.test_replays import run
-from tests.test_wire import HOSTILE
 
 ROUND = 50  # mutated ones before each good one
-WITHIN = 1.0  # second
+WITHIN = 1  # second, in `make chaos`; in the suite a machine that has other work is no fault …
+PATIENCE = 30  # … and there it is only said how long it took
 
 _ODD = [
     b"null",
@@ -90,59 +89,46 @@ def mutated(chance: Random) -> bytes:
 
 
 @pytest.mark.promise("P20")
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 async def test_nothing_that_arrives_holds_up_the_next_one(
-    database: str,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    clock: SteppedClock,
-    at_scale: AtScale,
-    seed: int,
-    figures: Figures,
+    bench: Bench, desk: Replays, at_scale: AtScale, seed: int, figures: Figures
 ) -> None:
-    bench = Bench(tmp_path / "spool", request.getfixturevalue(f"{database}_url"), clock)
-    try:
-        rounds = (at_scale(1600, 16_000) if database == "sqlite" else at_scale(400, 4_000)) // ROUND
-        await fuzz(bench, Random(seed), rounds, figures)
-    finally:
-        await asyncio.to_thread(bench.close)
-        await bench.store.close()
-
-
-async def fuzz(bench: Bench, chance: Random, rounds: int, figures: Figures) -> None:
     refuse_text(bench.store, "poison")
-    sent: dict[bytes, bytes] = {}
+    chance = Random(seed)
+    bodies: dict[bytes, bytes] = {}
     good: list[bytes] = []
     poisoned: list[bytes] = []
     slowest = 0.0
-    for turn in range(rounds):
-        for body in (mutated(chance) for _ in range(ROUND)):
-            sent[(await bench.receive(body))[0]] = body
-        poisoned += await bench.receive(message(id=f"poison-{turn}", content={"text": "poison"}))
+    for turn in range((at_scale(1600, 16_000) if bench.store.is_sqlite else at_scale(400, 4_000)) // ROUND):
+        poison = message(id=f"poison-{turn}", content={"text": "poison"})
+        sent = [mutated(chance) for _ in range(ROUND)]
+        received = await asyncio.gather(*(bench.receive(body) for body in [*sent, poison]))
+        *ids, bad = (one for (one,) in received)
+        bodies |= zip(ids, sent, strict=True)
+        poisoned.append(bad)
         began = time.monotonic()
         good += await bench.receive(message(id=f"good-{turn}", chat_id="u2i-good"))
         await bench.applied()
         slowest = max(slowest, time.monotonic() - began)
     kept = bench.journal()
-    states = Counter(kept[key]["state"] for key in sent)
-    figures(bodies=len(sent), good=len(good), slowest_ms=round(slowest * 1000), **states)
-    for key, body in sent.items():
+    states = Counter(kept[key]["state"] for key in bodies)
+    figures(bodies=len(bodies), good=len(good), slowest_ms=round(slowest * 1000), **states)
+    assert None not in {failure.delivery_id for failure in bench.failures}, "for one delivery all of them were put off"
+    for key, body in bodies.items():
         row = kept[key]
         assert bytes(row["body"]) == body
         if row["state"] == DeliveryState.QUARANTINED:
             assert Cause(row["cause"]) is not Cause.NONE
             assert row["detail"]
     assert states.keys() <= {"applied", "ignored", "probe", "quarantined"}
-    assert min(states["applied"], states["quarantined"]) > len(sent) // 50, "the mutations are of all kinds"
+    assert min(states["applied"], states["quarantined"]) > len(bodies) // 50, "the mutations are of all kinds"
     assert {kept[key]["state"] for key in good} == {"applied"}
     assert {kept[key]["cause"] for key in poisoned} == {Cause.ROW_ERROR}
-    assert slowest < WITHIN
-    with bench.store.writing() as connection:
-        fix = "DROP TRIGGER refuse" if bench.store.is_sqlite else "ALTER TABLE messages DROP CONSTRAINT refuse"
-        connection.execute(text(fix))
-    desk = Replays(bench.store, bench.applier, bench.clock, lambda: None)
-    quarantine = Wanted(state=DeliveryState.QUARANTINED)
-    mended = await run(bench, desk, ReplayKind.APPLY, quarantine)
-    assert mended.outcomes == {"quarantined applied": len(poisoned)}
+    assert slowest < at_scale(PATIENCE, WITHIN)
+    accept_all(bench.store)
+    mended = await run(bench, desk, ReplayKind.APPLY, Wanted(state=DeliveryState.QUARANTINED))
+    assert mended.outcomes == {
+        "quarantined applied": len(poisoned),
+        "quarantined quarantined": states["quarantined"],
+    }
     assert mended.messages == len(poisoned)
     assert (await run(bench, desk, ReplayKind.APPLY)).changing == 0, "once is enough"
