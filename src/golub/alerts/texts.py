@@ -25,8 +25,8 @@ _RUSSIAN = {
         "{account}: подписка снова у Golub, сообщения приходят сразу.",
     ),
     AlertKind.WEBHOOK_SILENT: Texts(
-        "{account}: покупатели пишут, а Авито не присылает нам их сообщения, хотя подписка на месте. Пока Golub "
-        "забирает их сам, раз в минуту. Нажмите «Проверить» на странице Webhook: возможно, адрес закрыт снаружи.",
+        "{account}: покупатели пишут, а Авито не присылает нам их сообщения. Пока Golub забирает их сам, раз "
+        "в минуту. Нажмите «Проверить» на странице Webhook: возможно, адрес закрыт снаружи.",
         "{account}: Авито снова присылает сообщения сразу.",
     ),
     AlertKind.REPAIR_RESTS: Texts(
@@ -128,9 +128,8 @@ _ENGLISH = {
         "{account}: the subscription is Golub's again, messages come at once.",
     ),
     AlertKind.WEBHOOK_SILENT: Texts(
-        "{account}: buyers write and Avito sends us none of it, though the subscription stands. For now Golub fetches "
-        "the messages itself, every minute. Press “Check” on the page of webhooks: perhaps it cannot be reached "
-        "from outside.",
+        "{account}: buyers write and Avito sends us none of it. For now Golub fetches the messages itself, every "
+        "minute. Press “Check” on the page of webhooks: perhaps it cannot be reached from outside.",
         "{account}: Avito sends messages at once again.",
     ),
     AlertKind.REPAIR_RESTS: Texts(

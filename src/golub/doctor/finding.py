@@ -270,10 +270,10 @@ def unseen(check: Check, why: str, *, account: str = "", **fields: Any) -> Findi
     return Finding(check, Verdict.UNKNOWN, Said(why, fields), None, account)
 
 
-def after(first: Check, *checks: Check) -> list[Finding]:
+def after(first: Check, *checks: Check, account: str = "") -> list[Finding]:
     """What cannot be looked at before that is well."""
-    title = Said(TITLES[first])
-    return [unseen(check, N_("Not looked at: “{first}” comes first."), first=title) for check in checks]
+    why, title = N_("Not looked at: “{first}” comes first."), Said(TITLES[first])
+    return [unseen(check, why, account=account, first=title) for check in checks]
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:

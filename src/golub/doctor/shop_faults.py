@@ -61,7 +61,7 @@ BARE_URL = warning("bare_url", Check.WEBHOOK_URL,
     N_("Anybody can forge a call to it, so each message waits until Avito's API has confirmed it."),
     N_("Register the webhook again with the recommended address."), page=_WEBHOOK)
 DEAF = wrong("deaf", Check.DELIVERIES,
-    N_("Buyers write to {shop}, and Avito sends none of it; the subscription stands."), _LATE,
+    N_("Buyers write to {shop}, and no webhook brings it."), _LATE,
     N_("If nothing above is wrong, the address is closed for Avito alone: a filter by country or address, a rate "
        "limit. Except /webhook/avito, and register the webhook again."),
     Lines("nginx", "location /webhook/avito {\n    allow all;\n    proxy_pass http://127.0.0.1:{port};\n}"),

@@ -15,7 +15,7 @@ from sqlalchemy.orm import selectinload
 from golub.clock import DAY, MINUTE, Clock, Millis
 from golub.coverage import Coverage
 from golub.doctor import shop_faults as faults
-from golub.doctor.finding import N_, Check, Fault, Finding, unseen, well
+from golub.doctor.finding import N_, Check, Fault, Finding, after, unseen, well
 from golub.errors import NOT_PAID, GolubError, Unavailable
 from golub.model import (
     Account,
@@ -118,12 +118,15 @@ class Shops:
         if webhook is None:
             yield self._found(faults.NO_WEBHOOK, account)
             return
-        if not any(one.fault for one in refused) or webhook.subscription in {
-            SubscriptionState.FOREIGN, SubscriptionState.MISSING
-        }:  # fmt: skip
+        lost = webhook.subscription in {SubscriptionState.FOREIGN, SubscriptionState.MISSING}
+        if lost or not any(one.fault for one in refused):
             yield self._subscription(account, webhook)
-        yield self._webhook_url(account, webhook)
-        yield await self._deliveries(account)
+        if lost:  # what is known of our address and its deliveries is of the time before
+            for one in after(Check.SUBSCRIPTION, Check.WEBHOOK_URL, Check.DELIVERIES, account=account.name):
+                yield one
+        else:
+            yield self._webhook_url(account, webhook)
+            yield await self._deliveries(account)
         yield await self._covered(account)
         yield await self._relays(account)
 
