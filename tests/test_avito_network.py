@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,11 @@ from golub.simulator import Simulator
 from golub.store import Store
 from tests import shop
 from tests.conftest import SteppedClock
+from tests.doctor.proxy import serving, sign
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
+NAME = "localhost"
 TOKEN = json.dumps({"access_token": "t", "expires_in": 86400}).encode()
 
 
@@ -101,3 +104,26 @@ async def test_a_port_that_refuses_means_that_nothing_left(store: Store, clock: 
     async with shop.avito(store, clock, None, settings=settings) as avito:
         with pytest.raises(Unavailable):
             await avito.send_text(account_id, "u2i-a", "привет")
+
+
+@pytest.mark.promise("P16")
+async def test_a_certificate_that_is_not_avito_s_gets_no_key_and_no_message(
+    store: Store, clock: SteppedClock, tmp_path: Path
+) -> None:
+    """A self-made one, for the right name: somebody is in between, or Avito's own has run out."""
+    told: list[bytes] = []
+
+    async def eavesdrop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        told.append(await reader.read(1))
+        writer.close()
+
+    account_id = await shop.connect(store, Simulator().add_account(shop.USER_ID, "Кедр"), clock)
+    server = await asyncio.start_server(eavesdrop, "127.0.0.1", 0, ssl=serving(tmp_path, sign("x", None, host=NAME)))
+    settings = Settings.model_validate({"avito_url": f"https://{NAME}:{server.sockets[0].getsockname()[1]}"})
+    async with server, shop.avito(store, clock, None, settings=settings) as avito:
+        with pytest.raises(Unavailable) as refused:
+            await avito.chats(account_id)
+        assert "CERTIFICATE_VERIFY_FAILED" in str(refused.value.__cause__)
+        with pytest.raises(Unavailable):  # and not Ambiguous: nothing left
+            await avito.send_text(account_id, "u2i-a", "привет")
+    assert told == []
