@@ -80,15 +80,18 @@ def running() -> Generator[Postgres]:
 
 
 @contextmanager
-def own(below: Path | None = None, *, quick: bool = False) -> Generator["OwnPostgres"]:
+def own(
+    below: Path | None = None, *, quick: bool = False, standby_of: "OwnPostgres | None" = None
+) -> Generator["OwnPostgres"]:
     """A server in a temporary folder, durable as in production; both are gone afterwards. Takes about a second.
 
-    `quick`: with its data in memory where there is enough, since each new database is synced whole.
+    `quick`: with its data in memory where there is enough, since each new database is synced whole. `standby_of`: it
+    follows that one until it is told to `promote`.
     """
     folder = Path(tempfile.mkdtemp(prefix="golub-pg-", dir=below))
     memory = Path(tempfile.mkdtemp(prefix="golub-pg-", dir=MEMORY)) if quick and _has_room(MEMORY) else None
     try:
-        server = OwnPostgres(folder, memory)
+        server = OwnPostgres(folder, memory, standby_of)
         server.start()
         try:
             yield server
@@ -106,7 +109,7 @@ class OwnPostgres(Postgres):
     PostgreSQL refuses to run as root, so there `nobody` runs it, and owns its folder.
     """
 
-    def __init__(self, folder: Path, memory: Path | None = None) -> None:
+    def __init__(self, folder: Path, memory: Path | None = None, standby_of: "OwnPostgres | None" = None) -> None:
         super().__init__(f"postgresql://postgres@/postgres?host={folder}")
         self.folder = folder
         self.data = (memory or folder) / "data"
@@ -119,7 +122,13 @@ class OwnPostgres(Postgres):
                 os.chown(ours, nobody.pw_uid, nobody.pw_gid)
             if not _open_to_all(self.wheel):
                 self.wheel = _copy(self.wheel, folder)
-        self._do("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        if standby_of:
+            whence = ("--host", str(standby_of.folder), "--username=postgres")
+            self._do("pg_basebackup", *whence, "--write-recovery-conf", "--checkpoint=fast")
+        else:
+            self._do(
+                "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"
+            )
 
     def start(self) -> None:
         options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=300"
@@ -129,6 +138,10 @@ class OwnPostgres(Postgres):
         """`immediate` is a crash; `fast` ends connections in good order. A server that is stopped stays so."""
         if (self.data / "postmaster.pid").exists():
             self._do("pg_ctl", "-w", "-s", "-m", mode, "stop")
+
+    def promote(self) -> None:
+        """A standby goes on by itself, and takes writes."""
+        self._do("pg_ctl", "-w", "-s", "promote")
 
     def signal(self, number: signal.Signals) -> None:
         """To every process of it; after SIGKILL all of them are gone."""

@@ -11,6 +11,7 @@ import httpx2
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import make_url
 
 from tests import machine, postgres
 from tests.conftest import AtScale, StartGolub
@@ -168,6 +169,31 @@ def configure(server: OwnPostgres, setting: str, value: str) -> None:
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(changed)
         connection.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.postgres
+@pytest.mark.promise("P12")
+async def test_postgresql_dies_and_its_synchronous_standby_takes_over(
+    tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
+) -> None:
+    """The connection string names both, and asks for the one that can be written."""
+    machine.must_have(machine.Need.OWN_POSTGRES)
+    with postgres.own() as first, postgres.own(standby_of=first) as second:
+        configure(first, "synchronous_standby_names", "*")
+        both = {"host": f"{first.folder},{second.folder}", "target_session_attrs": "read-write"}
+        url = make_url(first.create()).update_query_dict(both).render_as_string(hide_password=False)
+        async with scene(tmp_path, start_golub, seed=seed, database_url=url) as town, operator(town) as client:
+            async with town.talking(at_scale(RATE, 100)):
+                await town.acked(at_scale(20, 1000))
+                await asyncio.to_thread(first.stop)
+                await town.acked(at_scale(20, 1000))  # the outage lasts
+                slowest = await refused(client.get("/inbox"))
+                await asyncio.to_thread(second.promote)
+            began = time.monotonic()
+            await town.applied(HEALED + SLACK)
+            healed = time.monotonic() - began
+            verdict = await verdict_of(town)
+    figures(page_refused_after=round(slowest, 2), applied_after=round(healed, 1), **verdict.figures)
 
 
 async def test_avito_s_api_hangs(tmp_path: Path, start_golub: StartGolub, at_scale: AtScale) -> None:
