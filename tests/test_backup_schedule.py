@@ -98,6 +98,13 @@ async def test_a_full_disk_is_told_and_tried_again_later(
     assert (backups.last_failure(), len(backups.list_all())) == (None, 1)
 
 
+async def test_one_that_goes_while_the_folder_is_looked_through_hides_no_other(backups: Backups) -> None:
+    backups.begin()
+    await backups.wait()
+    (backups.folder / "golub-20260101T000000Z-scheduled.zip").symlink_to("gone.zip")  # a name without a file
+    assert [made.reason for made in backups.list_all()] == [Reason.BY_HAND]
+
+
 async def test_stopping_leaves_no_half(backups: Backups) -> None:
     backups.begin()
     await backups.close()

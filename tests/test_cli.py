@@ -56,9 +56,18 @@ async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert set(modes.values()) == {"0o0"}
 
 
-@pytest.mark.parametrize("url", ["mail.example.ru", "smtps://golub:word@mail.example.ru:99999"])
-def test_a_setting_that_cannot_be_used_is_named_and_not_repeated(tmp_path: Path, url: str) -> None:
-    ended = CliRunner().invoke(cli, ["operator", "list", "--data-dir", str(tmp_path)], env={"GOLUB_SMTP_URL": url})
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("smtp_url", "mail.example.ru"),
+        ("smtp_url", "smtps://golub:word@mail.example.ru:99999"),
+        ("GOLUB_PUBLIC_URL", "https://golub:word@golub.example.ru"),
+        ("avito_url", "https://golub:word@api.example.ru"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_and_not_repeated(tmp_path: Path, name: str, url: str) -> None:
+    env = {f"GOLUB_{name.upper().removeprefix('GOLUB_')}": url}
+    ended = CliRunner().invoke(cli, ["operator", "list", "--data-dir", str(tmp_path)], env=env)
     assert ended.exit_code == 2
-    assert "smtp_url: " in ended.stderr
-    assert "word" not in ended.stderr.replace("user:password@", "")
+    assert f"{name}: " in ended.stderr
+    assert "word" not in ended.stderr.replace("user:password@", "").replace("user and password", "")

@@ -23,12 +23,12 @@ from golub import __version__, audit
 from golub.clock import Clock, Millis
 from golub.errors import Conflict, Unavailable
 from golub.model import Account, Action, Chat, Delivery, Message, Operator, OutgoingMessage, Table
+from golub.room import has_room
 from golub.store import Store
 
 FORMAT = 1
-PAGE = 1000
+PAGE = 200  # rows: of deliveries up to 256 KiB each
 ABOUT = "about.json"
-ROOM_LEFT = 2 << 30  # bytes free, or a tenth of a smaller disk: deliveries need the room more
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -114,7 +114,9 @@ class _OneFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = held.enter_context(_opened(path))
-        self._out: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=self._file, mode="wb")) if packed else self._file
+        self._out = self._file
+        if packed:
+            self._out = cast("IO[bytes]", held.enter_context(gzip.GzipFile(fileobj=self._file, mode="wb")))
 
     @asynccontextmanager
     async def writing(self, kind: Kind) -> AsyncGenerator[Callable[[dict[str, Any]], object]]:
@@ -135,8 +137,7 @@ async def _export(store: Store, kind: Kind, out: _Folder | _OneFile, tell: Tell)
     number, last = 0, None
     async with out.writing(kind) as write:
         while True:
-            disk = shutil.disk_usage(out.path)
-            if disk.free < min(disk.total // 10, ROOM_LEFT):
+            if not has_room(out.path):
                 raise Unavailable("The disk is nearly full: the export ended, so that messages keep their room.")
             page = select(table).order_by(key).limit(PAGE)
             async with store.read() as session:

@@ -143,6 +143,14 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as https://golub.example.ru")
         return f"{url.scheme}://{url.netloc}"
 
+    @field_validator("public_url", "avito_url")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        """Both are shown, in the doctor's archive too."""
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("must have no user and password")
+        return value
+
     @field_validator("smtp_url")
     @classmethod
     def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:

@@ -6,8 +6,8 @@ somebody carried in or out by hand counts as well.
 
 import json
 import re
-import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,7 +20,6 @@ from golub.settings import Settings
 
 NEWEST_KEPT = 3
 UPGRADES_KEPT = 3  # backups made before an upgrade
-ROOM_LEFT = 2 << 30  # bytes free, or a tenth of a smaller disk: deliveries need the room more than a backup does
 
 _NAME = re.compile(r"golub-(\d{8}T\d{6}Z)-(\w+(?:-\w+)*)\.zip")
 _FAILED = "failed.json"
@@ -61,15 +60,14 @@ def name_of(taken_at: Millis, reason: str) -> str:
 
 
 def list_all(folder: Path) -> list[Backed]:
-    """Newest first. An empty list where there is no folder (yet)."""
+    """Newest first. An empty list where there is no folder (yet); what goes while we look is not in it."""
     found: list[Backed] = []
-    try:
+    with suppress(OSError):
         for path in folder.iterdir():
             if match := _NAME.fullmatch(path.name):
                 taken = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-                found.append(Backed(path, int(taken.timestamp() * 1000), path.stat().st_size, match[2]))
-    except OSError:
-        return []
+                with suppress(FileNotFoundError):
+                    found.append(Backed(path, int(taken.timestamp() * 1000), path.stat().st_size, match[2]))
     return sorted(found, key=lambda backed: (backed.taken_at, backed.path.name), reverse=True)
 
 
@@ -111,11 +109,6 @@ def rotate(folder: Path, *, days: int, weeks: int) -> list[Path]:
     for path in gone:
         path.unlink(missing_ok=True)
     return gone
-
-
-def has_room(folder: Path, needed: int = 0) -> bool:
-    disk = shutil.disk_usage(folder)
-    return disk.free - needed >= min(disk.total // 10, ROOM_LEFT)
 
 
 def _newest_of_each(newest_first: Iterable[Backed], span: str, number: int) -> set[Path]:

@@ -24,6 +24,7 @@ from golub.backup.archive import Manifest, Writer
 from golub.backup.folder import Backed, Reason
 from golub.clock import Clock
 from golub.errors import Conflict, Rejected, Unavailable
+from golub.room import has_room
 from golub.settings import Settings
 from golub.vault import Vault
 
@@ -201,7 +202,7 @@ class _Room:
         self._place = place
 
     def ask(self, needed: int = 0) -> None:
-        if not folder.has_room(self._place, needed):
+        if not has_room(self._place, needed):
             raise Unavailable(
                 "The disk of {folder} is nearly full: no backup was made, so that messages keep their room. "
                 "Free some, or point GOLUB_BACKUP_DIR at another disk.",

@@ -114,7 +114,10 @@ def _must_fit(manifest: Manifest, settings: Settings) -> None:
     if manifest.database == "postgresql" and to_sqlite:
         raise Invalid("This backup is of a PostgreSQL database: give --database-url with an empty one.")
     if manifest.database == "sqlite" and not to_sqlite:
-        raise Invalid("This backup is of a SQLite database and cannot go into PostgreSQL.")
+        raise Invalid(
+            "This backup is of a SQLite database and cannot go into PostgreSQL. Restore it without --database-url and "
+            "GOLUB_DATABASE_URL; docs/nodes.md says how to move to PostgreSQL."
+        )
     if to_sqlite and sqlite_file(settings) != (settings.data_dir / "golub.db").absolute():
         raise Invalid("A SQLite database is restored into the data folder: unset GOLUB_DATABASE_URL.")
 

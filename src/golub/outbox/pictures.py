@@ -11,7 +11,6 @@ import asyncio
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -22,12 +21,12 @@ from golub.clock import DAY, Clock
 from golub.errors import NotFound, Unavailable
 from golub.model import AttachedPicture
 from golub.redraw import redraw
+from golub.room import has_room
 from golub.store import Store
 
 QUOTA = 512 << 20  # bytes: some 500 photos that wait
 KEPT_FOR = 2 * DAY  # an attached picture that nobody sent
 AT_ONCE = 2
-LEAST_FREE = 2 << 30  # bytes: deliveries need the room more
 
 _NAME = re.compile(r"[0-9a-f]{32}\.(?:jpg|png)")
 
@@ -82,9 +81,8 @@ class Pictures:
 
     def _check_disk(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        disk = shutil.disk_usage(self._folder)
         kept = sum(entry.stat().st_size for entry in self._folder.iterdir())
-        if kept > self._quota or disk.free < min(disk.total // 10, LEAST_FREE):
+        if kept > self._quota or not has_room(self._folder):
             raise Unavailable("There is no room left for photos on the server's disk.")
 
     def _write(self, name: str, picture: bytes, small: bytes) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import io
 import os
-import shutil
 import struct
 import zlib
 from collections.abc import Awaitable, Callable
@@ -26,6 +25,7 @@ from PIL import Image, ImageOps
 from golub.clock import MINUTE, Clock
 from golub.errors import GolubError, NotFound, Rejected, Unavailable
 from golub.guarded import is_public
+from golub.room import has_room
 from golub.settings import AVITO_URL, Settings
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -36,7 +36,6 @@ PIXEL_LIMIT = 40_000_000
 VOICE_LIMIT = 10 << 20  # bytes
 FETCH_SECONDS = 10.0
 CACHE_LIMIT = 512 << 20  # bytes
-ROOM_LEFT = 2 << 30  # bytes free, or a tenth of a smaller disk: below, nothing is kept
 FETCHES_AT_ONCE = 8
 REFUSED_FOR = MINUTE  # how long a picture that could not be had is not asked for again
 
@@ -210,11 +209,10 @@ class Media:
         return self._folder / key[:2] / key
 
     def _keep(self, key: str, made: bytes) -> None:
-        """Writes the file, unless the disk is nearly full: deliveries need the room more."""
+        """Writes the file, unless the disk is nearly full."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        disk = shutil.disk_usage(self._folder)
-        if disk.free < min(disk.total // 10, ROOM_LEFT):
+        if not has_room(self._folder):
             return
         draft = path.with_suffix(f".{os.getpid()}.new")
         draft.write_bytes(made)
