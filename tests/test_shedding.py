@@ -13,7 +13,7 @@ from golub import server as server_module
 from golub.errors import Unavailable
 from golub.spool import TokenEntry
 from tests.conftest import SteppedClock
-from tests.test_ingest import PATH, opened
+from tests.ingest.endpoint import PATH, opened
 
 ENTRY = TokenEntry(b"h" * 32, 1, 1, None)
 

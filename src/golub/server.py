@@ -78,11 +78,20 @@ class Server:
             self._uvicorn.force_exit = True
             return
         self._uvicorn.should_exit = True
+        self._uvicorn.stopping.set()
         for end in self.on_stop:
             end()
 
 
 class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Waits to be stopped, where uvicorn looks ten times a second whether it is."""
+        await self.stopping.wait()
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Leaves them alone: uvicorn's own handler raises SIGTERM again, and our draining would never run."""
