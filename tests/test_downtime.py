@@ -160,8 +160,8 @@ async def test_after_a_day_away_everything_is_there_in_order_and_within_the_budg
         await sim.idle()
         await everything_is_there(town, parts)
 
-    chats = [*old, *(sim.add_chat(town.seller, f"Новый {number}") for number in range(at_scale(90, 750)))]
-    count = at_scale(800, 5000)
+    chats = [*old, *(sim.add_chat(town.seller, f"Новый {number}") for number in range(at_scale(50, 750)))]
+    count = at_scale(500, 5000)
     writers = [*chats, *dice.choices(chats, k=count - len(chats) - 250), *[old[0]] * 250]  # one has three pages
     dice.shuffle(writers)
     for number, chat in enumerate(writers):
