@@ -23,7 +23,7 @@ from golub.audit import Action, By
 from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Conflict, Invalid, NotFound, Paced
 from golub.journal import Place, Wanted
-from golub.model import Delivery, DeliveryState, Replay, ReplayKind, ReplayState
+from golub.model import Delivery, DeliveryState, Mark, Replay, ReplayKind, ReplayState
 from golub.runner import Loop
 from golub.store import Store
 
@@ -35,6 +35,7 @@ DIGESTS_KEPT = 20_000  # messages; further ones may count twice
 RECENT = 10
 PRESSES_A_MINUTE = 30  # of single deliveries, whoever presses
 REASON_LIMIT = 500
+TURN = "replay"  # the mark that is locked by whoever begins one
 
 _DIGEST = 8  # bytes
 
@@ -64,9 +65,7 @@ class Replays:
             newest = await journal.newest(session)
         now = self._clock()
         async with self._store.write() as session:
-            running = await session.scalar(select(Replay.id).where(Replay.due_at.is_not(None)).limit(1))
-            if running is not None:
-                raise Conflict("Another replay is running. Wait for its end, or stop it.", code="replay_running")
+            await self._must_be_alone(session)
             replay = Replay(
                 kind=kind,
                 state=ReplayState.RUNNING,
@@ -92,14 +91,14 @@ class Replays:
 
     async def stop(self, replay_id: int, by: By) -> None:
         """After the part that is on. Nothing is undone."""
-        await self._turn(replay_id, ReplayState.RUNNING, ReplayState.STOPPED, None, by)
+        async with self._store.write() as session:
+            await self._turn(session, replay_id, ReplayState.RUNNING, ReplayState.STOPPED, None, by)
 
     async def resume(self, replay_id: int, by: By) -> None:
         """From where it was stopped. Raises `Conflict` while another one runs."""
-        async with self._store.read() as session:
-            if await session.scalar(select(Replay.id).where(Replay.due_at.is_not(None)).limit(1)) is not None:
-                raise Conflict("Another replay is running. Wait for its end, or stop it.", code="replay_running")
-        await self._turn(replay_id, ReplayState.STOPPED, ReplayState.RUNNING, self._clock(), by)
+        async with self._store.write() as session:
+            await self._must_be_alone(session)
+            await self._turn(session, replay_id, ReplayState.STOPPED, ReplayState.RUNNING, self._clock(), by)
         self._loop.nudge()
 
     async def get(self, replay_id: int) -> Replay:
@@ -189,21 +188,33 @@ class Replays:
         ]
         replay.changes = [*replay.changes, *shown]
 
+    async def _must_be_alone(self, session: AsyncSession) -> None:
+        """Raises `Conflict` while one runs. Who asks at the same moment in another process waits, and then sees ours."""
+        await session.execute(self._store.insert(Mark).values(name=TURN, value="").on_conflict_do_nothing())
+        await session.get_one(Mark, TURN, with_for_update=True)
+        if await session.scalar(select(Replay.id).where(Replay.due_at.is_not(None)).limit(1)) is not None:
+            raise Conflict("Another replay is running. Wait for its end, or stop it.", code="replay_running")
+
     async def _turn(
-        self, replay_id: int, before: ReplayState, after: ReplayState, due_at: Millis | None, by: By
+        self,
+        session: AsyncSession,
+        replay_id: int,
+        before: ReplayState,
+        after: ReplayState,
+        due_at: Millis | None,
+        by: By,
     ) -> None:
-        async with self._store.write() as session:
-            kind = await session.scalar(
-                update(Replay)
-                .where(Replay.id == replay_id, Replay.state == before)
-                .values(state=after, due_at=due_at)
-                .returning(Replay.kind)
-                .execution_options(synchronize_session=False)
-            )
-            if kind is not None and kind != ReplayKind.TRY:
-                action = Action.DISCARDED if kind == ReplayKind.DISCARD else Action.REPLAYED
-                was, now = {"state": before}, {"state": after}
-                await by.did(session, action, f"replay {replay_id}", before=was, after=now, now=self._clock())
+        kind = await session.scalar(
+            update(Replay)
+            .where(Replay.id == replay_id, Replay.state == before)
+            .values(state=after, due_at=due_at)
+            .returning(Replay.kind)
+            .execution_options(synchronize_session=False)
+        )
+        if kind is not None and kind != ReplayKind.TRY:
+            action = Action.DISCARDED if kind == ReplayKind.DISCARD else Action.REPLAYED
+            was, now = {"state": before}, {"state": after}
+            await by.did(session, action, f"replay {replay_id}", before=was, after=now, now=self._clock())
 
     async def _discard(self, session: AsyncSession, ids: Sequence[bytes], reason: str, name: str) -> int:
         done = await session.execute(

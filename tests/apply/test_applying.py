@@ -164,6 +164,18 @@ async def test_after_stop_nothing_is_taken(bench: Bench) -> None:
         await bench.applier.submit(bench.account_id, [FetchDue("u2i-abc", 0)])
 
 
+async def test_who_waits_at_the_stop_is_told_and_not_cancelled(bench: Bench) -> None:
+    with locked(bench):
+        asked = [
+            asyncio.create_task(bench.applier.submit(bench.account_id, [FetchDue(f"u2i-{number}", 0)]))
+            for number in range(3)
+        ]
+        await asyncio.sleep(0)  # all three stand in line now; the first has the thread
+        await asyncio.to_thread(bench.applier.stop)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 3
+
+
 async def test_a_drain_without_threads(bench: Bench) -> None:
     """`golub spool drain`."""
     await bench.receive(*(message(id=f"m-{number}") for number in range(3)))

@@ -139,6 +139,21 @@ async def test_it_can_be_stopped_goes_on_and_survives_a_restart(
     assert told[1:] == ['{"state":"stopped"}', '{"state":"running"}']
 
 
+async def test_only_one_of_several_that_begin_at_once_does(bench: Bench, desk: Replays) -> None:
+    await bench.receive(message())
+    await bench.applied()
+    stopped = await desk.start(ReplayKind.APPLY, Wanted(), MARIA)
+    await desk.stop(stopped, MARIA)
+    begun = await asyncio.gather(
+        desk.resume(stopped, MARIA),
+        *(desk.start(ReplayKind.TRY, Wanted(), MARIA) for _ in range(4)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, Conflict) for one in begun) == 4, begun
+    async with bench.store.read() as session:
+        assert len(list(await session.scalars(select(Replay.id).where(Replay.due_at.is_not(None))))) == 1
+
+
 async def test_what_was_applied_stays_applied_though_its_kind_was_unticked_since(bench: Bench, desk: Replays) -> None:
     await bench.receive(message())
     await bench.applied()

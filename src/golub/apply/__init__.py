@@ -96,14 +96,15 @@ class Applier:
         self._watcher.start()
 
     def stop(self) -> None:
-        """Finishes the batch that is on. What is left waits in the spool for the next start."""
+        """Finishes the batch that is on. What is left waits in the spool for the next start; who waits in `submit` gets
+        `Unavailable`."""
         with self._lock:
             self._open = False
         self._stopping.set()
         self._spool.nudge()
         if self._watcher.ident:
             self._watcher.join()
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._worker.shutdown()
 
     @property
     def failing(self) -> bool:
@@ -174,6 +175,8 @@ class Applier:
         """Runs it on the thread that has the database, before the next batch."""
 
         def run() -> T:
+            if self._stopping.is_set():
+                raise Unavailable("Golub is starting or stopping.")
             with self._store.writing() as connection:
                 return change(connection)
 
@@ -213,6 +216,8 @@ class Applier:
 
     def _turn(self) -> None:
         """The second thread: one batch, then whoever waits in `submit`, then the next batch."""
+        if self._stopping.is_set():
+            return
         try:
             self._apply_some()
             self._failures, self._retry_at = 0, 0.0

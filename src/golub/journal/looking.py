@@ -26,6 +26,7 @@ _NEWEST_FIRST = (Delivery.received_at.desc(), Delivery.id.desc())
 _INDEXED: list[Any] = [
     Delivery.received_at,
     Delivery.id,
+    Delivery.account_id,
     Delivery.state,
     Delivery.cause,
     Delivery.event_type,

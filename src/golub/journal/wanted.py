@@ -66,12 +66,12 @@ class Wanted:
     def indexed(self) -> list[ColumnElement[bool]]:
         """The conditions that bring an index to the right place: they cost nothing on a larger journal."""
         found: list[ColumnElement[bool]] = []
-        if self.account_id is not None:
-            found.append(Delivery.account_id == self.account_id)
-        if self.state is DeliveryState.QUARANTINED:
+        if self.state is DeliveryState.QUARANTINED:  # few, and among them an account's are sifted
             found.append(Delivery.state == self.state.value)
             if self.cause:
                 found.append(Delivery.cause == self.cause.value)
+        elif self.account_id is not None:
+            found.append(Delivery.account_id == self.account_id)
         if self.since is not None:
             found.append(Delivery.received_at >= self.since)
         if self.until is not None:
@@ -81,7 +81,10 @@ class Wanted:
     def sieve(self, columns: Any) -> list[ColumnElement[bool]]:
         """The conditions for which each delivery must be looked at, on columns that stand in the index."""
         found: list[ColumnElement[bool]] = []
-        if self.state is not DeliveryState.QUARANTINED:
+        if self.state is DeliveryState.QUARANTINED:
+            if self.account_id is not None:
+                found.append(columns.account_id == self.account_id)
+        else:
             if self.state:
                 found.append(columns.state == self.state.value)
             if self.cause:

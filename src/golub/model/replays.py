@@ -43,5 +43,6 @@ class Replay(Table):
     changing: Mapped[int] = mapped_column(Integer, default=0)  # of them, those that change anything
     messages: Mapped[int] = mapped_column(Integer, default=0)  # messages that they change …
     message_digests: Mapped[bytes] = mapped_column(default=b"")  # … each by eight bytes, so that none counts twice
-    outcomes: Mapped[dict[str, Any]]  # {"ignored applied": 3}: states before and after, of what moved or stays in quarantine
+    # {"ignored applied": 3}: states before and after, of what moved or stays in quarantine
+    outcomes: Mapped[dict[str, Any]]
     changes: Mapped[list[Any]]  # the first changes, for people
