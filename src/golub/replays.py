@@ -189,7 +189,7 @@ class Replays:
         replay.changes = [*replay.changes, *shown]
 
     async def _must_be_alone(self, session: AsyncSession) -> None:
-        """Raises `Conflict` while one runs. Who asks at the same moment in another process waits, and then sees ours."""
+        """Raises `Conflict` while one runs. Who asks at the same moment elsewhere waits, and then sees ours."""
         await session.execute(self._store.insert(Mark).values(name=TURN, value="").on_conflict_do_nothing())
         await session.get_one(Mark, TURN, with_for_update=True)
         if await session.scalar(select(Replay.id).where(Replay.due_at.is_not(None)).limit(1)) is not None:
