@@ -5,14 +5,14 @@ The wheel's own launcher is not used: as root it adds a system user and opens ev
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import stat
 import subprocess
 import tempfile
-import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -147,13 +147,18 @@ class OwnPostgres(Postgres):
         """To every process of it; after SIGKILL all of them are gone."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        every = [first, *map(int, children)]
-        for one in every:
-            os.kill(one, number)
-        if number is signal.SIGKILL:
-            for one in every:
-                while Path(f"/proc/{one}").exists():
-                    time.sleep(0.01)  # the kernel tells only a parent
+        with ExitStack() as watching:
+            ends: list[int] = []
+            for one in (first, *map(int, children)):
+                with suppress(ProcessLookupError):  # a child may end by itself
+                    ends.append(os.pidfd_open(one))
+                    watching.callback(os.close, ends[-1])
+            for end in ends:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(end, number)
+            if number is signal.SIGKILL:
+                for end in ends:
+                    select.select([end], [], [])  # until it has ended
 
     def _do(self, program: str, *arguments: str) -> None:
         # A file, not a pipe: the server that pg_ctl starts would hold a pipe open for ever.
