@@ -21,7 +21,7 @@ from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.backup import Backups, Schedule, before_upgrade, unfinished
 from golub.clock import Clock, now
-from golub.doctor import Doctor, Inside
+from golub.doctor import Doctor, Inside, note_where
 from golub.errors import Conflict, Rejected, Unavailable
 from golub.health import Code, Health
 from golub.housekeeping import Housekeeping
@@ -230,7 +230,10 @@ class Golub:
         while True:
             try:
                 await self.migrate()
-                if self.settings.role is ProcessRole.WORKER or not await self.parts.operators.needs_setup():
+                if self.settings.role is ProcessRole.WORKER:
+                    return None
+                await note_where(self.parts.store, self.settings)
+                if not await self.parts.operators.needs_setup():
                     return None
                 return f"{url}/setup/{await self.parts.operators.make_link('setup')}"
             except Unavailable:  # it went away again: the process that acks must not end for that

@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from golub.cli import cli
+from golub.doctor import Check, examine_beside, note_where
 from golub.doctor.telling import tell
+from golub.settings import Settings
+from golub.store import Store
 from golub.web.language import words, words_of_console
 from tests.conftest import StartGolub
 from tests.doctor import house
@@ -46,11 +51,16 @@ def test_programs_get_json(tmp_path: Path) -> None:
 
 @pytest.mark.story
 async def test_beside_a_running_server_its_mark_arrives(start_golub: StartGolub) -> None:
-    golub = await start_golub("serve", GOLUB_AVITO_URL="http://127.0.0.1:9", GOLUB_ALLOW_LOOPBACK_WEBHOOK="1")
-    chosen = {"GOLUB_ALLOW_LOOPBACK_WEBHOOK": "1", "GOLUB_AVITO_URL": "http://127.0.0.1:9"}
+    """By the address that the server was told, and the console was not."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+    golub = await start_golub(
+        "serve", GOLUB_AVITO_URL="http://127.0.0.1:9", GOLUB_ALLOW_LOOPBACK_WEBHOOK="1", GOLUB_PORT=str(port),
+        GOLUB_PUBLIC_URL=f"http://127.0.0.1:{port}",
+    )  # fmt: skip
     doctor = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("golub"), "doctor", "--json", "--data-dir", golub.folder,
-        env={"PATH": "", "GOLUB_PUBLIC_URL": golub.url, **chosen},
+        env={"PATH": "", "GOLUB_AVITO_URL": "http://127.0.0.1:9"},
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, _ = await doctor.communicate()
@@ -61,6 +71,22 @@ async def test_beside_a_running_server_its_mark_arrives(start_golub: StartGolub)
         ("ok", None)
     }
     assert await golub.stop() == 0
+
+
+async def test_its_own_environment_goes_before_what_a_server_noted(tmp_path: Path, database_url: str) -> None:
+    store = Store(database_url)
+    for port in (1, 2):  # the server that started last counts
+        noted = Settings.model_validate({"public_url": "https://golub.invalid", "port": port})
+        await note_where(store, noted)
+    await store.close()
+    given = {"data_dir": tmp_path, "database_url": database_url, "avito_url": "http://127.0.0.1:9"}
+    for public_url, host in ((None, "golub.invalid"), ("https://other.invalid", "other.invalid")):
+        chosen = given if public_url is None else {**given, "public_url": public_url}
+        found, _ = await examine_beside(Settings.model_validate(chosen), words("en"))
+        told = {one.check: one.write(words("en")).what for one in found}
+        assert told[Check.PUBLIC_URL] == f"https://{host}"
+        assert told[Check.NAME] == f"The name {host} leads nowhere."
+        assert told[Check.LISTENING] == "Golub listens on 127.0.0.1:2"
 
 
 async def test_people_read_what_to_do_first_and_the_lines_to_copy(tmp_path: Path, sqlite_url: str) -> None:

@@ -26,7 +26,7 @@ async def live() -> JSONResponse:
 
 @router.get("/healthz/ready")
 async def ready(parts: Given) -> JSONResponse:
-    """503 where this process cannot do its work; 200 and `degraded` where an account needs a person; and why."""
+    """503 where this process cannot do its work; 200 and `degraded` where something else needs a person; and why."""
     found = await parts.health.reasons()
     severe = any(reason.severe for reason in found)
     told = [{"code": reason.code, "text": str(reason), "severe": reason.severe} for reason in found]
