@@ -3,7 +3,10 @@
 The webhook is not here: it is a plain endpoint that stands before all this (`webhook.py`).
 """
 
-from fastapi import Depends, FastAPI
+from functools import cache
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
@@ -66,10 +69,22 @@ class Site(FastAPI):
 def build(parts: Parts) -> FastAPI:
     """The pages and the API. Touches no database: it may be built, and answers 503, while that is away.
     A worker shows nobody anything but its health."""
-    site = Site(dependencies=[Depends(guard)], openapi_url=None, redirect_slashes=False, max_body_size=LARGEST_BODY)
+    site = Site(
+        routes=_routes(parts.settings.role is ProcessRole.WORKER),
+        dependencies=[Depends(guard)],
+        openapi_url=None,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
+    )
     site.state.parts = parts
     answer_errors(site)
-    for router in (health.router,) if parts.settings.role is ProcessRole.WORKER else ROUTERS:
-        site.include_router(router)
-    site.mount("/static", Static())
     return site
+
+
+@cache
+def _routes(only_health: bool) -> list[BaseRoute]:
+    """The same for every site of this process: what FastAPI works out of a route costs 0.15 s for all of them."""
+    pages = APIRouter(dependencies=[Depends(guard)], max_body_size=LARGEST_BODY)
+    for router in (health.router,) if only_health else ROUTERS:
+        pages.include_router(router)
+    return [*pages.routes, Mount("/static", Static())]
