@@ -23,7 +23,9 @@ from golub.store import Store
 from golub.vault import Vault
 from golub.web.parts import Parts
 from golub.web.routes import build
+from tests import door
 from tests.conftest import SteppedClock
+from tests.door import World
 
 ORIGIN = "http://localhost"
 
@@ -83,6 +85,21 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
 
 
 @pytest.fixture
+async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
+    """Avito with one shop, which is connected; on each database."""
+    async with door.world(store, clock, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def world_parts(world: World) -> AsyncGenerator[Parts]:
+    """What the pages of that world work with: the `parts` of a module that is about them."""
+    operators = Operators(world.store, world.clock)
+    yield world.parts(operators)
+    operators.close()
+
+
+@pytest.fixture
 def site(parts: Parts) -> FastAPI:
     return build(parts)
 
@@ -109,6 +126,17 @@ async def visit(site: FastAPI, parts: Parts) -> AsyncGenerator[Visit]:
             return Browser(client, operator, opened.csrf)
 
         yield visit
+
+
+@pytest.fixture
+async def admin(visit: Visit) -> Browser:
+    return await visit(Role.ADMIN)
+
+
+@pytest.fixture
+async def owner(visit: Visit) -> Browser:
+    """The super_admin."""
+    return await visit(Role.SUPER_ADMIN)
 
 
 async def add_operator(parts: Parts, role: Role) -> Operator:

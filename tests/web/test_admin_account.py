@@ -12,7 +12,7 @@ from golub.model import Condition, Role, Standing, standing_of
 from golub.web.admin.account import LEAST_HEIGHT, bars_of
 from golub.web.parts import Parts
 from tests import village
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.door import FOREIGN
 from tests.village import Village
 from tests.web.conftest import Browser, Visit
@@ -27,11 +27,6 @@ async def town(database_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncG
 @pytest.fixture
 def parts(town: Village) -> Parts:
     return town.parts
-
-
-@pytest.fixture
-async def owner(visit: Visit) -> Browser:
-    return await visit(Role.SUPER_ADMIN)
 
 
 def page_of(town: Village) -> str:
@@ -79,6 +74,7 @@ async def test_fresh_importing_and_healthy_follow_each_other(town: Village, owne
     assert "3 chats, 3 messages" in words
 
 
+@ONE_DATABASE
 async def test_stolen_is_named_and_taken_back_with_one_click(town: Village, owner: Browser, visit: Visit) -> None:
     url = await town.register()
     town.sim.steal_subscription(town.seller, FOREIGN)
@@ -93,6 +89,7 @@ async def test_stolen_is_named_and_taken_back_with_one_click(town: Village, owne
     assert await standing(town) == Standing(Condition.HEALTHY)
 
 
+@ONE_DATABASE
 async def test_unpaid_and_no_rights_are_told_apart_and_end_by_themselves(town: Village, owner: Browser) -> None:
     await town.register()
     town.seller.paid = False
@@ -114,6 +111,7 @@ async def test_unpaid_and_no_rights_are_told_apart_and_end_by_themselves(town: V
     assert "Avito's words: permission denied" in words
 
 
+@ONE_DATABASE
 async def test_wrong_keys_ask_for_new_ones_of_the_same_shop(town: Village, owner: Browser) -> None:
     await town.register()
     town.sim.expire_tokens(town.seller)
@@ -140,6 +138,7 @@ async def test_wrong_keys_ask_for_new_ones_of_the_same_shop(town: Village, owner
     assert "Avito refuses the keys" in words
 
 
+@ONE_DATABASE
 async def test_degraded_says_what_is_late(town: Village, owner: Browser) -> None:
     await town.register()
     await town.turn(MINUTE)
@@ -168,6 +167,7 @@ async def test_degraded_says_what_is_late(town: Village, owner: Browser) -> None
     assert "Buyers write, and Avito sends nothing" in await page(town, owner)
 
 
+@ONE_DATABASE
 async def test_pausing_and_resuming(town: Village, owner: Browser, visit: Visit) -> None:
     await town.register()
     admin = await visit(Role.ADMIN)
@@ -185,6 +185,7 @@ async def test_pausing_and_resuming(town: Village, owner: Browser, visit: Visit)
     assert {"Paused by a person", "Resumed by a person"} <= set(re.findall(r"\w+ by a person", await page(town, admin)))
 
 
+@ONE_DATABASE
 async def test_self_repair_is_for_super_administrators_to_allow(town: Village, owner: Browser, visit: Visit) -> None:
     await town.register()
     admin = await visit(Role.ADMIN)
@@ -198,6 +199,7 @@ async def test_self_repair_is_for_super_administrators_to_allow(town: Village, o
     assert not (await town.parts.subscriptions.get(town.account_id)).self_repair
 
 
+@ONE_DATABASE
 async def test_coverage_is_drawn_and_told_and_what_a_sweep_cost(town: Village, owner: Browser) -> None:
     await town.register()
     town.clock.now = (town.clock() // DAY + 1) * DAY + 10 * HOUR + 2 * MINUTE
@@ -227,6 +229,7 @@ async def test_coverage_is_drawn_and_told_and_what_a_sweep_cost(town: Village, o
     assert "1 request for 0 changed chats" in await page(town, owner)
 
 
+@ONE_DATABASE
 async def test_the_rest(town: Village, owner: Browser, visit: Visit) -> None:
     assert (await owner.get("/admin/accounts/999")).status_code == 404
     manager = await visit(Role.MANAGER)

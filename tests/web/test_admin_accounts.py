@@ -7,11 +7,10 @@ import pytest
 
 from golub.accounts import COLOURS
 from golub.model import Role
-from golub.operators import Operators
 from golub.store import Store
 from golub.web.parts import Parts
 from tests import door
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.door import World
 from tests.web.conftest import Browser, Visit
 
@@ -25,13 +24,8 @@ async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGener
 
 
 @pytest.fixture
-def parts(world: World) -> Parts:
-    return world.parts(Operators(world.store, world.clock))
-
-
-@pytest.fixture
-async def admin(visit: Visit) -> Browser:
-    return await visit(Role.ADMIN)
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 def keys(world: World, secret: str = "") -> dict[str, str]:
@@ -42,6 +36,7 @@ async def connected(world: World) -> int:
     return (await world.accounts.connect(world.shop.client_id, world.shop.client_secret)).account.id
 
 
+@ONE_DATABASE
 async def test_the_empty_page_says_where_the_keys_are(admin: Browser) -> None:
     page = (await admin.get(PAGE)).text
     assert "No account yet" in page
@@ -61,6 +56,7 @@ async def test_connecting_starts_the_import_and_shows_both_halves(world: World, 
     assert "Велосипеды has new keys" in again.text
 
 
+@ONE_DATABASE
 async def test_refusals_say_what_to_do_and_never_repeat_the_secret(world: World, admin: Browser) -> None:
     wrong = await admin.post(PAGE, keys(world, "not-the-secret"))
     assert wrong.status_code == 400
@@ -81,6 +77,7 @@ async def test_refusals_say_what_to_do_and_never_repeat_the_secret(world: World,
     assert await world.accounts.list() == []
 
 
+@ONE_DATABASE
 async def test_an_unpaid_account_is_connected_and_says_so(world: World, admin: Browser) -> None:
     world.shop.paid = False
     page = (await admin.get((await admin.post(PAGE, keys(world))).headers["location"])).text
@@ -88,6 +85,7 @@ async def test_an_unpaid_account_is_connected_and_says_so(world: World, admin: B
     assert "Most often the plan that includes it has run out." in page
 
 
+@ONE_DATABASE
 async def test_renaming_and_choosing_a_colour(world: World, admin: Browser) -> None:
     account_id = await connected(world)
     assert 'value="Велосипеды"' in (await admin.get(f"{PAGE}?edit={account_id}")).text
@@ -118,6 +116,7 @@ async def test_removing_says_first_what_happens(world: World, admin: Browser) ->
     assert (await admin.post(f"{PAGE}/{account_id}/remove")).status_code == 404
 
 
+@ONE_DATABASE
 async def test_the_history_tells_how_far_it_is(world: World, admin: Browser) -> None:
     account_id = await connected(world)
     history = (await admin.get(f"{PAGE}/{account_id}/history")).text
@@ -130,6 +129,7 @@ async def test_the_history_tells_how_far_it_is(world: World, admin: Browser) -> 
     assert "hx-get" not in (await admin.get(f"{PAGE}/{account_id}/history")).text
 
 
+@ONE_DATABASE
 async def test_managers_do_not_come_here(world: World, visit: Visit) -> None:
     account_id = await connected(world)
     manager = await visit(Role.MANAGER)

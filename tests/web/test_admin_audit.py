@@ -3,8 +3,7 @@ note does not happen; nobody but a super administrator reads it, and nobody chan
 
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -23,8 +22,7 @@ from golub.throttle import TOLD_AN_HOUR
 from golub.web.audited import FIELDS, GROUPS, SENTENCES
 from golub.web.language import words
 from golub.web.parts import Parts
-from tests import door
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.door import World
 from tests.web.conftest import Visit, add_operator
 
@@ -36,16 +34,8 @@ ADDRESS = "192.0.2.7"
 
 
 @pytest.fixture
-async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    async with door.world(store, clock, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def parts(world: World) -> AsyncGenerator[Parts]:
-    operators = Operators(world.store, world.clock)
-    yield world.parts(operators)
-    operators.close()
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 async def entries(store: Store) -> list[AuditEntry]:
@@ -268,6 +258,7 @@ async def test_strangers_do_not_fill_the_audit(store: Store, clock: SteppedClock
     operators.close()
 
 
+@ONE_DATABASE
 @pytest.mark.promise("P30")
 async def test_a_secret_that_is_shown_is_noted(world: World, visit: Visit) -> None:
     url = await registered(world)
@@ -291,6 +282,7 @@ async def test_a_secret_that_is_shown_is_noted(world: World, visit: Visit) -> No
     assert len(await entries(world.store)) == count
 
 
+@ONE_DATABASE
 async def test_what_avito_refuses_is_noted_too(world: World, visit: Visit) -> None:
     owner, url = await visit(Role.SUPER_ADMIN), world.subscriptions.recommended_url()
     world.avito.faults.arm(Fault("postWebhookV3", status=400, times=None))
@@ -301,6 +293,7 @@ async def test_what_avito_refuses_is_noted_too(world: World, visit: Visit) -> No
     assert refused.who == asked.who == "super_admin-0"
 
 
+@ONE_DATABASE
 @pytest.mark.promise("P30")
 @pytest.mark.parametrize("role", [None, Role.MANAGER, Role.ADMIN])
 async def test_nobody_else_reads_it(world: World, visit: Visit, role: Role | None) -> None:
@@ -310,6 +303,7 @@ async def test_nobody_else_reads_it(world: World, visit: Visit, role: Role | Non
     assert "entry-" not in page.text
 
 
+@ONE_DATABASE
 async def test_nobody_at_all_changes_it(visit: Visit) -> None:
     owner = await visit(Role.SUPER_ADMIN)
     for method in ("POST", "PUT", "PATCH", "DELETE"):

@@ -1,18 +1,11 @@
 """The page of webhooks while an address is being replaced: what is still open, until when, and closing it."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
 from golub.clock import MINUTE
 from golub.model import Action, AuditEntry, Role
-from golub.operators import Operators
-from golub.store import Store
 from golub.web.parts import Parts
-from tests import door
-from tests.conftest import SteppedClock
 from tests.door import World
 from tests.web.conftest import Visit
 
@@ -20,14 +13,8 @@ PAGE = "/admin/webhooks"
 
 
 @pytest.fixture
-async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    async with door.world(store, clock, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def parts(world: World) -> Parts:
-    return world.parts(Operators(world.store, world.clock))
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 async def test_an_old_address_is_shown_and_closed_with_a_word_of_what_it_costs(world: World, visit: Visit) -> None:

@@ -1,6 +1,5 @@
 """The page of webhooks: registering, warnings that can be overruled, the trial of step 4, giving up."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,10 @@ import httpx2
 import pytest
 
 from golub.model import Role, SubscriptionState
-from golub.operators import Operators
 from golub.store import Store
 from golub.subscription import token_of
 from golub.web.parts import Parts
-from tests import door
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.door import FOREIGN, PUBLIC, Answers, World
 from tests.web.conftest import Browser, Visit
 
@@ -21,19 +18,8 @@ PAGE = "/admin/webhooks"
 
 
 @pytest.fixture
-async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    async with door.world(store, clock, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def parts(world: World) -> Parts:
-    return world.parts(Operators(world.store, world.clock))
-
-
-@pytest.fixture
-async def owner(visit: Visit) -> Browser:
-    return await visit(Role.SUPER_ADMIN)
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 async def send(owner: Browser, path: str, **fields: Any) -> httpx2.Response:
@@ -51,6 +37,7 @@ async def registered(world: World) -> str:
     return url
 
 
+@ONE_DATABASE
 async def test_without_an_account_the_page_leads_to_the_accounts(world: World, owner: Browser) -> None:
     await world.accounts.remove(world.account_id)
     page = await owner.get(PAGE)
@@ -59,6 +46,7 @@ async def test_without_an_account_the_page_leads_to_the_accounts(world: World, o
     assert 'name="url"' not in page.text
 
 
+@ONE_DATABASE
 async def test_the_form_has_the_recommended_address_and_two_types_ticked(world: World, owner: Browser) -> None:
     page = (await owner.get(PAGE)).text
     url = prefilled(page)
@@ -76,6 +64,7 @@ async def test_the_form_has_the_recommended_address_and_two_types_ticked(world: 
     assert "Active" in after
 
 
+@ONE_DATABASE
 async def test_a_page_shows_no_secret_before_a_click(world: World, owner: Browser) -> None:
     url = await registered(world)
     secret = token_of(url) or "?"
@@ -88,6 +77,7 @@ async def test_a_page_shows_no_secret_before_a_click(world: World, owner: Browse
     assert token_of(fresh) not in (secret, "", None)
 
 
+@ONE_DATABASE
 async def test_a_missing_public_address_is_explained_and_can_be_typed(
     store: Store, clock: SteppedClock, tmp_path: Path, owner: Browser, parts: Parts
 ) -> None:
@@ -98,6 +88,7 @@ async def test_a_missing_public_address_is_explained_and_can_be_typed(
     assert prefilled(page) == ""
 
 
+@ONE_DATABASE
 async def test_an_address_at_another_host_is_taken_and_remarked_upon(world: World, owner: Browser) -> None:
     answer = await send(owner, str(world.account_id), url="https://proxy.example.org/webhook/avito", types=["message"])
     page = (await owner.get(answer.headers["location"])).text
@@ -105,6 +96,7 @@ async def test_an_address_at_another_host_is_taken_and_remarked_upon(world: Worl
     assert "The address has no secret in it" in page
 
 
+@ONE_DATABASE
 async def test_a_bad_address_brings_the_form_back_with_words(world: World, owner: Browser) -> None:
     answer = await send(owner, str(world.account_id), url="https://192.168.0.5/webhook/avito", types=["message"])
     assert answer.status_code == 400
@@ -117,6 +109,7 @@ async def test_a_bad_address_brings_the_form_back_with_words(world: World, owner
     assert world.called("postWebhookV3") == 0
 
 
+@ONE_DATABASE
 async def test_a_failed_try_warns_and_can_be_overruled(world: World, owner: Browser) -> None:
     world.way.ends.append(Answers(404))
     url = prefilled((await owner.get(PAGE)).text)
@@ -132,6 +125,7 @@ async def test_a_failed_try_warns_and_can_be_overruled(world: World, owner: Brow
     assert world.shop.subscription == url
 
 
+@ONE_DATABASE
 async def test_another_service_is_named_and_replaced_after_consent(world: World, owner: Browser) -> None:
     world.avito.steal_subscription(world.shop, FOREIGN)
     assert "crm.example.com" in (await owner.get(f"{PAGE}/{world.account_id}/listed")).text
@@ -146,6 +140,7 @@ async def test_another_service_is_named_and_replaced_after_consent(world: World,
     assert world.shop.subscription == url
 
 
+@ONE_DATABASE
 async def test_what_avito_lists_is_told_before_registering(world: World, owner: Browser) -> None:
     listed = f"{PAGE}/{world.account_id}/listed"
     assert "Avito calls nobody" in (await owner.get(listed)).text
@@ -168,6 +163,7 @@ async def test_editing_the_types_and_the_address(world: World, owner: Browser) -
     assert world.shop.subscription == new
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("state", "words"),
     [
@@ -191,6 +187,7 @@ async def test_the_status_is_what_avito_says(
     assert words in (await owner.get(PAGE)).text
 
 
+@ONE_DATABASE
 async def test_a_lost_or_stolen_place_is_taken_back_by_one_button(world: World, owner: Browser) -> None:
     url = await registered(world)
     world.shop.subscription = None
@@ -204,6 +201,7 @@ async def test_a_lost_or_stolen_place_is_taken_back_by_one_button(world: World, 
     assert world.shop.subscription == url
 
 
+@ONE_DATABASE
 async def test_deleting(world: World, owner: Browser) -> None:
     await registered(world)
     answer = await send(owner, f"{world.account_id}/remove")
@@ -243,6 +241,7 @@ async def test_the_trial_shows_each_step_and_then_the_first_message(world: World
     assert "hx-get" not in come
 
 
+@ONE_DATABASE
 async def test_the_trial_of_a_broken_address_says_what_to_mend(world: World, owner: Browser) -> None:
     await registered(world)
     world.way.ends.append(Answers(502))
@@ -251,6 +250,7 @@ async def test_the_trial_of_a_broken_address_says_what_to_mend(world: World, own
     assert "Waiting for the first message" not in walked
 
 
+@ONE_DATABASE
 async def test_only_super_administrators_come_here(world: World, visit: Visit) -> None:
     await registered(world)
     for role in (Role.MANAGER, Role.ADMIN):
@@ -262,6 +262,7 @@ async def test_only_super_administrators_come_here(world: World, visit: Visit) -
     assert await world.subscriptions.find(world.account_id)
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("locale", ["ru", "en"])
 async def test_the_page_speaks_the_operators_language(world: World, owner: Browser, parts: Parts, locale: str) -> None:
     assert owner.operator

@@ -1,20 +1,15 @@
 """`/api/admin/webhooks`, the guide's API: its statuses, keys and texts, always as JSON."""
 
-from collections.abc import AsyncGenerator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from golub.model import Role
-from golub.operators import Operators
-from golub.store import Store
 from golub.subscription import token_of
 from golub.web.parts import Parts
-from tests import door
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE
 from tests.door import FOREIGN, PUBLIC, Answers, World
 from tests.web.conftest import Visit
 
@@ -23,14 +18,8 @@ URL = f"{PUBLIC}/webhook/avito"
 
 
 @pytest.fixture
-async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    async with door.world(store, clock, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def parts(world: World) -> Parts:
-    return world.parts(Operators(world.store, world.clock))
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 class Curl:
@@ -51,6 +40,7 @@ async def curl(visit: Visit) -> Curl:
     return Curl((await visit(Role.SUPER_ADMIN)).client)
 
 
+@ONE_DATABASE
 async def test_without_accounts_there_is_nothing_to_show(world: World, curl: Curl) -> None:
     await world.accounts.remove(world.account_id)
     for method, body in (("GET", None), ("POST", {"url": URL}), ("PUT", {"url": URL}), ("DELETE", None)):
@@ -98,6 +88,7 @@ async def test_the_whole_life_of_a_webhook(world: World, curl: Curl) -> None:
         assert again.json()["error"] == "Webhook not found"
 
 
+@ONE_DATABASE
 async def test_the_types_are_message_and_chat_when_not_chosen(curl: Curl) -> None:
     assert (await curl("POST", json={"url": URL})).json()["webhook"]["types"] == ["message", "chat"]
 
@@ -122,6 +113,7 @@ WRONG: tuple[tuple[bytes, str], ...] = (
 )
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_what_is_wrong_is_said_in_the_guides_words(world: World, curl: Curl, method: str) -> None:
     await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
@@ -130,11 +122,13 @@ async def test_what_is_wrong_is_said_in_the_guides_words(world: World, curl: Cur
         assert (answer.status_code, answer.json()["error"]) == (400, error), body
 
 
+@ONE_DATABASE
 async def test_a_post_without_url(curl: Curl) -> None:
     answer = await curl("POST", json={"types": ["message"]})
     assert (answer.status_code, answer.json()["error"]) == (400, "URL is required")
 
 
+@ONE_DATABASE
 async def test_hostile_bodies_get_json_and_reach_nobody(world: World, curl: Curl) -> None:
     for body, status in (
         (b"[1]", 422),
@@ -153,6 +147,7 @@ async def test_hostile_bodies_get_json_and_reach_nobody(world: World, curl: Curl
         assert world.called("postWebhookV3") == 0
 
 
+@ONE_DATABASE
 async def test_strangers_and_lesser_roles(visit: Visit) -> None:
     for role, status, error in (
         (None, 401, "Not authenticated"),
@@ -166,6 +161,7 @@ async def test_strangers_and_lesser_roles(visit: Visit) -> None:
             assert answer.json()["message"]
 
 
+@ONE_DATABASE
 async def test_other_methods_and_media_are_refused_as_json(curl: Curl) -> None:
     assert (await curl("PATCH", json={})).status_code == 405
     form = await curl("POST", data={"url": URL})
@@ -173,6 +169,7 @@ async def test_other_methods_and_media_are_refused_as_json(curl: Curl) -> None:
     assert form.json()["error"]
 
 
+@ONE_DATABASE
 async def test_another_services_place_is_named_and_taken_only_on_request(world: World, curl: Curl) -> None:
     world.avito.steal_subscription(world.shop, FOREIGN)
     refused = await curl("POST", json={"url": URL})
@@ -188,6 +185,7 @@ async def test_another_services_place_is_named_and_taken_only_on_request(world: 
     assert world.shop.subscription == FOREIGN
 
 
+@ONE_DATABASE
 async def test_a_url_that_does_not_answer_from_here_is_registered_with_a_warning(world: World, curl: Curl) -> None:
     world.way.ends.append(Answers(502))
     answer = await curl("POST", json={"url": URL})
@@ -196,6 +194,7 @@ async def test_a_url_that_does_not_answer_from_here_is_registered_with_a_warning
     assert world.shop.subscription == URL
 
 
+@ONE_DATABASE
 async def test_what_avito_refuses_is_said_and_shaped(world: World, curl: Curl) -> None:
     world.avito.fault("postWebhookV3", status=503, times=None)
     answer = await curl("POST", json={"url": URL})
@@ -205,6 +204,7 @@ async def test_what_avito_refuses_is_said_and_shaped(world: World, curl: Curl) -
     assert (answer.status_code, answer.json()["code"]) == (400, "not_paid")
 
 
+@ONE_DATABASE
 async def test_several_accounts_are_named_and_never_guessed(world: World, curl: Curl) -> None:
     other = await world.add_shop(7, "Лодки")
     names = [
@@ -235,6 +235,7 @@ async def test_several_accounts_are_named_and_never_guessed(world: World, curl: 
         assert (await curl("GET", unknown)).status_code == 404
 
 
+@ONE_DATABASE
 async def test_a_secret_is_seen_by_super_administrators_alone(world: World, curl: Curl, visit: Visit) -> None:
     url = world.subscriptions.recommended_url()
     await curl("POST", json={"url": url})
@@ -243,6 +244,7 @@ async def test_a_secret_is_seen_by_super_administrators_alone(world: World, curl
         assert (token_of(url) or "") not in answer.text
 
 
+@ONE_DATABASE
 async def test_another_site_cannot_use_the_cookie(world: World, visit: Visit) -> None:
     client = (await visit(Role.SUPER_ADMIN)).client
     answer = await client.post(PATH, json={"url": URL}, headers={"Origin": "https://evil.example.com"})

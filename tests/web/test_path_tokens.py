@@ -14,15 +14,14 @@ from sqlalchemy import MetaData, delete, select, text
 from golub import backup, migrations
 from golub.clock import MINUTE
 from golub.errors import NotFound, Rejected
-from golub.model import AuditEntry, PathToken, RelayedDelivery, Role, TimelineEntry, TimelineKind
-from golub.operators import Operators
+from golub.model import AuditEntry, PathToken, RelayedDelivery, TimelineEntry, TimelineKind
 from golub.store import Store
 from golub.subscription import mask, token_of
 from golub.web.parts import Parts
 from tests import door, shop
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.door import FOREIGN, PUBLIC, Answers, World
-from tests.web.conftest import Browser, Visit
+from tests.web.conftest import Browser
 from tests.web.test_admin_webhooks import PAGE, prefilled, send
 
 
@@ -48,13 +47,8 @@ async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGener
 
 
 @pytest.fixture
-def parts(world: World) -> Parts:
-    return world.parts(Operators(world.store, world.clock))
-
-
-@pytest.fixture
-async def owner(visit: Visit) -> Browser:
-    return await visit(Role.SUPER_ADMIN)
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 async def written(world: World, url: str) -> None:
@@ -160,6 +154,7 @@ async def test_what_was_kept_in_clear_before_is_sealed_by_the_upgrade(world: Wor
     assert await world.subscriptions.url_of(other) == other.url
 
 
+@ONE_DATABASE
 async def test_a_secret_that_is_forgotten_meanwhile_is_said_to_be_gone(world: World) -> None:
     webhook = await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
     async with world.store.write() as session:
@@ -168,6 +163,7 @@ async def test_a_secret_that_is_forgotten_meanwhile_is_said_to_be_gone(world: Wo
         await world.subscriptions.url_of(webhook)
 
 
+@ONE_DATABASE
 async def test_what_avito_quotes_of_an_address_is_not_kept(world: World) -> None:
     url = world.subscriptions.recommended_url()
     world.avito.fault("postWebhookV3", status=400, body={"error": {"message": f"{'far ' * 60}{url}: no"}})

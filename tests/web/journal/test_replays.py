@@ -1,9 +1,7 @@
 """Many deliveries at once, as an administrator meets them: filters in the URL, the count, the dry run, then the press;
 the quarantine by cause; and a page that stays open."""
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,46 +12,17 @@ from golub.clock import DAY, HOUR, MINUTE
 from golub.errors import Unavailable
 from golub.journal import Wanted
 from golub.model import Cause, Delivery, DeliveryState, Message, Role
-from golub.operators import Operators
-from golub.replays import Replays
 from golub.store import Store
 from golub.web.causes import CAUSES
 from golub.web.parts import Parts
-from tests import door, shapes
-from tests.conftest import SteppedClock
+from tests import shapes
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.door import World
 from tests.guide.page import Page
 from tests.web.conftest import Browser, Visit
-from tests.web.test_admin_deliveries import PAGE, Post, listed, message, opened
+from tests.web.journal.post import PAGE, Post, listed, message, opened
 
 REPLAYS = "/admin/replays"
-
-
-@pytest.fixture
-async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    async with door.world(store, clock, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def post(world: World) -> AsyncGenerator[Post]:
-    url = world.subscriptions.recommended_url()
-    await world.subscriptions.register(world.account_id, url, ["message", "chat"], skip_probe=True)
-    async with world.applying() as applier:
-        yield Post(world, applier, url)
-
-
-@pytest.fixture
-def parts(world: World, post: Post) -> Parts:
-    parts = world.parts(Operators(world.store, world.clock))
-    parts.applier = post.applier
-    parts.replays = Replays(world.store, post.applier, world.clock, world.backfill.nudge)
-    return parts
-
-
-@pytest.fixture
-async def admin(visit: Visit) -> Browser:
-    return await visit(Role.ADMIN)
 
 
 async def press(browser: Browser, parts: Parts, url: str, **given: str) -> Page:
@@ -171,6 +140,7 @@ async def test_the_count_then_the_dry_run_then_the_press(
     assert "Applying again: 1 delivery changes something" in (await opened(admin, REPLAYS)).text
 
 
+@ONE_DATABASE
 async def test_a_replay_shows_how_far_it_is_and_can_be_stopped(post: Post, parts: Parts, admin: Browser) -> None:
     await post.brings(message())
     answer = await admin.post(REPLAYS, data={"kind": "apply", "query": ""})
@@ -214,6 +184,7 @@ async def test_the_quarantine_is_a_list_of_work(post: Post, parts: Parts, admin:
     assert sorted(listed(await opened(admin, f"{PAGE}?state=discarded"))) == sorted(keys)
 
 
+@ONE_DATABASE
 async def test_an_open_page_is_told_what_came_since(post: Post, admin: Browser, world: World) -> None:
     first = await post.brings(message(id="m-0"))
     world.clock.step(MINUTE)
@@ -238,6 +209,7 @@ async def test_an_open_page_is_told_what_came_since(post: Post, admin: Browser, 
     assert not (await opened(admin, f"{PAGE}?before={world.clock() + DAY}.{'0' * 32}")).all("div", id="journal-live")
 
 
+@ONE_DATABASE
 async def test_the_answer_s_time_and_the_whole_body_are_shown(post: Post, admin: Browser) -> None:
     key = await post.brings(message(content={"text": "я" * 90_000 + "конец"}))
     (kept,) = await post.kept()
@@ -249,6 +221,7 @@ async def test_the_answer_s_time_and_the_whole_body_are_shown(post: Post, admin:
     assert f"{kept.ack_ms} ms" in (await opened(admin, PAGE)).within(f"delivery-{key}")
 
 
+@ONE_DATABASE
 async def test_only_administrators_take_many_up(visit: Visit, post: Post) -> None:
     await post.brings(shapes.message())
     for role, status in ((None, 303), (Role.MANAGER, 403), (Role.ADMIN, 200)):
