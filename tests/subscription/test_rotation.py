@@ -143,6 +143,31 @@ async def test_an_old_address_that_still_brings_deliveries_stays_open_three_days
     assert not await world.opens(old)
 
 
+async def test_whoever_keeps_writing_to_the_old_address_keeps_it_open_two_weeks_and_no_longer(world: World) -> None:
+    old, new = await rotate(world)
+    for _ in range(6):
+        await written(world, to=old)
+        await days(world, 2)
+    assert await world.opens(old)
+    await written(world)  # what ends the rotation gives the old address no more time
+    await written(world, to=old)
+    await days(world, 2)
+    assert not await world.opens(old)
+    assert await world.opens(new)
+
+
+async def test_where_nobody_writes_to_the_new_address_the_old_one_closes_after_two_weeks_as_well(world: World) -> None:
+    old, new = await rotate(world)
+    for _ in range(7):
+        assert await world.opens(old)
+        await written(world, to=old)
+        await days(world, 2)
+    assert not await world.opens(old)
+    assert await world.opens(new)
+    closed, *_ = await world.accounts.timeline(world.account_id)
+    assert (closed.kind, closed.detail) == (TimelineKind.OLD_CLOSED, "late")
+
+
 async def test_a_person_closes_the_old_address_at_once_and_another_node_follows(
     world: World, tmp_path: Path, clock: SteppedClock
 ) -> None:

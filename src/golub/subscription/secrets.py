@@ -2,7 +2,8 @@
 
 A new secret does not close the old one. Avito may still have deliveries under way, and a new address may turn out not
 to work; so both open until the new one has brought its first delivery. Then, or where nobody writes at all, the old one
-closes after three days in which it brought nothing; a person may close it at once.
+closes after three days in which it brought nothing, and after two weeks in any case: who knows it must not keep it open
+by writing to it. A person may close it at once.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
-from golub.clock import HOUR, Clock, Millis
+from golub.clock import DAY, HOUR, Clock, Millis
 from golub.errors import Invalid, NotFound, Unavailable
 from golub.model import Account, Delivery, DeliveryState, PathToken, TimelineEntry, TimelineKind, Webhook
 from golub.spool import Spool, TokenEntry
@@ -24,6 +25,7 @@ from golub.subscription.url import hash_of, mask, secret_hash, token_of, unmask
 from golub.vault import Vault
 
 RETIRED_FOR = 72 * HOUR  # an old secret still opens after its last delivery: Avito may have more on their way
+OLD_FOR = 14 * DAY  # after it was replaced, whatever it brings
 UNCERTAIN_FOR = HOUR  # a secret without a webhook: its registration may be under way, or wait for a confirmation
 FORGOTTEN_AFTER = HOUR  # a closed one: by then each node has closed its door
 LOOKED_AT = 12 * HOUR  # before its end: whether it brings deliveries after all
@@ -106,13 +108,15 @@ class Secrets:
         async with self._store.read() as session:
             rotating = (await session.scalars(select(Webhook).where(Webhook.rotating_since.is_not(None)))).all()
         for webhook in rotating:
-            kind = TimelineKind.ROTATED
+            kind, detail, since = TimelineKind.ROTATED, "", webhook.rotating_since or 0
+            open_for = max(0, min(RETIRED_FOR, since + OLD_FOR - self._clock()))
             if webhook.token_hash and not await self._has_brought(webhook):
                 replaced = await self.replaced(webhook)
-                silent_since = max(webhook.rotating_since or 0, replaced.used_at or 0)
-                if self._clock() < silent_since + RETIRED_FOR:
+                silent_at = max(since, replaced.used_at or 0) + RETIRED_FOR
+                if self._clock() < min(silent_at, since + OLD_FOR):
                     continue
-                kind = TimelineKind.OLD_CLOSED
+                kind, open_for = TimelineKind.OLD_CLOSED, 0
+                detail = "late" if self._clock() < silent_at else ""
             async with self._store.write() as session:
                 ended = await session.scalar(
                     update(Webhook)
@@ -123,8 +127,8 @@ class Secrets:
                 )
                 if ended is None:
                     continue
-                session.add(TimelineEntry(account_id=webhook.account_id, kind=kind, at=self._clock()))
-            open_for = RETIRED_FOR if kind is TimelineKind.ROTATED else 0
+                told = TimelineEntry(account_id=webhook.account_id, kind=kind, at=self._clock(), detail=detail)
+                session.add(told)
             await self._retire(*_all_but(webhook.account_id, webhook.token_hash), open_for=open_for)
 
     async def _has_brought(self, webhook: Webhook) -> bool:
@@ -193,13 +197,18 @@ class Secrets:
             await asyncio.to_thread(self._spool.put_token, entry)
 
     async def _extend_used(self, now: Millis) -> None:
-        """What retires and yet brings deliveries opens until three days after the last of them."""
+        """What retires and yet brings deliveries opens until three days after the last of them, or until the end of its
+        two weeks: they count from the last time that a person registered an address."""
         soon = PathToken.retired_at.between(now + 1, now + LOOKED_AT)
+        registered = func.max(TimelineEntry.at).filter(TimelineEntry.kind == TimelineKind.REGISTERED)
         async with self._store.read() as session:
             for token in (await session.scalars(select(PathToken).where(soon))).all():
-                used_at = await self._used_at(session, token.account_id, [token.id])
-                if used_at and used_at + RETIRED_FOR > (token.retired_at or 0):
-                    await self._reopen(token, used_at + RETIRED_FOR)
+                mine = TimelineEntry.account_id == token.account_id
+                last = await session.scalar(select(registered).where(mine)) or 0
+                used_at = await self._used_at(session, token.account_id, [token.id]) or 0
+                until = min(used_at + RETIRED_FOR, last + OLD_FOR)
+                if until > (token.retired_at or 0):
+                    await self._reopen(token, until)
 
     async def _reopen(self, token: PathToken, until: Millis) -> None:
         async with self._store.write() as session:
