@@ -8,7 +8,8 @@ of its turns.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -20,6 +21,8 @@ LONGEST_WAIT = 1.0  # seconds: what another process made due is noticed this lat
 LONGEST_PAUSE = 30.0  # seconds, after failures
 
 Turn = Callable[[], Awaitable[Millis | None]]
+Start = Callable[[Coroutine[Any, Any, None]], object]  # … and go on without waiting for it
+StartingTurn = Callable[[Start], Awaitable[Millis | None]]
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +77,11 @@ class Loop:
         finally:
             _running.discard(self)
 
+    async def run_starting(self, turn: StartingTurn) -> None:
+        """`run`, for a turn that starts what it finds: the next turn does not wait for that."""
+        async with asyncio.TaskGroup() as tasks:
+            await self.run(lambda: turn(tasks.create_task))
+
     async def _turn(self, turn: Turn) -> float:
         """Seconds until the next one."""
         self.turn_began = time.monotonic()
@@ -100,3 +108,11 @@ class Loop:
         self._failures += 1
         grown = max(least, 0.5 * 2 ** min(self._failures - 1, 10))
         return min(grown, LONGEST_PAUSE) * random.uniform(0.7, 1.3)  # noqa: S311
+
+
+async def finish(turn: StartingTurn) -> Millis | None:
+    """One such turn and all that it starts; returns when the next is due."""
+    tasks: list[asyncio.Task[None]] = []
+    due = await turn(lambda work: tasks.append(asyncio.create_task(work)))
+    await asyncio.gather(*tasks)
+    return due

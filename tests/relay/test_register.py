@@ -126,3 +126,14 @@ async def test_sent_rows_are_removed_after_three_days(post: Post) -> None:
     post.clock.step(2 * MINUTE)
     await post.send()
     assert await post.count() == 0
+
+
+async def test_a_clock_that_is_set_back_keeps_sent_rows_no_longer(post: Post) -> None:
+    await post.send()
+    post.clock.step(-365 * DAY)
+    await post.relays.add(post.account_id, CRM)
+    await post.arrive(said(1))
+    await post.send()
+    post.clock.step(3 * DAY + MINUTE)
+    await post.send()
+    assert await post.count() == 0

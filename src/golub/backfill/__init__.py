@@ -8,7 +8,7 @@ reads one too, the admin page makes accounts due; each may nudge.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -25,7 +25,7 @@ from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
 from golub.errors import GolubError, NoAccess, Paced, Paused, Rejected, Unavailable, WrongKeys
 from golub.fold import FetchDue, FetchFailed, ReadSent
 from golub.model import Account, Chat
-from golub.runner import Loop
+from golub.runner import Loop, Start, finish
 from golub.settings import Settings
 from golub.store import Store
 
@@ -71,14 +71,11 @@ class Backfill:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as working:
             working.create_task(self._sweep_at_start())
-            await self._loop.run(lambda: self._turn(working.create_task))
+            await self._loop.run_starting(self._turn)
 
     async def run_once(self) -> Millis | None:
         """Does what is due now and waits for it. Returns now if there was something, and may be more; else None."""
-        working: list[asyncio.Task[None]] = []
-        due = await self._turn(lambda work: working.append(asyncio.create_task(work)))
-        await asyncio.gather(*working)
-        return due
+        return await finish(self._turn)
 
     async def chats_due(self, account_id: int) -> int:
         """How many chats of an account wait to be read; the progress of its import."""
@@ -97,7 +94,7 @@ class Backfill:
             log.warning("the first sweep waits for its usual time")
         self.nudge()
 
-    async def _turn(self, start: Callable[[Coroutine[Any, Any, None]], object]) -> Millis | None:
+    async def _turn(self, start: Start) -> Millis | None:
         now = self._clock()
         begun = 0
 

@@ -4,10 +4,11 @@
 message of ours and `block_buyer` keeps a buyer away, both at once and at Avito.
 """
 
+from golub.outbox.claiming import Outbox
 from golub.outbox.pictures import Pictures, open_pictures
 from golub.outbox.queueing import LONGEST, PICTURES_AT_ONCE, TEXT_LIMIT, Written, is_repeated, queue, queue_pictures
 from golub.outbox.second_thoughts import DELETABLE_FOR, block_buyer, take_back
-from golub.outbox.sending import LEASE, TRIES, Outbox
+from golub.outbox.sending import LEASE, TRIES
 from golub.outbox.splitting import split
 
 __all__ = [

@@ -2,184 +2,42 @@
 
 Avito has no idempotency key, so `sending` is committed before the request leaves. What happened to a request whose
 answer was lost, or whose process died, is looked up in the chat; what cannot be found there waits for a person, and is
-never sent again by itself. Messages of one chat go strictly in the order in which they were written.
-
-A row with `due_at` is unfinished: queued, being sent, or being looked up. The inbox queues, shows and decides.
+never sent again by itself.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
-
-import structlog
-from sqlalchemy import exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy import select
 
 from golub.apply import Applier
 from golub.avito.client import Avito
 from golub.avito.pace import Lane
 from golub.avito.wire import MessageSeen, read_message, read_messages
-from golub.clock import MINUTE, SECOND, Clock, Millis
-from golub.errors import Ambiguous, Conflict, NotFound, Rejected, Unavailable
-from golub.live import Live, Ring
-from golub.model import Account, Chat, Operator, OutgoingKind, OutgoingMessage, OutgoingState
+from golub.clock import MINUTE, SECOND, Clock
+from golub.errors import Ambiguous, Rejected, Unavailable
+from golub.model import Account, Chat, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.outbox.finding import find_row
+from golub.outbox.moving import Moves
 from golub.outbox.pictures import Pictures
-from golub.outbox.queueing import later_parts
-from golub.runner import Loop
 from golub.store import Store
 
 LEASE = 3 * MINUTE  # longer than a call with its token and its place in the queue
-AT_ONCE = 64
-TIDIED_EVERY = 6 * 3600.0  # seconds
 TRIES = 120  # with the pauses about an hour: what could not leave for so long is no longer wanted unasked
 LONGEST_PAUSE = 30 * SECOND
 LOOK_UPS = (0, 5 * SECOND, 30 * SECOND, 2 * MINUTE)  # Avito may show a message later than it took it
-_DONE = (OutgoingState.SENT, OutgoingState.DISCARDED)
-
-log = structlog.get_logger(__name__)
 
 
-class Outbox:
-    """Sends what is due. One instance in each process that works; two never get the same row."""
-
+class Sender:
     def __init__(
-        self, store: Store, avito: Avito, applier: Applier, live: Live, clock: Clock, pictures: Pictures
+        self, store: Store, avito: Avito, applier: Applier, moves: Moves, clock: Clock, pictures: Pictures
     ) -> None:
-        self.pictures = pictures
         self._store = store
         self._avito = avito
         self._applier = applier
-        self._live = live
+        self._move = moves.move
         self._clock = clock
-        self._loop = Loop("outbox", clock)
-        self._busy = 0
+        self._pictures = pictures
 
-    def nudge(self) -> None:
-        """Something was queued. From any thread."""
-        self._loop.nudge()
-
-    async def run(self) -> None:
-        await self.take_over()
-        async with asyncio.TaskGroup() as sending:
-            sending.create_task(self._tidy())
-            await self._loop.run(lambda: self._turn(sending.create_task))
-
-    async def run_once(self) -> Millis | None:
-        """Sends what is due now and waits for it; returns when the next is due."""
-        sending: list[asyncio.Task[None]] = []
-        due = await self._turn(lambda work: sending.append(asyncio.create_task(work)))
-        await asyncio.gather(*sending)
-        return due
-
-    async def take_over(self) -> None:
-        """On SQLite there is one process: what another one was sending when it died can be looked up at once."""
-        if self._store.is_sqlite:
-            try:
-                async with self._store.write() as session:
-                    await session.execute(
-                        update(OutgoingMessage)
-                        .where(OutgoingMessage.state == OutgoingState.SENDING)
-                        .values(due_at=self._clock())
-                    )
-            except Unavailable:
-                log.warning("what was being sent waits for its lease")
-
-    async def _tidy(self) -> None:
-        """Deletes photos that were attached and never sent, for ever."""
-        of_someone = (OutgoingMessage.picture != "", OutgoingMessage.state.not_in(_DONE))
-        while True:
-            try:
-                async with self._store.read() as session:
-                    wanted = list(await session.scalars(select(OutgoingMessage.picture).where(*of_someone)))
-                await self.pictures.tidy(wanted)
-            except (Unavailable, OSError) as error:
-                log.warning("attached photos could not be tidied", error=str(error))
-            await asyncio.sleep(TIDIED_EVERY)
-
-    async def retry(self, outgoing_id: int, operator: Operator) -> OutgoingMessage:
-        """A person decides to send again what was rejected, or what nobody could find. It is looked up once more."""
-        states = (OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
-        values = {
-            "state": OutgoingState.QUEUED,
-            "due_at": self._clock(),
-            "attempts": 0,
-            "operator_id": operator.id,
-            "error": "",
-            "error_code": "",
-            "finished_at": None,
-        }
-        return await self._decide(outgoing_id, states, values)
-
-    async def discard(self, outgoing_id: int) -> OutgoingMessage:
-        """A person gives it up. Not while it is being sent: then nobody knows."""
-        states = (OutgoingState.QUEUED, OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
-        values = {"state": OutgoingState.DISCARDED, "due_at": None, "finished_at": self._clock()}
-        discarded = await self._decide(outgoing_id, states, values)
-        if discarded.picture:
-            await self.pictures.drop(discarded.picture)
-        return discarded
-
-    async def _decide(
-        self, outgoing_id: int, states: tuple[OutgoingState, ...], values: dict[str, Any]
-    ) -> OutgoingMessage:
-        async with self._store.write() as session:
-            changed = await session.scalar(
-                update(OutgoingMessage)
-                .where(OutgoingMessage.id == outgoing_id, OutgoingMessage.state.in_(states))
-                .values(values)
-                .returning(OutgoingMessage)
-            )
-            if changed is None:
-                if await session.get(OutgoingMessage, outgoing_id) is None:
-                    raise NotFound("There is no such reply.")
-                raise Conflict("This reply is already on its way, or done.")
-            rings, number = await self._rings(session, changed.chat_id)
-        self._live.ring(rings, number)
-        self.nudge()
-        return changed
-
-    async def _turn(self, start: Callable[[Coroutine[Any, Any, None]], object]) -> Millis | None:
-        now = self._clock()
-        earlier = aliased(OutgoingMessage)
-        first_of_its_chat = ~exists().where(
-            earlier.chat_id == OutgoingMessage.chat_id, earlier.id < OutgoingMessage.id, earlier.due_at.is_not(None)
-        )
-        async with self._store.read() as session:
-            next_at = await session.scalar(
-                select(func.min(OutgoingMessage.due_at)).where(OutgoingMessage.due_at.is_not(None), first_of_its_chat)
-            )
-        if self._busy >= AT_ONCE:
-            return None  # whoever is done first nudges
-        if next_at is None or next_at > now:
-            return next_at
-        async with self._store.write() as session:
-            claimed = await self._store.claim(
-                session,
-                OutgoingMessage.due_at,
-                now=now,
-                lease=LEASE,
-                limit=AT_ONCE - self._busy,
-                only=(first_of_its_chat,),
-            )
-        for outgoing_id in claimed:
-            self._busy += 1
-            start(self._attend(outgoing_id))
-        return None
-
-    async def _attend(self, outgoing_id: int) -> None:
-        try:
-            await self._finish_or_send(outgoing_id)
-        except Unavailable as error:  # our own database: the row keeps its lease, and is looked up after it
-            log.warning("a reply waits", outgoing=outgoing_id, error=str(error))
-        except Exception:  # a mistake of ours about one row must not stop the others
-            log.exception("a reply could not be attended to", outgoing=outgoing_id)
-        finally:
-            self._busy -= 1
-            self.nudge()
-
-    async def _finish_or_send(self, outgoing_id: int) -> None:
+    async def attend_to(self, outgoing_id: int) -> None:
+        """What a claimed reply needs next, by its state: to be sent, or looked up."""
         async with self._store.read() as session:
             found = (
                 await session.execute(
@@ -226,7 +84,7 @@ class Outbox:
     async def _upload(self, outgoing: OutgoingMessage) -> bool:
         """Gives the photo to Avito, which shows it to nobody yet: what is lost here is simply done again."""
         try:
-            raw = await self.pictures.read(outgoing.picture)
+            raw = await self._pictures.read(outgoing.picture)
             image_id = await self._avito.upload_image(outgoing.account_id, outgoing.picture, raw)
         except Unavailable as error:
             await self._postpone(outgoing, error)
@@ -333,52 +191,4 @@ class Outbox:
             )
             and outgoing.picture
         ):
-            await self.pictures.drop(outgoing.picture)
-
-    async def _move(self, outgoing: OutgoingMessage, *, only_from: Sequence[str] = (), **values: Any) -> bool:
-        """Commits the next state and rings. False, and nothing done, where somebody else has moved it meanwhile."""
-        async with self._store.write() as session:
-            moved = await session.scalar(
-                update(OutgoingMessage)
-                .where(OutgoingMessage.id == outgoing.id, OutgoingMessage.state.in_(only_from or (outgoing.state,)))
-                .values(values)
-                .returning(OutgoingMessage.id)
-            )
-            if moved is None:
-                return False
-            if outgoing.part < outgoing.parts and _has_failed(values.get("state", outgoing.state), values):
-                await _stop_later_parts(session, outgoing, self._clock())
-            rings, number = await self._rings(session, outgoing.chat_id)
-        for name, value in values.items():
-            setattr(outgoing, name, value)
-        self._live.ring(rings, number)
-        return True
-
-    async def _rings(self, session: AsyncSession, chat_id: int) -> tuple[list[Ring], int]:
-        """What is to be rung once the session has committed, with its number."""
-        found = (await session.execute(select(Chat.account_id, Chat.version).where(Chat.id == chat_id))).one_or_none()
-        if found is None:
-            return [], 0
-        connection = await session.connection()
-        return [Ring(found.account_id, chat_id, found.version)], await connection.run_sync(self._live.draw)
-
-
-def _has_failed(state: str, values: dict[str, Any]) -> bool:
-    """Whether nothing more happens by itself to a message that is not known to have arrived."""
-    given_up = "due_at" in values and values["due_at"] is None
-    return given_up and state in (OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
-
-
-async def _stop_later_parts(session: AsyncSession, outgoing: OutgoingMessage, now: Millis) -> None:
-    """What follows in the same long reply does not go out alone: a person decides, part by part."""
-    await session.execute(
-        update(OutgoingMessage)
-        .where(later_parts(outgoing), OutgoingMessage.state == OutgoingState.QUEUED)
-        .values(
-            state=OutgoingState.REJECTED,
-            due_at=None,
-            finished_at=now,
-            error_code="earlier_part",
-            error="An earlier part of this reply has not arrived. Nothing of this part was sent.",
-        )
-    )
+            await self._pictures.drop(outgoing.picture)

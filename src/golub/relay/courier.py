@@ -7,7 +7,6 @@ died before it could write that down is sent again after its lease, under the sa
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ from golub.errors import Invalid, Unavailable
 from golub.guarded import Call, Failure, Guarded
 from golub.model import Delivery, Relay, RelayedDelivery, RelayedState, RelayState
 from golub.relay.request import GONE, headers_of, hold_after, outcome_of, pause_after
-from golub.runner import Loop
+from golub.runner import Loop, Start, finish
 from golub.store import Store
 from golub.vault import Vault
 
@@ -64,27 +63,24 @@ class Courier:
         self._on_way: defaultdict[int, set[int]] = defaultdict(set)  # by relay
         self._places: defaultdict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self._places_in_all = asyncio.Semaphore(AT_ONCE_IN_ALL)
-        self._tidy_at: Millis = 0
+        self._tidied_at: Millis | None = None
 
     def nudge(self) -> None:
         """Something was queued. From any thread."""
         self._loop.nudge()
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as sending:
-            await self._loop.run(lambda: self._turn(sending.create_task))
+        await self._loop.run_starting(self._turn)
 
     async def run_once(self) -> Millis | None:
         """Sends what is due now and waits for it; returns when the next is due."""
-        sending: list[asyncio.Task[None]] = []
-        due = await self._turn(lambda work: sending.append(asyncio.create_task(work)))
-        await asyncio.gather(*sending)
-        return due
+        return await finish(self._turn)
 
-    async def _turn(self, start: Callable[[Coroutine[Any, Any, None]], object]) -> Millis | None:
-        if self._clock() >= self._tidy_at:
-            self._tidy_at = self._clock() + TIDY_EVERY
-            await self._tidy()
+    async def _turn(self, start: Start) -> Millis | None:
+        now = self._clock()
+        if self._tidied_at is None or not 0 <= now - self._tidied_at < TIDY_EVERY:  # the clock may have been set back
+            self._tidied_at = now
+            await self._tidy(now)
         async with self._store.read() as session:
             working = select(Relay.id, Relay.held_until, Relay.failures).where(Relay.state == RelayState.WORKING)
             relays = (await session.execute(working)).all()
@@ -97,9 +93,7 @@ class Courier:
                 dues += [] if due is None else [due]
         return min(dues, default=None)
 
-    async def _start(
-        self, relay_id: int, limit: int, start: Callable[[Coroutine[Any, Any, None]], object]
-    ) -> Millis | None:
+    async def _start(self, relay_id: int, limit: int, start: Start) -> Millis | None:
         """Starts what is due for a relay: the oldest delivery of each of its chats. Returns when the next one is."""
         now = self._clock()
         heads = (
@@ -271,9 +265,8 @@ class Courier:
             )
         log.info("a delivery was not forwarded", relay=parcel.relay_id, error=error, attempt=attempts)
 
-    async def _tidy(self) -> None:
+    async def _tidy(self, now: Millis) -> None:
         """Removes what is long done, and counts what is not."""
-        now = self._clock()
         done = (
             select(RelayedDelivery.id)
             .where(
@@ -290,4 +283,4 @@ class Courier:
             async with self._store.write() as session:
                 await session.execute(delete(RelayedDelivery).where(RelayedDelivery.id.in_(old)))
         if len(old) == TIDIED:
-            self._tidy_at = now
+            self._tidied_at = None
