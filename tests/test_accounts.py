@@ -108,8 +108,8 @@ async def test_removing_takes_its_messages_and_leaves_the_journal(world: World) 
     holdings = await world.accounts.holdings(account_id)
     assert (holdings.chats, holdings.messages, holdings.waiting) == (1, 1, 0)
 
-    await world.subscriptions.forget(account_id)
-    await world.accounts.remove(account_id)
+    async with world.subscriptions.forgetting(account_id):
+        await world.accounts.remove(account_id)
     with pytest.raises(NotFound):
         await world.accounts.get(account_id)
     async with world.store.read() as session:
@@ -126,8 +126,8 @@ async def test_what_was_on_its_way_when_its_account_went_is_kept(world: World) -
     await world.subscriptions.register(account_id, world.subscriptions.recommended_url(), ["message"])
     world.avito.buyer_says(world.avito.add_chat(world.shop), "Здравствуйте")
     await world.avito.idle()
-    await world.subscriptions.forget(account_id)
-    await world.accounts.remove(account_id)
+    async with world.subscriptions.forgetting(account_id):
+        await world.accounts.remove(account_id)
     async with world.applying() as applier:
         assert applier.wait_applied(10)
     assert world.spool.pending == 0

@@ -198,9 +198,9 @@ class Accounts:
                 await by.did(session, Action.ACCOUNT_RENAMED, name, before=before, after=after, now=self._clock())
 
     async def remove(self, account_id: int, *, by: By = ITSELF) -> None:
-        """With its chats, messages and keys; the journal keeps what was received. At Avito nothing is deleted.
+        """With its webhook, chats, messages and keys; the journal keeps what was received. At Avito nothing is deleted.
 
-        `Subscriptions.forget` comes first: it unsubscribes, and makes the spool refuse the account's URLs.
+        Inside `Subscriptions.forgetting`, which unsubscribes, and makes the spool refuse the account's URLs.
         """
         async with self._store.write() as session:
             removed = delete(Account).where(Account.id == account_id).returning(Account.name, Account.user_id)

@@ -1,8 +1,11 @@
 """Removing a webhook, and forgetting all of an account that goes."""
 
+import asyncio
+
 import pytest
 
 from golub.errors import NotFound, Unavailable, WrongKeys
+from golub.model import SubscriptionState
 from golub.subscription import (
     token_of,
 )
@@ -46,8 +49,8 @@ async def test_an_account_is_forgotten_also_with_dead_keys(world: World) -> None
     world.shop.client_secret = "another"
     with pytest.raises(WrongKeys):
         await world.subscriptions.remove(world.account_id)
-    await world.subscriptions.forget(world.account_id)
-    await world.accounts.remove(world.account_id)
+    async with world.subscriptions.forgetting(world.account_id):
+        await world.accounts.remove(world.account_id)
     assert await world.tokens() == []
     assert world.spool.find_token(hash_of(token_of(url) or "")) is None
     assert not await world.opens(url)
@@ -55,5 +58,26 @@ async def test_an_account_is_forgotten_also_with_dead_keys(world: World) -> None
 
 async def test_forgetting_unsubscribes_where_it_can(world: World) -> None:
     await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
-    await world.subscriptions.forget(world.account_id)
-    assert world.shop.subscription is None
+    async with world.subscriptions.forgetting(world.account_id):
+        assert world.shop.subscription is None
+
+
+async def test_a_removal_that_was_cut_short_leaves_the_account_whole_and_is_done_again(world: World) -> None:
+    url = world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, url, ["message"])
+    with pytest.raises(asyncio.CancelledError):  # as if the process had died
+        async with world.subscriptions.forgetting(world.account_id):
+            raise asyncio.CancelledError
+    assert world.spool.find_token(hash_of(token_of(url) or "")) is None
+    await world.subscriptions.secrets.keep_in_step()
+    assert await world.opens(url)
+    webhook = await world.subscriptions.check(world.account_id)
+    assert webhook is not None
+    assert webhook.subscription == SubscriptionState.MISSING
+
+    async with world.subscriptions.forgetting(world.account_id):
+        assert await world.opens(url)  # a delivery that comes in this moment has its secret looked up …
+        await world.accounts.remove(world.account_id)
+    assert world.spool.find_token(hash_of(token_of(url) or "")) is None  # … and that is forgotten as well
+    assert not await world.opens(url)
+    assert (await world.tokens(), await world.accounts.list()) == ([], [])

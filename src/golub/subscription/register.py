@@ -7,8 +7,8 @@ it: Avito keeps one subscription an account, and replacing it makes that service
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -227,16 +227,17 @@ class Subscriptions:
         log.info("a webhook was removed", account=account_id)
         return listed
 
-    async def forget(self, account_id: int, *, by: By = ITSELF) -> None:
-        """Before an account is removed: as `remove`, at once, and also where Avito refuses the account's keys."""
+    @asynccontextmanager
+    async def forgetting(self, account_id: int, *, by: By = ITSELF) -> AsyncGenerator[None]:
+        """Around the removal of an account, with which its webhook goes: unsubscribes first, as `remove` does, but also
+        where Avito refuses the account's keys, and closes its URLs at once. It may be done again after a crash."""
         if await self.find(account_id):
             await tell(self._store, self._clock, by, account_id, Action.WEBHOOK_REMOVED)
         with suppress(GolubError):
             for url in (await self.preview(account_id)).ours:
                 await self._avito.unsubscribe(account_id, url)
-        await self.secrets.forget(account_id)
-        async with self._store.write() as session:
-            await session.execute(delete(Webhook).where(Webhook.account_id == account_id))
+        async with self.secrets.forgetting(account_id):
+            yield
 
     async def check(self, account_id: int) -> Webhook | None:
         """Compares our record with what Avito says, and keeps the finding. Avito's failures are a finding too."""

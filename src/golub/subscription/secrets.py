@@ -7,8 +7,8 @@ by writing to it. A person may close it at once.
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,16 +70,20 @@ class Secrets:
                 elif known != _entry(token):
                     await asyncio.to_thread(self._spool.put_token, _entry(token))
 
-    async def forget(self, account_id: int) -> None:
-        """Closes all of an account that goes, the spool first: a secret that it knows must never name an account that
-        is gone."""
+    @asynccontextmanager
+    async def forgetting(self, account_id: int) -> AsyncGenerator[None]:
+        """Around the removal of an account, with which its secrets go: the spool must know none that names an account
+        that is gone. Where the account stays after all, `keep_in_step` lets them in again."""
         async with self._forgetting:
             async with self._store.read() as session:
                 hashes = (await session.scalars(select(PathToken.hash).where(PathToken.account_id == account_id))).all()
-            for known in hashes:
-                await asyncio.to_thread(self._spool.drop_token, known)
-            async with self._store.write() as session:
-                await session.execute(delete(PathToken).where(PathToken.account_id == account_id))
+            await asyncio.to_thread(self._drop, hashes)
+            yield
+            await asyncio.to_thread(self._drop, hashes)  # a delivery of meanwhile may have had one looked up
+
+    def _drop(self, hashes: Sequence[bytes]) -> None:
+        for known in hashes:
+            self._spool.drop_token(known)
 
     async def keep(self, account_id: int, url: str) -> None:
         """Durable in the database, then in the spool. Raises `Invalid` for the secret of another account."""

@@ -72,8 +72,8 @@ async def ask_to_remove(request: Request, parts: Given, _: Admin, account_id: Ro
 async def remove(parts: Given, _: Admin, by: Doer, account_id: RowId) -> Response:
     """Unsubscribes, then removes the account with its chats."""
     await parts.accounts.get(account_id)
-    await parts.subscriptions.forget(account_id, by=by)
-    await parts.accounts.remove(account_id, by=by)
+    async with parts.subscriptions.forgetting(account_id, by=by):
+        await parts.accounts.remove(account_id, by=by)
     return _back("removed", 0)
 
 
