@@ -2,22 +2,22 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, text, update
+from typer.testing import CliRunner
 
+from golub.cli import cli
 from golub.clock import MINUTE
 from golub.model import Chat, Delivery, Message
 from golub.rebuild import Fault, Report, rebuild
 from golub.rebuild.compare import compare
 from golub.rebuild.telling import MEANS, lines
 from golub.store import Store
-from tests.conftest import AtScale, SteppedClock
+from tests.conftest import ONE_DATABASE, AtScale, SteppedClock
 from tests.village import Village, village
 
 
@@ -54,6 +54,7 @@ async def say(town: Village, number: int) -> None:
     await town.pass_time(10 * MINUTE, by=5 * MINUTE)
 
 
+@ONE_DATABASE
 async def test_an_empty_journal_has_no_difference(town: Village) -> None:
     report = await looked(town)
     assert (report.is_good, report.deliveries, report.complete_from) == (True, 0, None)
@@ -115,22 +116,15 @@ async def test_each_kind_of_difference_is_found_and_the_command_ends_with_1(town
 
 async def command(town: Village) -> tuple[int, Any]:
     """`golub rebuild --json` beside the server that runs."""
-    process = await asyncio.create_subprocess_exec(
-        Path(sys.executable).with_name("golub"),
-        "rebuild",
-        "--json",
-        env={
-            "PATH": "",
-            "GOLUB_DATA_DIR": str(town.parts.settings.data_dir),
-            "GOLUB_DATABASE_URL": town.parts.store.url,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    told, _ = await process.communicate()
-    return process.returncode or 0, json.loads(told)
+    where = {
+        "GOLUB_DATA_DIR": str(town.parts.settings.data_dir),
+        "GOLUB_DATABASE_URL": town.parts.store.url,
+    }
+    ended = await asyncio.to_thread(CliRunner().invoke, cli, ["rebuild", "--json"], env=where)
+    return ended.exit_code, json.loads(ended.stdout)
 
 
+@ONE_DATABASE
 async def test_the_day_from_which_the_journal_is_complete(town: Village) -> None:
     await town.register()
     chat = town.sim.add_chat(town.seller)
@@ -146,6 +140,7 @@ async def test_the_day_from_which_the_journal_is_complete(town: Village) -> None
     assert (report.older, report.compared, report.complete_from) == (2, 2, times[2])
 
 
+@ONE_DATABASE
 async def test_a_confirmed_hint_is_no_hole(town: Village) -> None:
     await town.register("https://golub.example.ru/webhook/avito")
     chat = town.sim.add_chat(town.seller)

@@ -10,7 +10,7 @@ from golub.avito.wire import read_chat
 from golub.live import open_live
 from golub.model import Cause, Chat, DeliveryState, Message, Webhook
 from tests.apply.bench import Bench, accept_all, outcome, refuse_text
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.shapes import BUYER_ID, USER_ID, envelope, message
 
 
@@ -30,6 +30,7 @@ async def test_a_type_that_was_not_chosen_is_ignored_and_replayed_after_it_was(b
     assert bench.all(Chat)[0]["status"] == "blocked"
 
 
+@ONE_DATABASE
 async def test_replaying_what_was_applied_changes_nothing(bench: Bench) -> None:
     ids = await bench.receive(message(), message(id="m-2"))
     await bench.applied()

@@ -266,7 +266,7 @@ def test_every_history_ends_as_avito_tells_it(
     figures: Figures,
 ) -> None:
     bench, counted = Bench(tmp_path / "spool", database_url, clock), Counted()
-    examples = at_scale(60, 2000) if bench.store.is_sqlite else at_scale(15, 200)
+    examples = at_scale(40, 2000) if bench.store.is_sqlite else at_scale(10, 200)
     chosen = settings(
         max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )

@@ -14,7 +14,7 @@ from golub.live import Ring
 from golub.model import Cause, Chat, DeliveryState, Message, Webhook
 from golub.spool import Received
 from tests.apply.bench import OTHER_USER_ID, PATIENCE, Bench, locked, outcome
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.shapes import BUYER_ID, CONTENTS, CREATED, HISTORY_RECORD, SHAPES, USER_ID, envelope, message, value
 
 
@@ -54,6 +54,7 @@ async def test_every_known_shape_is_applied(tmp_path: Path, sqlite_url: str, clo
         await bench.store.close()
 
 
+@ONE_DATABASE
 async def test_a_history_record_comes_as_a_page_of_the_api(bench: Bench) -> None:
     seen = read_message(HISTORY_RECORD, USER_ID, "u2i-abc", bench.clock(), quiet=True)
     rings = await bench.applier.submit(bench.account_id, [seen])  # type: ignore[list-item]
@@ -62,12 +63,14 @@ async def test_a_history_record_comes_as_a_page_of_the_api(bench: Bench) -> None
     assert (said["direction"], said["author_id"], said["quiet"]) == ("system", None, True)
 
 
+@ONE_DATABASE
 async def test_a_probe_is_noted_and_nothing_else(bench: Bench) -> None:
     ids = await bench.receive(b"", b"{}") + await bench.receive(b"{}", bare=True)
     await bench.applied()
     assert {outcome(bench.journal()[one]) for one in ids} == {(DeliveryState.PROBE, Cause.NONE)}
 
 
+@ONE_DATABASE
 async def test_a_body_of_another_account_is_not_applied(bench: Bench) -> None:
     (wrong,) = await bench.receive(message(user_id=OTHER_USER_ID))
     (unnamed,) = await bench.receive(message(id="m-2", user_id=..., author_id=OTHER_USER_ID), account_id=bench.other_id)
@@ -80,6 +83,7 @@ async def test_a_body_of_another_account_is_not_applied(bench: Bench) -> None:
     assert (said["account_id"], said["direction"]) == (bench.other_id, "out")
 
 
+@ONE_DATABASE
 async def test_a_token_whose_account_was_removed_waits(bench: Bench) -> None:
     (one,) = await bench.receive(message(), account_id=bench.other_id + 1)
     await bench.applied()
@@ -133,17 +137,19 @@ async def test_a_hint_touches_nothing_until_the_api_confirms_it(bench: Bench) ->
     assert [row["avito_id"] for row in bench.all(Message)] == ["m-1"]
 
 
+@ONE_DATABASE
 async def test_who_waits_does_not_wait_for_the_backlog(bench: Bench) -> None:
-    bodies = (message(id=f"m-{number}") for number in range(3000))
+    bodies = (message(id=f"m-{number}") for number in range(1500))
     await asyncio.gather(*(bench.receive(each) for each in bodies))
     bench.applier.start()
     assert await asyncio.to_thread(bench.heard.wait, PATIENCE)
     await bench.applier.submit(bench.account_id, [FetchDue("u2i-xyz", 5)])
     assert bench.spool.pending > 0
     await bench.applied()
-    assert bench.count(Message) == 3000
+    assert bench.count(Message) == 1500
 
 
+@ONE_DATABASE
 async def test_what_operators_and_backfill_found_out_is_folded_and_rung(bench: Bench) -> None:
     await bench.receive(message())
     await bench.applied()
@@ -155,6 +161,7 @@ async def test_what_operators_and_backfill_found_out_is_folded_and_rung(bench: B
     assert bench.all(Chat)[0]["unread"] == 0
 
 
+@ONE_DATABASE
 async def test_after_stop_nothing_is_taken(bench: Bench) -> None:
     await bench.receive(message())
     bench.applier.start()
@@ -164,6 +171,7 @@ async def test_after_stop_nothing_is_taken(bench: Bench) -> None:
         await bench.applier.submit(bench.account_id, [FetchDue("u2i-abc", 0)])
 
 
+@ONE_DATABASE
 async def test_who_waits_at_the_stop_is_told_and_not_cancelled(bench: Bench) -> None:
     with locked(bench):
         asked = [
@@ -186,6 +194,7 @@ async def test_a_drain_without_threads(bench: Bench) -> None:
         await asyncio.to_thread(bench.applier.drain)
 
 
+@ONE_DATABASE
 async def test_a_log_that_cannot_be_written_does_not_stop_the_drain(bench: Bench) -> None:
     def full(_: list[Received]) -> None:
         raise OSError("No space left on device")

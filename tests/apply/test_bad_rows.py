@@ -9,6 +9,7 @@ import sys
 from golub.apply import PART_ROWS
 from golub.model import Cause, Chat, DeliveryState, Message
 from tests.apply.bench import Bench, outcome, refuse_text
+from tests.conftest import ONE_DATABASE
 from tests.hostile import HOSTILE
 from tests.shapes import CONTENTS, CREATED, envelope, message, value
 
@@ -56,6 +57,7 @@ async def test_one_bad_row_in_a_batch_is_quarantined_alone(bench: Bench) -> None
     assert bench.all(Chat)[0]["unread"] == 2
 
 
+@ONE_DATABASE
 async def test_a_bad_row_in_a_long_batch_is_looked_for_in_small_parts(bench: Bench) -> None:
     """So that nobody waits for the lock as long as a batch takes row by row; and what follows goes at full speed."""
     refuse_text(bench.store, "poison")
@@ -96,6 +98,7 @@ spool.close()
 """
 
 
+@ONE_DATABASE
 async def test_a_delivery_that_kills_the_process_is_quarantined_at_last(bench: Bench) -> None:
     before = await bench.receive(*(message(id=f"m-{number}") for number in range(3)))
     (bad,) = await bench.receive(message(id="deadly"))

@@ -99,12 +99,11 @@ async def test_nothing_that_arrives_holds_up_the_next_one(
     poisoned: list[bytes] = []
     slowest = 0.0
     for turn in range((at_scale(1600, 16_000) if bench.store.is_sqlite else at_scale(400, 4_000)) // ROUND):
-        poison = message(id=f"poison-{turn}", content={"text": "poison"})
         sent = [mutated(chance) for _ in range(ROUND)]
-        received = await asyncio.gather(*(bench.receive(body) for body in [*sent, poison]))
-        *ids, bad = (one for (one,) in received)
-        bodies |= zip(ids, sent, strict=True)
-        poisoned.append(bad)
+        received = await asyncio.gather(*(bench.receive(body) for body in sent))
+        bodies |= {one: body for (one,), body in zip(received, sent, strict=True)}
+        if turn % 4 == 0:  # such a batch is applied row by row
+            poisoned += await bench.receive(message(id=f"poison-{turn}", content={"text": "poison"}))
         began = time.monotonic()
         good += await bench.receive(message(id=f"good-{turn}", chat_id="u2i-good"))
         await bench.applied()

@@ -29,7 +29,7 @@ from golub.rebuild import Fault, rebuild
 from golub.replays import Replays
 from tests.apply.bench import Bench, refuse_text
 from tests.apply.desk import MARIA, finish, run
-from tests.conftest import AtScale
+from tests.conftest import ONE_DATABASE, AtScale
 from tests.shapes import BUYER_ID, CREATED, USER_ID, envelope, message
 
 QUARANTINE = Wanted(state=DeliveryState.QUARANTINED)
@@ -91,6 +91,7 @@ async def test_where_nothing_was_missed_nothing_changes(bench: Bench, desk: Repl
     assert report.compared == len(before["messages"])
 
 
+@ONE_DATABASE
 async def test_a_missing_message_is_told_of_and_mended(
     bench: Bench, desk: Replays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +116,7 @@ async def test_a_missing_message_is_told_of_and_mended(
     assert (await run(bench, desk, ReplayKind.TRY)).messages == 0
 
 
+@ONE_DATABASE
 async def test_it_can_be_stopped_goes_on_and_survives_a_restart(
     bench: Bench, desk: Replays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +156,7 @@ async def test_only_one_of_several_that_begin_at_once_does(bench: Bench, desk: R
         assert len(list(await session.scalars(select(Replay.id).where(Replay.due_at.is_not(None))))) == 1
 
 
+@ONE_DATABASE
 async def test_what_was_applied_stays_applied_though_its_kind_was_unticked_since(bench: Bench, desk: Replays) -> None:
     await bench.receive(message())
     await bench.applied()
@@ -166,6 +169,7 @@ async def test_what_was_applied_stays_applied_though_its_kind_was_unticked_since
     assert [row["state"] for row in rows(bench)["deliveries"]] == [DeliveryState.APPLIED]
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("state", [DeliveryState.WAITING, DeliveryState.QUARANTINED, DeliveryState.DISCARDED])
 async def test_a_forgery_is_only_asked_about(bench: Bench, desk: Replays, state: DeliveryState) -> None:
     """Also where a fault of ours had put it into quarantine: whatever it was, only Avito's word applies it."""
@@ -181,6 +185,7 @@ async def test_a_forgery_is_only_asked_about(bench: Bench, desk: Replays, state:
     assert bench.count(Message) == 0
 
 
+@ONE_DATABASE
 async def test_the_quarantine_is_emptied_by_a_fix_or_by_a_decision(bench: Bench, desk: Replays) -> None:
     refuse_text(bench.store, "poison")
     bad, rubbish, other = await bench.receive(message(id="m-2", content={"text": "poison"}), b"[", b"nonsense")
@@ -206,6 +211,7 @@ async def test_the_quarantine_is_emptied_by_a_fix_or_by_a_decision(bench: Bench,
     assert (await run(bench, desk, ReplayKind.APPLY)).changing == 0, "neither mended nor wanted"
 
 
+@ONE_DATABASE
 async def test_who_asked_is_in_the_audit_before_anything_happens(bench: Bench, desk: Replays) -> None:
     (bad,) = await bench.receive(b"[")
     await bench.applied()
@@ -229,6 +235,7 @@ async def test_who_asked_is_in_the_audit_before_anything_happens(bench: Bench, d
     assert bench.count(Replay) == 2
 
 
+@ONE_DATABASE
 async def test_a_hundred_presses_are_paced_and_count_once(bench: Bench, desk: Replays) -> None:
     (one,) = await bench.receive(message())
     await bench.applied()

@@ -200,7 +200,7 @@ def any_order(store: Store, examples: int) -> None:
 @pytest.mark.promise("P5")
 def test_any_order_ends_in_the_same_rows_on_sqlite(sqlite_url: str, at_scale: AtScale) -> None:
     store = Store(sqlite_url)
-    any_order(store, at_scale(200, 2000))
+    any_order(store, at_scale(150, 2000))
     asyncio.run(store.close())
 
 
@@ -208,5 +208,5 @@ def test_any_order_ends_in_the_same_rows_on_sqlite(sqlite_url: str, at_scale: At
 @pytest.mark.promise("P5")
 def test_any_order_ends_in_the_same_rows_on_postgres(postgres_url: str, at_scale: AtScale) -> None:
     store = Store(postgres_url)
-    any_order(store, at_scale(40, 300))
+    any_order(store, at_scale(25, 300))
     asyncio.run(store.close())

@@ -7,8 +7,11 @@ from golub.avito.wire import (
 from golub.fold import MarkRead, ReadSent
 from golub.live import Ring
 from golub.store import Store
+from tests.conftest import ONE_DATABASE
 from tests.fold.world import NOW, World, from_api, webhook
 from tests.shapes import CREATED, USER_ID
+
+pytestmark = ONE_DATABASE
 
 
 def test_a_new_message_rings_and_its_unknown_chat_is_due(world: World) -> None:
