@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -76,16 +76,21 @@ async def applier(store: Store, clock: Clock, folder: Path, live: Live) -> Async
 
 
 class Network(httpx2.ASGITransport):
-    """The way to the simulator, which says when a message to be sent has arrived there."""
+    """The way to the simulator, which says when a message to be sent has arrived there. `meanwhile(path)` is what
+    happens between Avito's answer to a POST and its arrival here."""
 
     def __init__(self, app: Starlette) -> None:
         super().__init__(app)
         self.arrived = asyncio.Event()
+        self.meanwhile: Callable[[str], Awaitable[None]] | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "POST" and request.url.path.endswith(("/messages", "/messages/image")):
             self.arrived.set()
-        return await super().handle_async_request(request)
+        response = await super().handle_async_request(request)
+        if self.meanwhile and request.method == "POST":
+            await self.meanwhile(request.url.path)
+        return response
 
 
 class Scripted(httpx2.AsyncBaseTransport):

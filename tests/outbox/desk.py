@@ -71,13 +71,16 @@ class Desk:
 
     async def retry(self, outgoing_id: int) -> None:
         """A person wants it sent again, and what is due then is done."""
+        await self.outbox.retry(outgoing_id, await self.operator())
+        await self.work()
+
+    async def operator(self) -> Operator:
         async with self.store.write() as session:
             operator = await session.scalar(select(Operator))
             if operator is None:
                 operator = Operator(login="anna", name="Анна", password_hash="", role="manager", created_at=0)
                 session.add(operator)
-        await self.outbox.retry(outgoing_id, operator)
-        await self.work()
+        return operator
 
     async def work(self) -> None:
         """Until nothing is due now."""

@@ -72,6 +72,33 @@ async def test_what_was_there_before_is_not_what_was_sent(desk: Desk) -> None:
     assert (await desk.reply(outgoing_id)).state == OutgoingState.UNCONFIRMED
 
 
+async def test_what_avito_answers_counts_more_than_what_was_found_by_words(desk: Desk) -> None:
+    """The first is looked for while the second is on its way, and takes that one's message for its own."""
+    _, ours = await desk.chat()
+    desk.sim.fault("postSendMessage", status=500)
+    first = await desk.write(ours, "Да")
+    assert (await desk.work_until_done(first)).state == OutgoingState.UNCONFIRMED
+    second = await desk.write(ours, "Да")
+    other, anna = desk.process(), await desk.operator()
+    taken: list[str] = []
+
+    async def meanwhile(path: str) -> None:
+        desk.network.meanwhile = None
+        await other.retry(first, anna)
+        await other.run_once()
+        taken.append((await desk.reply(first)).state)
+
+    desk.network.meanwhile = meanwhile
+    desk.avito._call_seconds = 30.0
+    await desk.outbox.run_once()
+    assert taken == [OutgoingState.SENT]
+    assert (await desk.reply(second)).state == OutgoingState.SENT
+    assert (await desk.work_until_done(first)).state == OutgoingState.UNCONFIRMED
+    await desk.retry(first)
+    assert (await desk.reply(first)).state == OutgoingState.SENT
+    assert desk.sends() == {"Да": 2}
+
+
 @pytest.mark.promise("P7")
 async def test_whoever_dies_between_sending_and_recording_sends_nothing_twice(
     desk: Desk, at_scale: AtScale, figures: Figures, seed: int

@@ -7,6 +7,7 @@ import pytest
 
 from golub.clock import HOUR, MINUTE
 from golub.model import OutgoingState
+from golub.outbox import LEASE
 from tests.conftest import AtScale
 from tests.outbox.desk import PHOTO, Desk, photos
 from tests.promises import Figures
@@ -32,6 +33,23 @@ async def test_a_lost_upload_is_done_again(desk: Desk) -> None:
         desk.clock.step(MINUTE)
     assert (await desk.reply(photo)).state == OutgoingState.SENT
     assert photos(theirs) == 1
+
+
+async def test_a_slow_upload_leaves_its_message_all_the_time_it_needs(desk: Desk) -> None:
+    _, ours = await desk.chat()
+    photo = await desk.attach(ours)
+    leases: list[int] = []
+
+    async def meanwhile(path: str) -> None:
+        if path.endswith("/uploadImages"):
+            desk.clock.step(2 * MINUTE)
+        elif path.endswith("/messages/image"):
+            leases.append(((await desk.reply(photo)).due_at or 0) - desk.clock())
+
+    desk.network.meanwhile = meanwhile
+    await desk.work()
+    assert leases == [LEASE]
+    assert (await desk.reply(photo)).state == OutgoingState.SENT
 
 
 async def test_a_photo_whose_answer_was_lost_is_found_by_its_name(desk: Desk) -> None:

@@ -6,7 +6,7 @@ Those who send and the people who decide step here alike; whoever comes second i
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Update, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Clock, Millis
@@ -23,8 +23,11 @@ class Moves:
         self._live = live
         self._clock = clock
 
-    async def move(self, outgoing: OutgoingMessage, *, only_from: Sequence[str] = (), **values: Any) -> bool:
-        """Commits the next state and rings. False, and nothing done, where somebody else has moved it meanwhile."""
+    async def move(
+        self, outgoing: OutgoingMessage, *, only_from: Sequence[str] = (), also: Update | None = None, **values: Any
+    ) -> bool:
+        """Commits the next state, with what follows `also`, and rings. False, and nothing done, where somebody else
+        has moved it meanwhile."""
         async with self._store.write() as session:
             moved = await session.scalar(
                 update(OutgoingMessage)
@@ -36,6 +39,8 @@ class Moves:
                 return False
             if outgoing.part < outgoing.parts and _has_failed(values.get("state", outgoing.state), values):
                 await _stop_later_parts(session, outgoing, self._clock())
+            if also is not None:
+                await session.execute(also)
             rings, number = await self._rings(session, outgoing.chat_id)
         for name, value in values.items():
             setattr(outgoing, name, value)

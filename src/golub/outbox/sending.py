@@ -5,13 +5,13 @@ answer was lost, or whose process died, is looked up in the chat; what cannot be
 never sent again by itself.
 """
 
-from sqlalchemy import select
+from sqlalchemy import Update, select, update
 
 from golub.apply import Applier
 from golub.avito.client import Avito
 from golub.avito.pace import Lane
 from golub.avito.wire import MessageSeen, read_message, read_messages
-from golub.clock import MINUTE, SECOND, Clock
+from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Ambiguous, Rejected, Unavailable
 from golub.model import Account, Chat, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.outbox.finding import find_row
@@ -23,6 +23,7 @@ LEASE = 3 * MINUTE  # longer than a call with its token and its place in the que
 TRIES = 120  # with the pauses about an hour: what could not leave for so long is no longer wanted unasked
 LONGEST_PAUSE = 30 * SECOND
 LOOK_UPS = (0, 5 * SECOND, 30 * SECOND, 2 * MINUTE)  # Avito may show a message later than it took it
+LOST = "Avito's answer was lost. The message may have been sent."
 
 
 class Sender:
@@ -62,7 +63,8 @@ class Sender:
     async def _send(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> None:
         if outgoing.kind == OutgoingKind.IMAGE and not outgoing.image_avito_id and not await self._upload(outgoing):
             return
-        if not await self._move(outgoing, state=OutgoingState.SENDING, started_at=self._clock()):
+        now = self._clock()  # the lease begins anew: to upload a photo may have taken most of it
+        if not await self._move(outgoing, state=OutgoingState.SENDING, started_at=now, due_at=now + LEASE):
             return  # discarded meanwhile
         try:
             if outgoing.kind == OutgoingKind.IMAGE:
@@ -76,7 +78,7 @@ class Sender:
         except Rejected as error:
             await self._reject(outgoing, error.code, str(error.fields.get("reason") or error.message))
         else:
-            await self._sent(outgoing, str(sent["id"]))
+            await self._sent(outgoing, str(sent["id"]), certain=True)
             seen = read_message(sent | {"author_id": user_id}, user_id, chat.avito_id, self._clock())
             if isinstance(seen, MessageSeen):
                 await self._applier.submit(outgoing.account_id, [seen])
@@ -130,7 +132,7 @@ class Sender:
             due_at=self._clock() + LEASE,
             attempts=0,
             error_code=Ambiguous.code,
-            error="Avito's answer was lost. The message may have been sent.",
+            error=LOST,
         ):
             await self._look_up(outgoing, chat, user_id)
 
@@ -176,15 +178,17 @@ class Sender:
             found = await find_row(self._store, outgoing)
         return found
 
-    async def _sent(self, outgoing: OutgoingMessage, message_avito_id: str) -> None:
+    async def _sent(self, outgoing: OutgoingMessage, message_avito_id: str, *, certain: bool = False) -> None:
+        now = self._clock()
         if (
             await self._move(
                 outgoing,
                 # What is certain counts, whatever was believed meanwhile.
                 only_from=(OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.QUEUED),
+                also=_look_for_others_again(outgoing, message_avito_id, now) if certain else None,
                 state=OutgoingState.SENT,
                 due_at=None,
-                finished_at=self._clock(),
+                finished_at=now,
                 message_avito_id=message_avito_id,
                 error="",
                 error_code="",
@@ -192,3 +196,24 @@ class Sender:
             and outgoing.picture
         ):
             await self._pictures.drop(outgoing.picture)
+
+
+def _look_for_others_again(outgoing: OutgoingMessage, message_avito_id: str, now: Millis) -> Update:
+    """Before Avito named this reply's message, an earlier one of the same words may have been taken for it."""
+    return (
+        update(OutgoingMessage)
+        .where(
+            OutgoingMessage.chat_id == outgoing.chat_id,
+            OutgoingMessage.id != outgoing.id,
+            OutgoingMessage.message_avito_id == message_avito_id,
+        )
+        .values(
+            state=OutgoingState.UNCONFIRMED,
+            due_at=now,
+            attempts=0,
+            finished_at=None,
+            message_avito_id="",
+            error_code=Ambiguous.code,
+            error=LOST,
+        )
+    )
