@@ -7,7 +7,7 @@ import pytest
 from golub import journal
 from golub.clock import DAY, SECOND
 from golub.journal import Kind, Place, Wanted
-from golub.model import Delivery, DeliveryState
+from golub.model import Account, Delivery, DeliveryState
 from golub.store import Store
 from tests.conftest import SteppedClock
 
@@ -85,6 +85,19 @@ async def test_the_quarantine_is_found_however_old_it_is(store: Store, clock: St
     assert await walk(store, Wanted(state=DeliveryState.QUARANTINED), looked_at=2) == [[old]]
     async with store.read() as session:
         assert await journal.count_quarantined(session) == 1
+
+
+async def test_an_accounts_quarantine_is_looked_for_among_all_of_it(store: Store, clock: SteppedClock) -> None:
+    """And not among all its deliveries, of which there may be a million."""
+    account = Account(user_id=7_001, client_id="id", client_secret=b"", created_at=clock())
+    async with store.write() as session:
+        session.add(account)
+    ours, *_ = await add(
+        store, DeliveryState.QUARANTINED, *[DeliveryState.APPLIED] * 9, at=clock(), account_id=account.id
+    )
+    await add(store, *[DeliveryState.QUARANTINED] * 4, at=clock() + DAY)
+    wanted = Wanted(state=DeliveryState.QUARANTINED, account_id=account.id)
+    assert await walk(store, wanted, looked_at=2) == [[], [], [ours]]
 
 
 async def test_the_last_day_is_counted_by_outcome(
