@@ -82,10 +82,13 @@ class House:
     on_route: Callable[[str], None] = lambda _: None
     patience: float = 5.0
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    lent_store: Store | None = None  # which has its statements compiled
 
     @cached_property
     def store(self) -> Store:
         """The doctor's own."""
+        if self.lent_store is not None and self.lent_store.url == self.database_url:
+            return self.lent_store
         store = Store(self.database_url)
         self.stack.push_async_callback(store.close)
         return store
@@ -142,6 +145,7 @@ class House:
             lent = House(
                 self.parts, self.sim, self.folder, Proxy(self.proxy.golub_port), Avito(self.avito.inner), self.shop,
                 self.account_id, proc, dict(self.ports), stack, self.database_url, vault=self.vault,
+                lent_store=self.store,
             )  # fmt: skip
             furnish(lent, self.data)
             await lent.certificate()

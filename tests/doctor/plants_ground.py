@@ -111,6 +111,7 @@ def _(home: House) -> None:
     def forget(connection: Any, *_: object) -> None:
         connection.execute("PRAGMA synchronous=OFF")
 
+    home.lent_store = None  # others would forget as well
     event.listen(home.store._apply, "connect", forget)
 
 
@@ -119,6 +120,7 @@ def _(home: House) -> None:
     def age(connection: Any, *_: object) -> None:
         connection.create_function("sqlite_version", 0, lambda: "3.40.1")
 
+    home.lent_store = None
     event.listen(home.store._read.sync_engine, "connect", age)
 
 

@@ -1,18 +1,12 @@
 """The page of alerts: channels set up by a person, tests that say what went wrong, quiet hours, what was and is."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from golub.model import AlertChannel, AuditEntry, ChannelKind, Role
-from golub.operators import Operators
-from golub.store import Store
 from golub.web.parts import Parts
-from tests import door
-from tests.conftest import SteppedClock
 from tests.door import FOREIGN, Answers, World
 from tests.web.conftest import Browser, Visit
 
@@ -21,24 +15,15 @@ HOOK = "https://alerts.example.org/golub"
 
 
 @pytest.fixture
-async def world(sqlite_url: str, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    store = Store(sqlite_url)
-    async with door.world(store, clock, tmp_path) as made:
-        made.way.ends.append(Answers(204))
-        yield made
-    await store.close()
+def database_url(sqlite_url: str) -> str:
+    """The page is the same on either."""
+    return sqlite_url
 
 
 @pytest.fixture
-async def parts(world: World) -> AsyncGenerator[Parts]:
-    operators = Operators(world.store, world.clock)
-    yield world.parts(operators)
-    operators.close()
-
-
-@pytest.fixture
-async def owner(visit: Visit) -> Browser:
-    return await visit(Role.SUPER_ADMIN)
+def parts(world: World, world_parts: Parts) -> Parts:
+    world.way.ends.append(Answers(204))
+    return world_parts
 
 
 async def set_up(owner: Browser, kind: str = "url", **given: str) -> Any:

@@ -1,20 +1,13 @@
 """The page of status: one sentence, what to do about it, and each account in a line."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import update
 
 from golub import metrics
 from golub.meter import REFUSED, SLOWER, STEPS, Acks
 from golub.model import Account, AccountState, Role
-from golub.operators import Operators
-from golub.store import Store
 from golub.web.admin.status import CHART_HEIGHT, LEAST_HEIGHT, columns_of
 from golub.web.parts import Parts
-from tests import door
-from tests.conftest import SteppedClock
 from tests.door import FOREIGN, World
 from tests.web.conftest import Browser, Visit
 
@@ -22,23 +15,14 @@ PAGE = "/admin/status"
 
 
 @pytest.fixture
-async def world(sqlite_url: str, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
-    store = Store(sqlite_url)
-    async with door.world(store, clock, tmp_path, backup_every=0) as made:
-        yield made
-    await store.close()
+def database_url(sqlite_url: str) -> str:
+    """The page is the same on either."""
+    return sqlite_url
 
 
 @pytest.fixture
-async def parts(world: World) -> AsyncGenerator[Parts]:
-    operators = Operators(world.store, world.clock)
-    yield world.parts(operators)
-    operators.close()
-
-
-@pytest.fixture
-async def owner(visit: Visit) -> Browser:
-    return await visit(Role.SUPER_ADMIN)
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 async def register(world: World) -> None:
