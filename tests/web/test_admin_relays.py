@@ -1,7 +1,6 @@
 """Forwarding on the page of webhooks: adding, pausing, sending again, removing; and what a takeover keeps."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,12 +8,9 @@ import pytest
 from sqlalchemy import update
 
 from golub.model import RelayedDelivery, RelayedState, RelayState, Role
-from golub.operators import Operators
 from golub.relay import Standing
 from golub.store import Store
 from golub.web.parts import Parts
-from tests import door
-from tests.conftest import SteppedClock
 from tests.door import FOREIGN, Answers, World
 from tests.web.conftest import Browser, Visit
 
@@ -23,16 +19,16 @@ CRM = "https://bot.example.com/in"
 
 
 @pytest.fixture
-async def world(sqlite_url: str, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[World]:
+async def store(sqlite_url: str) -> AsyncGenerator[Store]:
+    """What the page stands on is looked at on each database, in tests/relay."""
     store = Store(sqlite_url)
-    async with door.world(store, clock, tmp_path) as made:
-        yield made
+    yield store
     await store.close()
 
 
 @pytest.fixture
-def parts(world: World) -> Parts:
-    return world.parts(Operators(world.store, world.clock))
+def parts(world_parts: Parts) -> Parts:
+    return world_parts
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Takes replies into the queue, in the caller's transaction; `Outbox.nudge` after its commit."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
@@ -38,19 +38,7 @@ async def queue(
     texts = split(_sendable(text), TEXT_LIMIT)
     _check(chat, client_key)
     rows = [
-        OutgoingMessage(
-            account_id=chat.account_id,
-            chat_id=chat.id,
-            operator_id=operator_id,
-            client_key=part_key(client_key, number),
-            kind=OutgoingKind.TEXT,
-            text=one,
-            picture="",
-            part=number,
-            parts=len(texts),
-            due_at=now,
-            created_at=now,
-        )
+        _row(chat, operator_id, part_key(client_key, number), now, text=one, part=number, parts=len(texts))
         for number, one in enumerate(texts, 1)
     ]
     return await _add(session, rows)
@@ -64,19 +52,7 @@ async def queue_pictures(
         raise Invalid("Attach at most {count} photos at once.", field="pictures", count=PICTURES_AT_ONCE)
     _check(chat, client_key)
     rows = [
-        OutgoingMessage(
-            account_id=chat.account_id,
-            chat_id=chat.id,
-            operator_id=operator_id,
-            client_key=f"{client_key}+{number}",
-            kind=OutgoingKind.IMAGE,
-            text="",
-            picture=picture,
-            part=1,
-            parts=1,
-            due_at=now,
-            created_at=now,
-        )
+        _row(chat, operator_id, f"{client_key}+{number}", now, kind=OutgoingKind.IMAGE, picture=picture)
         for number, picture in enumerate(pictures, 1)
     ]
     return await _add(session, rows) if rows else []
@@ -113,6 +89,18 @@ def later_parts(outgoing: OutgoingMessage) -> ColumnElement[bool]:
 
 def _first_key(outgoing: OutgoingMessage) -> str:
     return outgoing.client_key.removesuffix(f"/{outgoing.part}") if outgoing.part > 1 else outgoing.client_key
+
+
+def _row(chat: Chat, operator_id: int | None, client_key: str, now: Millis, **said: Any) -> OutgoingMessage:
+    return OutgoingMessage(
+        account_id=chat.account_id,
+        chat_id=chat.id,
+        operator_id=operator_id,
+        client_key=client_key,
+        due_at=now,
+        created_at=now,
+        **({"kind": OutgoingKind.TEXT, "text": "", "picture": "", "part": 1, "parts": 1} | said),
+    )
 
 
 async def _add(session: AsyncSession, rows: list[OutgoingMessage]) -> list[OutgoingMessage]:
