@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import DAY, Millis
 from golub.errors import Invalid, NotFound
+from golub.fold import MarkRead
 from golub.model import Account, BlockedBuyer, Chat, Message, Operator, OutgoingMessage, OutgoingState
 
 if TYPE_CHECKING:
@@ -225,8 +226,6 @@ async def get_outgoing(session: AsyncSession, outgoing_id: int) -> OutgoingMessa
 
 async def mark_read(applier: "Applier", chat: Chat, up_to: int) -> None:
     """An operator has seen the chat's messages up to that row; what arrives meanwhile stays unread."""
-    from golub.fold import MarkRead
-
     await applier.submit(chat.account_id, [MarkRead(chat.id, up_to)])
 
 

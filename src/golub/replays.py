@@ -153,6 +153,8 @@ class Replays:
             done = await self._applier.replay(ids, dry=replay.kind == ReplayKind.TRY)
         async with self._store.write() as session:
             current = await session.get_one(Replay, replay.id, with_for_update=True, populate_existing=True)
+            if current.place != replay.place:
+                return current.due_at  # another process had this part after our lease, and has counted it
             if replay.kind == ReplayKind.DISCARD:
                 current.changing += await self._discard(session, ids, replay.reason, replay.asked_by)
             self._note(current, done)

@@ -156,6 +156,21 @@ async def test_only_one_of_several_that_begin_at_once_does(bench: Bench, desk: R
         assert len(list(await session.scalars(select(Replay.id).where(Replay.due_at.is_not(None))))) == 1
 
 
+async def test_a_part_that_two_processes_take_counts_once(
+    bench: Bench, desk: Replays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them was away for longer than its lease."""
+    monkeypatch.setattr(replays, "PART", 7)
+    monkeypatch.setattr(replays, "LEASE", 0)
+    await arrive(bench, 24)
+    change(bench, delete(Message))
+    one = await desk.start(ReplayKind.APPLY, Wanted(trust=Trust.TOKEN), MARIA)
+    others = [Replays(bench.store, bench.applier, bench.clock, lambda: None) for _ in range(2)]
+    await asyncio.gather(*(each.run_once() for each in others))
+    done = await finish(bench, desk, one)
+    assert (done.taken, done.messages) == (24, bench.count(Message))
+
+
 @ONE_DATABASE
 async def test_what_was_applied_stays_applied_though_its_kind_was_unticked_since(bench: Bench, desk: Replays) -> None:
     await bench.receive(message())

@@ -26,6 +26,7 @@ from golub.model import EVENT_TYPES, Cause, Chat, DeliveryState, Message
 from golub.store import Store, is_outage
 
 CHUNK = 400
+FEW = 16  # deliveries among which a bad one is looked for one by one, which costs ten times as much
 _NOT_COMPARED = frozenset({"version"})
 
 Name = tuple[int, str, str]  # account, chat, message; no message: the chat itself
@@ -87,8 +88,8 @@ def replay(
     before = dict(_rows(connection, names))
     done = Replayed()
     if not _guarded(connection, lambda: _fold(connection, store, judged, done, now), done):
-        for one, verdict in judged:
-            _take_alone(connection, store, shops, one, verdict, done, now)
+        for start in range(0, len(judged), FEW):
+            _take_few(connection, store, shops, judged[start : start + FEW], done, now)
     after = dict(_rows(connection, names))
     for one, verdict in judged:
         if (name := _named(verdict)) and (columns := _difference(before.get(name), after.get(name))) is not None:
@@ -105,6 +106,14 @@ def _judge(one: Kept, shops: Shops, once_wanted: Shops, now: Millis) -> Verdict 
         return verdict
     discarded_still = one.state is DeliveryState.DISCARDED and verdict.state is DeliveryState.QUARANTINED
     return None if discarded_still or (one.state, one.cause) == (verdict.state, verdict.cause) else verdict
+
+
+def _take_few(
+    connection: Connection, store: Store, shops: Shops, judged: Sequence[Judged], done: Replayed, now: Millis
+) -> None:
+    if not _guarded(connection, lambda: _fold(connection, store, judged, done, now), done):
+        for one, verdict in judged:
+            _take_alone(connection, store, shops, one, verdict, done, now)
 
 
 def _take_alone(
