@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import AsyncGenerator, Iterator
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -16,6 +15,7 @@ from golub.clock import DAY, HOUR, Clock, Millis
 from golub.doctor import ground_faults as faults
 from golub.doctor.finding import N_, Check, Fault, Finding, Said, unseen, well
 from golub.doctor.machine import NETWORK_DISKS, Machine
+from golub.doctor.reach import is_outer
 from golub.health import Code, Health
 from golub.settings import Settings
 
@@ -158,7 +158,7 @@ class Ground:
 
     def _listening(self) -> Finding:
         host, port = self._settings.host, self._settings.port
-        if host in _WHATEVER or _is_outer(host):
+        if host in _WHATEVER or is_outer(host):
             return self._found(faults.OPEN_PORT, host=host)
         return well(Check.LISTENING, N_("Golub listens on {host}:{port}"), host=host, port=port)
 
@@ -227,14 +227,6 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode & 0o777
     except OSError:
         return None
-
-
-def _is_outer(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return not address.is_loopback and not address.is_private
 
 
 def _told(used: int | None) -> int | str:

@@ -189,6 +189,14 @@ class Reach:
         return self._tls_given
 
 
+def is_outer(address: str) -> bool:
+    """Whether this is an address of the public internet; False for what is none."""
+    try:
+        return is_public(ip_address(address))
+    except ValueError:
+        return False
+
+
 async def _answer(response: httpx2.Response, started: float) -> Answer:
     read = bytearray()
     stream: Any = response.stream

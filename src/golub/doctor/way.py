@@ -18,9 +18,9 @@ from golub.doctor import way_faults as faults
 from golub.doctor.answers import fault_of, is_json
 from golub.doctor.arrival import SIGNATURE_HEADER, Arrivals, Arrived, Mark
 from golub.doctor.finding import N_, Check, Fault, Finding, Said, Verdict, after, well
-from golub.doctor.reach import Handshake, Reach
+from golub.doctor.reach import Handshake, Reach, is_outer
 from golub.errors import Invalid
-from golub.guarded import Address, Guarded, is_public
+from golub.guarded import Address, Guarded
 from golub.settings import WEBHOOK_PATH, Settings
 from golub.subscription import NONCE_HEADER
 
@@ -261,7 +261,7 @@ class Way:
         visitor = arrived.all_of("cf-connecting-ip")
         if visitor and visitor[0] != seen:
             return self._found(faults.CDN_HIDES, address=seen)
-        behind = seen not in hops or (not _is_outer(seen) and any(_is_outer(hop) for hop in hops))
+        behind = seen not in hops or (not is_outer(seen) and any(is_outer(hop) for hop in hops))
         if behind:
             return self._found(faults.PROXY_UNTRUSTED, address=seen, network=_network(seen))
         return well(Check.CLIENT_ADDRESS, N_("The call was seen as coming from {address}"), address=seen)
@@ -298,13 +298,6 @@ def _issuer(certificate: x509.Certificate) -> str:
 def _fits(name: str, host: str) -> bool:
     name = name.lower()
     return name == host or (name.startswith("*.") and name[2:] == host.partition(".")[2])
-
-
-def _is_outer(address: str) -> bool:
-    try:
-        return is_public(ip_address(address))
-    except ValueError:
-        return False
 
 
 def _network(address: str) -> str:

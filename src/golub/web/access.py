@@ -1,8 +1,10 @@
 """Who may use which URL. What is not here is refused to everybody, so a new route must be thought about first."""
 
+import re
 from enum import StrEnum
+from urllib.parse import urlsplit
 
-from golub.model import Role
+from golub.model import Operator, Role
 
 
 class Anyone(StrEnum):
@@ -99,3 +101,10 @@ ACCESS: dict[str, Role | Anyone] = {
 
 # Answered without a look into the database, and while nothing else is.
 UNGUARDED = frozenset({"/healthz/live", "/healthz/ready", "/metrics", "/manifest.webmanifest"})
+
+
+def may_open(operator: Operator, page: str) -> bool:
+    """Whether a link to this page of ours is of use to the operator. Accounts' pages have a number in their path."""
+    path = re.sub(r"^/admin/accounts/\d+$", "/admin/accounts/{account_id}", urlsplit(page).path)
+    needed = ACCESS.get(path)
+    return isinstance(needed, Role) and Role(operator.role).covers(needed)

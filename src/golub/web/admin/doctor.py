@@ -3,7 +3,6 @@
 An examination runs in the background, because it calls the public address; the page asks how far it has come.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +13,8 @@ from fastapi.responses import RedirectResponse
 from golub.audit import Action
 from golub.doctor import GROUPS, TITLES, Finding, Group, Verdict, make_bundle
 from golub.doctor.finding import Written
-from golub.model import Operator, Role
-from golub.web.access import ACCESS
+from golub.model import Operator
+from golub.web.access import may_open
 from golub.web.language import reader_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts
@@ -87,7 +86,7 @@ def _page(request: Request, parts: Parts, operator: Operator, template: str) -> 
     examination, reader = parts.doctor.last, reader_of(request)
 
     def rows(findings: Sequence[Finding]) -> list[Row]:
-        return [Row(one, one.write(reader.words), one.page if _may(operator, one.page) else "") for one in findings]
+        return [Row(one, one.write(reader.words), one.page if may_open(operator, one.page) else "") for one in findings]
 
     found = rows(examination.findings) if examination else []
     to_mend = rows(examination.to_mend) if examination else []
@@ -113,10 +112,3 @@ def _section(group: Group, rows: Sequence[Row]) -> Section:
         [row for row, well in zip(mine, is_well, strict=True) if not well],
         [row for row, well in zip(mine, is_well, strict=True) if well],
     )
-
-
-def _may(operator: Operator, page: str) -> bool:
-    """Whether this operator may open a page that mends something. Accounts' pages have a number in their path."""
-    path = re.sub(r"/admin/accounts/\d+$", "/admin/accounts/{account_id}", page.partition("#")[0].partition("?")[0])
-    needed = ACCESS.get(path)
-    return isinstance(needed, Role) and Role(operator.role).covers(needed)

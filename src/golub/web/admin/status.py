@@ -19,7 +19,7 @@ from golub.errors import Unavailable
 from golub.health import Code
 from golub.meter import IN_TIME, REFUSED, SLOWER, STEPS, Acks
 from golub.model import Account, Delivery, DeliveryState, Operator, Role, Standing, standing_of
-from golub.web.access import ACCESS
+from golub.web.access import may_open
 from golub.web.language import reader_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts
@@ -151,22 +151,12 @@ def _troubles(
 ) -> list[Trouble]:
     """In the order of `AlertKind`: what loses messages first."""
     order = list(AlertKind)
-    return [
-        Trouble(
-            kind,
-            text_of(kind, locale, closed=False, account=names.get(account_id, "Avito"), detail=detail),
-            path_of(kind, account_id) if _may(operator, kind) else "",
-            WAYS[kind].label,
-        )
-        for (kind, account_id), detail in sorted(wrong.items(), key=lambda one: order.index(one[0][0]))
-    ]
-
-
-def _may(operator: Operator, kind: AlertKind) -> bool:
-    """Whether the operator may open the page that mends it."""
-    page = WAYS[kind].path.partition("#")[0].partition("?")[0].replace("{account}", "{account_id}")
-    needed = ACCESS.get(page)
-    return isinstance(needed, Role) and Role(operator.role).covers(needed)
+    found: list[Trouble] = []
+    for (kind, account_id), detail in sorted(wrong.items(), key=lambda one: order.index(one[0][0])):
+        text = text_of(kind, locale, closed=False, account=names.get(account_id, "Avito"), detail=detail)
+        path = path_of(kind, account_id)
+        found.append(Trouble(kind, text, path if may_open(operator, path) else "", WAYS[kind].label))
+    return found
 
 
 def columns_of(acks: Acks) -> Sequence[Column]:
