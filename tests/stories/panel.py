@@ -1,7 +1,7 @@
 """An operator at the panel of a running `golub`, over HTTP as a browser would be."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -9,6 +9,7 @@ import httpx2
 from golub.app import create_operator
 from golub.model import Role
 from tests.guide.page import Page
+from tests.processes import PATIENCE
 from tests.stories.scene import Scene
 
 LOGIN, PASSWORD = "vera", "correct-horse-7"
@@ -24,17 +25,28 @@ async def operator(town: Scene) -> AsyncGenerator[httpx2.AsyncClient]:
 
 @asynccontextmanager
 async def signed_in(town: Scene) -> AsyncGenerator[httpx2.AsyncClient]:
-    """The same operator, in another browser."""
+    """The same operator, in another browser, and as patient as people are with a 503."""
     origin = {"Origin": town.golub.url}
-    async with httpx2.AsyncClient(base_url=town.golub.url, headers=origin, trust_env=False, timeout=10) as client:
-        answer = await sign_in(client)
+    async with httpx2.AsyncClient(base_url=town.golub.url, headers=origin, trust_env=False, timeout=PATIENCE) as client:
+        answer = await patiently(lambda: sign_in(client))
         assert answer.status_code == 303, answer.status_code
         yield client
 
 
+async def patiently(ask: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
+    """The first answer that is not “try again”."""
+    async with asyncio.timeout(PATIENCE):
+        while (answer := await ask()).status_code == 503:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)  # before the next try
+    return answer
+
+
 async def sign_in(client: httpx2.AsyncClient) -> httpx2.Response:
-    page = Page((await client.get("/sign-in")).text)
-    return await client.post("/sign-in", data=dict(page.form("/sign-in").filled(login=LOGIN, password=PASSWORD)))
+    page = await client.get("/sign-in")
+    if page.status_code == 503:
+        return page
+    form = Page(page.text).form("/sign-in").filled(login=LOGIN, password=PASSWORD)
+    return await client.post("/sign-in", data=dict(form))
 
 
 @asynccontextmanager
@@ -54,7 +66,7 @@ async def listening(client: httpx2.AsyncClient, number: int) -> AsyncGenerator[l
 
     streams = [asyncio.create_task(listen(hello)) for hello in greeted]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(hello.wait() for hello in greeted))
         yield streams
     finally:

@@ -16,9 +16,11 @@ from sqlalchemy import make_url
 from tests import machine, postgres
 from tests.conftest import AtScale, StartGolub
 from tests.postgres import OwnPostgres
+from tests.processes import PATIENCE
 from tests.promises import Figures
 from tests.stories.panel import operator, sign_in
 from tests.stories.scene import Scene, Verdict, scene
+from tests.stories.test_disks import answered
 
 pytestmark = pytest.mark.story
 
@@ -85,17 +87,19 @@ async def test_the_spool_is_locked_by_another_process(
         async with town.talking(RATE):
             await town.acked(5)
             with locked(town.golub.folder / "spool.db"):
-                await asyncio.sleep(at_scale(3, 10))  # the outage lasts
+                await answered(town, 503, 1)  # so whatever was stored before has had its answer
                 acked = len(town.simulator.acked)
-                await asyncio.sleep(1)  # and nothing is acked in it
+                await answered(town, 503, at_scale(1, 10) * RATE)  # so many seconds' worth
                 assert len(town.simulator.acked) == acked
             await town.acked(5)
         assert await town.golub.stop() == 0
         verdict = await town.judge()
     figures(refused_after_ms=round(verdict.slowest_refusal), **verdict.figures)
-    assert verdict.statuses[503] > 20
-    assert set(verdict.statuses) == {200, 503}
-    assert verdict.slowest_refusal < 2000
+    assert verdict.statuses[503] > RATE
+    assert set(verdict.statuses) - {None} == {200, 503}
+    if at_scale(0, 1):  # a machine may be too busy to refuse in time, and then Avito waits no longer
+        assert verdict.statuses[None] == 0
+        assert verdict.slowest_refusal < 2000
     assert (verdict.acked_missing, verdict.applied_twice) == (0, 0), verdict
 
 
@@ -196,11 +200,19 @@ async def test_postgresql_dies_and_its_synchronous_standby_takes_over(
     figures(page_refused_after=round(slowest, 2), applied_after=round(healed, 1), **verdict.figures)
 
 
-async def test_avito_s_api_hangs(tmp_path: Path, start_golub: StartGolub, at_scale: AtScale) -> None:
-    async with scene(tmp_path, start_golub, seed=4) as town:
+@pytest.mark.promise("P16")
+async def test_avito_s_api_hangs(
+    tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
+) -> None:
+    async with scene(tmp_path, start_golub, seed=seed, GOLUB_SWEEP_PERIOD="5") as town:
         town.simulator.faults.clear()
         town.simulator.fault("*", hang=True, times=None)
+        calls = len(town.simulator.calls)
         async with town.talking(RATE):
-            await asyncio.sleep(at_scale(3, 30))  # the outage lasts
+            async with asyncio.timeout(PATIENCE):
+                while len(town.simulator.calls) == calls:  # noqa: ASYNC110 - of whatever kind
+                    await asyncio.sleep(0.05)  # between two looks
+            await town.acked(at_scale(2, 30) * RATE)  # so many seconds' worth
         await town.applied(HEALED + SLACK)
-        await verdict_of(town)
+        verdict = await verdict_of(town)
+    figures(**verdict.figures)
