@@ -23,6 +23,7 @@ from golub import __version__
 from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
 from golub.errors import Unavailable
 from golub.model import Node
+from golub.runner import Loop
 from golub.settings import ProcessRole, Settings
 from golub.store import Store
 
@@ -67,18 +68,20 @@ class Nodes:
         return time.monotonic() < self._alive_until
 
     async def run(self) -> None:
-        while not self._store.is_sqlite:
-            try:
-                await self.beat()
-            except Unavailable as error:
-                log.warning("could not say that this process lives", reason=str(error))
-            try:
-                await asyncio.sleep(BEAT)
-            except asyncio.CancelledError:
-                with suppress(Unavailable, TimeoutError):
-                    async with asyncio.timeout(1):
-                        await self._leave()
-                raise
+        if self._store.is_sqlite:
+            return
+        try:
+            await Loop("nodes", self._clock, longest_wait=BEAT).run(self._say)
+        finally:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._leave()
+
+    async def _say(self) -> None:
+        try:
+            await self.beat()
+        except Unavailable as error:  # no longer pause than usual: soon nobody would believe that we live
+            log.warning("could not say that this process lives", reason=str(error))
 
     async def beat(self) -> None:
         """Raises `Unavailable`."""

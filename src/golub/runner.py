@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from golub import metrics
-from golub.clock import SECOND, Clock, Millis
+from golub.clock import SECOND, Clock, Millis, now
 from golub.errors import Unavailable
 
 LONGEST_WAIT = 1.0  # seconds: what another process made due is noticed this late
@@ -42,7 +42,7 @@ class Loop:
     monotonic.
     """
 
-    def __init__(self, name: str, clock: Clock, *, longest_wait: float = LONGEST_WAIT) -> None:
+    def __init__(self, name: str, clock: Clock = now, *, longest_wait: float = LONGEST_WAIT) -> None:
         self.name = name
         self.turn_began: float | None = None
         self.broken_since: float | None = None

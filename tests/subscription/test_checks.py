@@ -1,5 +1,7 @@
 """Checks say what Avito says, and bring a lost subscription back where that is allowed."""
 
+import asyncio
+
 import pytest
 
 from golub.alerts import AlertKind
@@ -45,6 +47,22 @@ async def test_checks_are_made_when_due_and_not_before(world: World) -> None:
     await world.subscriptions.run_once()
     await world.subscriptions.run_once()
     assert world.called("getSubscriptions") == before + 1
+
+
+async def test_an_account_whose_api_hangs_holds_up_no_other_check(world: World) -> None:
+    await world.subscriptions.register(world.account_id, world.subscriptions.recommended_url(), ["message"])
+    other = await world.add_shop(7, "Лодки")
+    await world.subscriptions.register(other, world.subscriptions.recommended_url(), ["message"])
+    hanging = world.avito.fault("getSubscriptions", hang=True, times=None, account=world.shop)
+    checked_at = world.clock.step(10 * MINUTE)
+    turn = asyncio.create_task(world.subscriptions.run_once())
+    async with asyncio.timeout(60):
+        while (await world.subscriptions.get(other)).checked_at < checked_at:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+    assert hanging.hits == 1
+    assert not turn.done()
+    turn.cancel()
+    await asyncio.wait([turn])
 
 
 async def test_a_registration_that_ended_unseen_is_taken_over(world: World) -> None:

@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 
 import structlog
 
@@ -27,6 +28,7 @@ from golub import metrics
 from golub.avito.errors import Down
 from golub.avito.shares import BACKGROUND_SHARE, WINDOW, Shares, Word
 from golub.errors import Ambiguous, Paced, Rejected, Unavailable
+from golub.runner import Loop
 
 AT_ONCE = 4  # background requests of one account under way; operators get as many again
 LEAST_LIMIT = 60
@@ -98,12 +100,14 @@ class Pace:
 
     async def run(self) -> None:
         """Gives back shares that are not needed, and hears what Avito told other processes."""
-        while self._shares:
-            await asyncio.sleep(TIDY_EVERY)
-            try:
-                await self._tidy(self._shares)
-            except Unavailable as error:
-                log.warning("shares of the budget could not be looked after", reason=str(error))
+        if self._shares:
+            await Loop("pace", longest_wait=TIDY_EVERY).run(partial(self._look_after, self._shares))
+
+    async def _look_after(self, shares: Shares) -> None:
+        try:
+            await self._tidy(shares)
+        except Unavailable as error:  # no longer pause than usual: Avito's word to another process binds this one
+            log.warning("shares of the budget could not be looked after", reason=str(error))
 
     @asynccontextmanager
     async def turn(self, account_id: int, lane: Lane) -> AsyncGenerator[None]:

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, make_url, text
 
 from golub.errors import Unavailable
 from golub.live.memory import EVERYTHING, Live, Ring
+from golub.runner import Loop
 from golub.store import Store
 
 CHANNEL = "golub_rings"
@@ -51,8 +52,9 @@ class LiveOverPostgres(Live):
         self._ahead: set[int] = set()  # numbers heard past `_all_heard`
         self._placed = False  # whether we know how far the sequence was when we began to listen
         self._untold: deque[tuple[int, list[Ring]]] = deque()
-        self._something_untold = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._telling = Loop("rings", longest_wait=AGAIN)
+        self._looked: deque[tuple[float, int]] | None = None  # when, and how far the sequence was
+        self._called_at = 0.0
         self._hang_up: Callable[[], None] = lambda: None
         self._heard_at = 0.0
 
@@ -70,8 +72,7 @@ class LiveOverPostgres(Live):
             self._untold.append((number, told if len(told) <= RINGS_AT_ONCE else [EVERYTHING]))
             while len(self._untold) > UNTOLD:  # the others miss the numbers, and refetch
                 self._untold.popleft()
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._something_untold.set)
+        self._telling.nudge()
 
     def close(self) -> None:
         super().close()
@@ -79,31 +80,24 @@ class LiveOverPostgres(Live):
 
     async def run(self) -> None:
         """Tells, listens and looks after the listening, until it is cancelled."""
-        self._loop = asyncio.get_running_loop()
-        self._something_untold.set()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tell())
-            tasks.create_task(self._look())
+            tasks.create_task(self._telling.run(self._tell))
+            tasks.create_task(Loop("live", longest_wait=LOOK_EVERY).run(self._look))
             while not self._closed:
                 await self._listen()
                 await asyncio.sleep(AGAIN)
 
     async def _tell(self) -> None:
-        while True:
-            await self._something_untold.wait()
-            self._something_untold.clear()
-            with self._lock:
-                batch = list(self._untold)
-                self._untold.clear()
-            try:
-                if batch:
-                    await self._notify(batch)
-            except Unavailable as error:
-                log.warning("rings could not be told to other processes", reason=str(error))
-                with self._lock:  # numbers are missed by themselves
-                    self._untold.extendleft(one for one in reversed(batch) if not one[0])
-                await asyncio.sleep(AGAIN)
-                self._something_untold.set()
+        with self._lock:
+            batch = list(self._untold)
+            self._untold.clear()
+        try:
+            if batch:
+                await self._notify(batch)
+        except Unavailable as error:  # no longer pause than usual: pages wait for it
+            log.warning("rings could not be told to other processes", reason=str(error))
+            with self._lock:  # numbers are missed by themselves
+                self._untold.extendleft(one for one in reversed(batch) if not one[0])
 
     async def _notify(self, batch: list[tuple[int, list[Ring]]]) -> None:
         drawn: list[tuple[int, list[Ring]]] = []
@@ -162,47 +156,44 @@ class LiveOverPostgres(Live):
 
     async def _look(self) -> None:
         """Finds what was not heard, by asking how far the sequence is."""
-        looked: deque[tuple[float, int]] = deque()
-        called_at = 0.0
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            if called_at > self._heard_at:
-                self._hang_up()
-                called_at = 0.0
-            before = self._all_heard
-            try:
-                async with self._store.read() as session:
-                    last: int = (await session.execute(text(_ASK))).scalar_one()
-            except Unavailable:
-                continue  # nor could any page be fetched
-            now = time.monotonic()
-            looked.append((now, last))
-            with self._lock:
-                if not self._placed or last < before:  # or: another database, or one restored
-                    self._begin_at(last)
-                    looked.clear()
-                    continue
-                due = 0
-                while looked and looked[0][0] <= now - GRACE:
-                    _, due = looked.popleft()
-                if due <= self._all_heard:
-                    continue
-                log.warning("rings were missed", number=due - self._all_heard)
-                self._hear(due, [EVERYTHING])
-                self._pass_to(due)
-            called_at = await self._call_ourselves()
+        if self._looked is None:  # the line has until the next look to begin
+            self._looked = deque()
+            return
+        if self._called_at > self._heard_at:
+            self._hang_up()
+        self._called_at = 0.0
+        before = self._all_heard
+        try:
+            async with self._store.read() as session:
+                last: int = (await session.execute(text(_ASK))).scalar_one()
+        except Unavailable:
+            return  # nor could any page be fetched
+        now = time.monotonic()
+        self._looked.append((now, last))
+        with self._lock:
+            if not self._placed or last < before:  # or: another database, or one restored
+                self._begin_at(last)
+                self._looked.clear()
+                return
+            due = 0
+            while self._looked and self._looked[0][0] <= now - GRACE:
+                _, due = self._looked.popleft()
+            if due <= self._all_heard:
+                return
+            log.warning("rings were missed", number=due - self._all_heard)
+            self._hear(due, [EVERYTHING])
+            self._pass_to(due)
+        await self._call_ourselves()
 
-    async def _call_ourselves(self) -> float:
+    async def _call_ourselves(self) -> None:
         """Who does not hear himself within a second listens to a dead line."""
         called_at = time.monotonic()
-        try:
+        with suppress(Unavailable):
             async with self._store.write() as session:
                 await session.execute(
                     text("SELECT pg_notify(:to, :told)"), {"to": CHANNEL, "told": _payloads(self._me, 0, [])[0]}
                 )
-        except Unavailable:
-            return 0.0
-        return called_at
+            self._called_at = called_at
 
     def _begin_at(self, number: int) -> None:
         """What rang up to here is not known."""

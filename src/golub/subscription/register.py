@@ -9,51 +9,40 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import ITSELF, Action, By
 from golub.avito.client import Avito
 from golub.clock import MINUTE, Clock, Millis
-from golub.errors import Conflict, GolubError, Invalid, NotFound, Paced, Paused, Unavailable
+from golub.errors import Conflict, GolubError, Invalid, NotFound, Paced, Unavailable
 from golub.guarded import Call, Guarded
 from golub.model import (
     EVENT_TYPES,
     Account,
-    PathToken,
     SubscriptionState,
     TimelineEntry,
     TimelineKind,
     Webhook,
 )
+from golub.runner import Loop
 from golub.settings import Settings
 from golub.spool import Spool
 from golub.store import Store
+from golub.subscription.checks import CHECK_AGAIN, Listed, compare, preview
 from golub.subscription.repair import mend
 from golub.subscription.secrets import Secrets, is_at, whole_url
 from golub.subscription.telling import name_of, tell, telling
-from golub.subscription.url import check_shape, hash_of, host_of, is_answered, make_url, mask, secret_hash, token_of
+from golub.subscription.url import check_shape, host_of, is_answered, make_url, mask, secret_hash
 from golub.vault import Vault
 
-CHECK_EVERY = 10 * MINUTE
-CHECK_OFTEN = 2 * MINUTE  # where we may repair what is lost
-CHECK_AGAIN = 2 * MINUTE  # where Avito did not answer; also the lease of a check
 TURN = 30.0  # seconds between two looks at what is due
+AT_ONCE = 8  # checks: an account whose API hangs holds up seven others at most
 PROBES_A_MINUTE = 6  # for one account
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}  # as `curl -d` sends it, which Avito's page shows
-
-_KIND_OF = {
-    SubscriptionState.ACTIVE: TimelineKind.SUBSCRIBED,
-    SubscriptionState.MISSING: TimelineKind.UNSUBSCRIBED,
-    SubscriptionState.FOREIGN: TimelineKind.STOLEN,
-}
-_MENDED = (TimelineKind.REGISTERED, TimelineKind.REPAIRED)
 
 log = structlog.get_logger(__name__)
 
@@ -72,18 +61,6 @@ class ProbeFailed(Conflict):
     def __init__(self, call: Call) -> None:
         super().__init__("The address did not answer 200 within two seconds when we tried it from here.")
         self.call = call
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What Avito's subscriptions say for an account."""
-
-    ours: tuple[str, ...]
-    foreign: tuple[str, ...]
-
-    @property
-    def foreign_host(self) -> str:
-        return host_of(self.foreign[0]) if self.foreign else ""
 
 
 class Subscriptions:
@@ -106,6 +83,7 @@ class Subscriptions:
         self._settings = settings
         self._clock = clock
         self._guarded = guarded or Guarded(allow_loopback=settings.allow_loopback_webhook)
+        self._started = False
         self._locks: dict[int, asyncio.Lock] = {}
         self._probes: dict[int, deque[Millis]] = {}
 
@@ -133,19 +111,7 @@ class Subscriptions:
 
     async def preview(self, account_id: int) -> Listed:
         """Asks Avito which URLs it calls, and tells ours from others. Raises what the client raises."""
-        urls = await self._avito.subscriptions(account_id)
-        async with self._store.read() as session:
-            webhook = await session.scalar(select(Webhook).where(Webhook.account_id == account_id))
-            known = set(await session.scalars(select(PathToken.hash).where(PathToken.account_id == account_id)))
-        own_host = host_of(self._settings.public_url)
-
-        def is_ours(url: str) -> bool:
-            token = token_of(url)
-            if token is None:
-                return False
-            return (webhook is not None and is_at(webhook, url)) or hash_of(token) in known or host_of(url) == own_host
-
-        return Listed(tuple(url for url in urls if is_ours(url)), tuple(url for url in urls if not is_ours(url)))
+        return await preview(self._store, self._avito, account_id, host_of(self._settings.public_url))
 
     async def probe(self, account_id: int, url: str, headers: dict[str, str] | None = None) -> Call:
         """Calls the URL as Avito's page asks one to. Raises `Invalid`, and `Paced` for more than a few a minute."""
@@ -244,35 +210,7 @@ class Subscriptions:
         webhook = await self.find(account_id)
         if webhook is None:
             return None
-        now = self._clock()
-        found: dict[str, Any]
-        try:
-            listed = await self.preview(account_id)
-        except Paused:
-            return webhook
-        except GolubError as error:
-            found = {
-                "subscription": SubscriptionState.UNKNOWN,
-                "last_error": str(error),
-                "last_error_at": now,
-                "check_due_at": now + CHECK_AGAIN,
-            }
-        else:
-            found = {"foreign_host": listed.foreign_host, "checked_at": now}
-            found["check_due_at"] = now + (CHECK_OFTEN if webhook.self_repair else CHECK_EVERY)
-            if listed.ours:
-                found["subscription"] = SubscriptionState.ACTIVE
-                if not any(is_at(webhook, url) for url in listed.ours):
-                    url = listed.ours[0]  # a registration whose end we did not see: what Avito calls, counts
-                    found["url"], found["token_hash"] = mask(url), secret_hash(url)
-                    await self.secrets.keep(account_id, url)
-            else:
-                found["subscription"] = SubscriptionState.FOREIGN if listed.foreign else SubscriptionState.MISSING
-        if found["subscription"] != webhook.subscription:
-            log.info("the subscription at Avito", account=account_id, state=found["subscription"])
-        async with self._store.write() as session:
-            await session.execute(update(Webhook).where(Webhook.id == webhook.id).values(**found))
-            await _tell_change(session, account_id, found, now)
+        await compare(self._store, self.secrets, webhook, self.preview, self._clock())
         return await self.find(account_id)
 
     async def allow_self_repair(self, account_id: int, allowed: bool, *, by: By = ITSELF) -> None:
@@ -289,33 +227,36 @@ class Subscriptions:
 
     async def run(self) -> None:
         """Checks every webhook at the start and then regularly, and drops secrets whose time is over."""
-        started = False
-        while True:
-            try:
-                if not started:
-                    async with self._store.write() as session:
-                        # What is due sooner may be in the hands of another process.
-                        far_off = Webhook.check_due_at > self._clock() + CHECK_AGAIN
-                        await session.execute(update(Webhook).where(far_off).values(check_due_at=0))
-                    started = True
-                await self.run_once()
-            except Unavailable as error:
-                log.warning("webhooks could not be checked", reason=str(error))
-            await asyncio.sleep(TURN)
+        await Loop("subscriptions", self._clock, longest_wait=TURN).run(self._turn)
 
-    async def run_once(self) -> None:
+    async def _turn(self) -> Millis | None:
+        if not self._started:
+            async with self._store.write() as session:
+                # What is due sooner may be in the hands of another process.
+                far_off = Webhook.check_due_at > self._clock() + CHECK_AGAIN
+                await session.execute(update(Webhook).where(far_off).values(check_due_at=0))
+            self._started = True
+        return await self.run_once()
+
+    async def run_once(self) -> Millis | None:
+        """Returns now where more may be due."""
         now = self._clock()
         async with self._store.write() as session:
             running = Webhook.account_id.in_(select(Account.id).where(Account.paused_at.is_(None)))
             due = await self._store.claim(
-                session, Webhook.check_due_at, now=now, lease=CHECK_AGAIN, limit=50, only=(running,)
+                session, Webhook.check_due_at, now=now, lease=CHECK_AGAIN, limit=AT_ONCE, only=(running,)
             )
             accounts = (await session.scalars(select(Webhook.account_id).where(Webhook.id.in_(due)))).all()
-        for account_id in accounts:
-            if webhook := await self.check(account_id):
-                await mend(self._store, self._clock, webhook, partial(self._register_again, webhook))
+        ends = await asyncio.gather(*map(self._look_after, accounts), return_exceptions=True)
+        for failed in filter(None, ends):
+            raise failed
         await self.secrets.retire_replaced()
         await self.secrets.drop_old()
+        return now if len(due) == AT_ONCE else None
+
+    async def _look_after(self, account_id: int) -> None:
+        if webhook := await self.check(account_id):
+            await mend(self._store, self._clock, webhook, partial(self._register_again, webhook))
 
     async def _register_again(self, webhook: Webhook) -> None:
         """Whoever allowed self-repair agreed to take the place of any service."""
@@ -369,23 +310,6 @@ class Subscriptions:
                 subject = await name_of(session, account_id)
                 await by.did(session, Action.WEBHOOK_CHANGED, subject, before=before, after=after, now=now)
         return webhook
-
-
-async def _tell_change(session: AsyncSession, account_id: int, found: dict[str, Any], now: Millis) -> None:
-    """Into the timeline, where it is another finding than the last one there. That Avito did not say is none."""
-    kind = _KIND_OF.get(found["subscription"])
-    if kind is None:
-        return
-    last = await session.scalar(
-        select(TimelineEntry)
-        .where(TimelineEntry.account_id == account_id, TimelineEntry.kind.in_((*_KIND_OF.values(), *_MENDED)))
-        .order_by(TimelineEntry.id.desc())
-        .limit(1)
-    )
-    known = TimelineKind.SUBSCRIBED if last is None or last.kind in _MENDED else TimelineKind(last.kind)
-    host = found["foreign_host"] if kind is TimelineKind.STOLEN else ""
-    if (kind, host) != (known, last.detail if last and known is TimelineKind.STOLEN else ""):
-        session.add(TimelineEntry(account_id=account_id, kind=kind, at=now, detail=host))
 
 
 def check_types(types: Collection[str]) -> list[str]:

@@ -8,7 +8,7 @@ by writing to it. A person may close it at once.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
 from golub.clock import DAY, HOUR, Clock, Millis
-from golub.errors import Invalid, NotFound, Unavailable
+from golub.errors import Invalid, NotFound
 from golub.model import Account, Delivery, DeliveryState, PathToken, TimelineEntry, TimelineKind, Webhook
+from golub.runner import Loop
 from golub.spool import Spool, TokenEntry
 from golub.store import Store
 from golub.subscription.url import hash_of, mask, secret_hash, token_of, unmask
@@ -51,10 +52,7 @@ class Secrets:
 
     async def run(self) -> None:
         """Keeps this process's door in step with what other processes register and close."""
-        while True:
-            with suppress(Unavailable):  # the door goes on with what it knows
-                await self.keep_in_step()
-            await asyncio.sleep(TURN)
+        await Loop("secrets", self._clock, longest_wait=TURN).run(self.keep_in_step)
 
     async def keep_in_step(self) -> None:
         """Tells this process's spool every secret that the database knows, and how long it opens. A secret that the
