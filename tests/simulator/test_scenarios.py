@@ -11,7 +11,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
+from golub.cli import cli
 from golub.simulator import SCENARIOS, Account, Chat, Simulator
 from golub.simulator.scenarios import BURST, ENDLESS, PAST_THE_CAP
 from golub.simulator.serve import bind, serving
@@ -361,10 +363,10 @@ def test_the_guide_has_a_line_for_each() -> None:
 
 def test_the_command_lists_and_plays(tmp_path: Path) -> None:
     golub = [sys.executable, "-c", "from golub.cli import main; main()", "simulate"]
-    listed = subprocess.run([*golub, "--list-scenarios"], check=True, capture_output=True, text=True).stdout
+    listed = CliRunner().invoke(cli, ["simulate", "--list-scenarios"]).stdout
     assert [line.split()[0] for line in listed.splitlines()] == list(SCENARIOS)
-    wrong = subprocess.run([*golub, "--scenario", "nope"], check=False, capture_output=True, text=True)
-    assert (wrong.returncode, "no such scenario: nope" in wrong.stderr) == (2, True)
+    wrong = CliRunner().invoke(cli, ["simulate", "--scenario", "nope"])
+    assert (wrong.exit_code, "no such scenario: nope" in wrong.stderr) == (2, True)
     log = tmp_path / "log.jsonl"
     command = [*golub, "--port", "0", "--log", str(log), "--scenario", "unpaid", "--scenario", "drop"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -26,7 +26,17 @@ from golub.backup.archive import Manifest
 from golub.backup.making import BLANKED, SEALED_KEY, SEALED_TEXTS, Step, Tell, sqlite_file
 from golub.clock import Clock, Millis
 from golub.errors import Conflict, Invalid, Rejected, Unavailable
-from golub.model import Action, Mark, OutgoingKind, OutgoingMessage, OutgoingState, Table, Webhook
+from golub.model import (
+    Action,
+    Mark,
+    OutgoingKind,
+    OutgoingMessage,
+    OutgoingState,
+    PaceShare,
+    Pacing,
+    Table,
+    Webhook,
+)
 from golub.settings import Settings
 from golub.spool import own
 from golub.store import Store
@@ -242,6 +252,8 @@ async def _settle(session: AsyncSession, texts: Texts, *, with_key: bool, now: M
     """What was true of the old database and is not of this one."""
     gone = [IDENTITY, RESTORED, *([] if with_key else [KEY_CHECK])]
     await session.execute(delete(Mark).where(Mark.name.in_(gone)))
+    for table in (PaceShare, Pacing):  # what the old house's processes took of Avito's budget
+        await session.execute(delete(table))
     for name, column in BLANKED:
         table = Table.metadata.tables[name]
         for row, value in texts.get(f"{name}.{column}", ()):
