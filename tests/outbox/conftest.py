@@ -13,7 +13,13 @@ from tests.outbox.desk import Desk
 
 
 @pytest.fixture
-async def desk(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[Desk]:
+def call_seconds() -> float:
+    """After so many an answer is lost. A test in which Avito takes its time has more."""
+    return 0.3
+
+
+@pytest.fixture
+async def desk(store: Store, clock: SteppedClock, tmp_path: Path, call_seconds: float) -> AsyncGenerator[Desk]:
     sim = Simulator(clock=lambda: clock.now / 1000)
     seller = sim.add_account(shop.USER_ID, "Кедр и Ко")
     account_id = await shop.connect(store, seller, clock)
@@ -23,7 +29,7 @@ async def desk(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenera
     folder.mkdir()
     async with (
         shop.applier(store, clock, tmp_path, live) as (applier, _),
-        shop.avito(store, clock, network, failure_gap=0.001, call_seconds=0.3) as avito,
+        shop.avito(store, clock, network, failure_gap=0.001, call_seconds=call_seconds) as avito,
     ):
         outbox = Outbox(store, avito, applier, live, clock, Pictures(folder, clock))
         yield Desk(sim, seller, store, avito, applier, live, clock, account_id, outbox, network)

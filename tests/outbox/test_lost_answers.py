@@ -72,6 +72,7 @@ async def test_what_was_there_before_is_not_what_was_sent(desk: Desk) -> None:
     assert (await desk.reply(outgoing_id)).state == OutgoingState.UNCONFIRMED
 
 
+@pytest.mark.parametrize("call_seconds", [600.0])
 async def test_what_avito_answers_counts_more_than_what_was_found_by_words(desk: Desk) -> None:
     """The first is looked for while the second is on its way, and takes that one's message for its own."""
     _, ours = await desk.chat()
@@ -89,7 +90,6 @@ async def test_what_avito_answers_counts_more_than_what_was_found_by_words(desk:
         taken.append((await desk.reply(first)).state)
 
     desk.network.meanwhile = meanwhile
-    desk.avito._call_seconds = 30.0
     await desk.outbox.run_once()
     assert taken == [OutgoingState.SENT]
     assert (await desk.reply(second)).state == OutgoingState.SENT

@@ -7,10 +7,12 @@ its final answer. Nothing here knows why an event happened.
 import asyncio
 import hashlib
 import hmac
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -61,7 +63,6 @@ class Deliveries:
         self._rng = rng
         self._clock = clock
         self._transport = transport
-        self._trust = httpx2.create_ssl_context(trust_env=False) if transport is None else None
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._workers: set[asyncio.Task[None]] = set()
         self._later: set[asyncio.TimerHandle] = set()
@@ -145,10 +146,15 @@ class Deliveries:
 
     def _client(self) -> httpx2.AsyncClient:
         """A client of one worker: pools of one connection a host are 3× as fast as one pool that all search."""
-        if self._transport is not None or self._trust is None:
+        if self._transport is not None:
             return httpx2.AsyncClient(transport=self._transport, trust_env=False)
         young = httpx2.Limits(keepalive_expiry=KEEPALIVE_SECONDS)
         return httpx2.AsyncClient(verify=self._trust, limits=young, trust_env=False)
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """One for all workers, made when the first of them needs it: to read the certificates takes 50 ms."""
+        return httpx2.create_ssl_context(trust_env=False)
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         if not worker.cancelled() and (problem := worker.exception()):
