@@ -3,7 +3,6 @@
 import itertools
 import sqlite3
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from sqlalchemy import func, insert, select
 
 from golub import audit
 from golub.audit import Action
-from golub.clock import DAY, HOUR, MINUTE, SECOND
+from golub.clock import DAY, HOUR, MINUTE
+from golub.errors import Unavailable
 from golub.housekeeping import EVEN_FOR, FINISHED, MARK, ROW_COST, Housekeeping
 from golub.model import (
     Account,
@@ -229,18 +229,21 @@ async def test_it_goes_on_where_it_was_cut_off(store: Store, clock: SteppedClock
     assert removed["deliveries"] + more["deliveries"] == 1200
 
 
-async def test_a_writer_never_waits_long_for_it(store: Store, clock: SteppedClock) -> None:
-    """Another writer, as apply is one, beside the removal of many."""
-    await add(store, [delivery(key, key, body=bytes(1200)) for key in range(6000)])
-    waits: list[float] = []
+async def test_a_writer_beside_it_has_its_turn(store: Store, clock: SteppedClock) -> None:
+    """As apply is one. Whoever waited longer than a page does for a lock would be refused by the store."""
+    await add(store, [delivery(key, key, body=bytes(1200)) for key in range(3000)])
+    written, refused = 0, list[Unavailable]()
     done = threading.Event()
 
     def write() -> None:
+        nonlocal written
         while not done.wait(0.005):
-            began = time.perf_counter()
-            with store.writing() as connection:
-                connection.execute(store.insert(Mark).values(name="x", value="y").on_conflict_do_nothing())
-            waits.append(time.perf_counter() - began)
+            try:
+                with store.writing() as connection:
+                    connection.execute(store.insert(Mark).values(name="x", value="y").on_conflict_do_nothing())
+                written += 1
+            except Unavailable as error:
+                refused.append(error)
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -250,10 +253,8 @@ async def test_a_writer_never_waits_long_for_it(store: Store, clock: SteppedCloc
         done.set()
         thread.join()
     assert whole
-    assert removed["deliveries"] == 6000
-    waits.sort()
-    print(f"writes beside it: {len(waits)}, median {waits[len(waits) // 2]:.4f} s, slowest {waits[-1]:.4f} s")
-    assert waits[-1] < 1, "never longer than a page waits for a lock"
+    assert removed["deliveries"] == 3000
+    assert (refused, written > 0) == ([], True)
 
 
 async def test_the_log_is_cut_off_and_a_reader_is_let_be(sqlite_url: str, tmp_path: Path) -> None:
@@ -265,9 +266,7 @@ async def test_the_log_is_cut_off_and_a_reader_is_let_be(sqlite_url: str, tmp_pa
         with store.writing() as connection:
             row = delivery(number, 1, body=bytes(LONG_LOG // 2))
             connection.execute(insert(Delivery), [row])
-    began = time.perf_counter()
     assert store.shorten_log() > LONG_LOG
-    assert time.perf_counter() - began < SECOND / 1000
     assert reader.execute("SELECT count(*) FROM deliveries").fetchone() == (0,), "its snapshot is whole"
     reader.execute("COMMIT")
     assert store.shorten_log() == log.stat().st_size == 0
