@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from golub import simulator
-from golub.avito.client import ANSWER_BYTES, Avito
+from golub.avito.client import Avito
+from golub.avito.exchange import ANSWER_BYTES
 from golub.clock import MINUTE, SECOND
 from golub.errors import Ambiguous, NoAccess, NotFound, Paced, Rejected, Unavailable, WrongKeys
 from golub.model import AccountState

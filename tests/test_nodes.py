@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import update
 
+from golub import runner
 from golub.app import Golub
 from golub.clock import Clock, now
 from golub.model import Node
@@ -40,6 +41,20 @@ async def test_a_worker_shows_its_health_and_takes_no_webhook(postgres_url: str,
             answers[role]["webhook"] = (await client.post("/webhook/avito", content=b"{}")).status_code
     assert answers["web"] == {"/healthz/live": 200, "/sign-in": 200, "webhook": 200}
     assert answers["worker"] == {"/healthz/live": 200, "/sign-in": 404, "webhook": 404}
+
+
+@pytest.mark.postgres
+async def test_health_sees_the_turns_of_every_part_that_runs_by_itself(postgres_url: str, tmp_path: Path) -> None:
+    golub = Golub(Settings.model_validate({"data_dir": tmp_path, "database_url": postgres_url}))
+    expected = {
+        "alerts", "backfill", "backups", "housekeeping", "jumps", "keeping", "live", "meter", "nodes", "operators",
+        "outbox", "pace", "relay", "replays", "rings", "secrets", "silence", "subscriptions",
+    }  # fmt: skip
+    async with golub.working(), asyncio.timeout(60):
+        while (names := {loop.name for loop in runner.running()}) < expected:  # noqa: ASYNC110 - they begin one by one
+            await asyncio.sleep(0.01)
+    assert names == expected
+    assert runner.running() == []
 
 
 def node(store: Store, folder: Path, clock: Clock = now, **more: Any) -> Nodes:

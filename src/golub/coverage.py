@@ -142,7 +142,6 @@ def gaps_of(times: Sequence[Millis]) -> list[Gap]:
 def _explained(gap: Gap, entries: Sequence[TimelineEntry]) -> Gap:
     """Down explains best: then nobody else is to blame."""
     lost: TimelineEntry | None = None
-    cause: TimelineEntry | None = None
     for entry in entries:
         if (
             entry.kind == TimelineKind.DOWN
@@ -154,10 +153,9 @@ def _explained(gap: Gap, entries: Sequence[TimelineEntry]) -> Gap:
             lost = entry
         elif entry.kind in _FOUND and entry.at < gap.first:
             lost = None
-        cause = lost
-    if cause is None:
+    if lost is None:
         return gap
-    return Gap(gap.first, gap.last, gap.count, cause.kind, cause.detail)
+    return Gap(gap.first, gap.last, gap.count, lost.kind, lost.detail)
 
 
 def _of_avito(since: Millis, until: Millis) -> Sequence[ColumnExpressionArgument[bool]]:

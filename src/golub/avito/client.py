@@ -10,18 +10,17 @@ a send is exact, because the outbox decides by it whether a message may be sent 
 The account's `state` says truthfully whether we may use the API for it; it is written when it changes.
 """
 
-import asyncio
 from collections.abc import Mapping
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx2
 import structlog
 from sqlalchemy import or_, update
 
-from golub import __version__
 from golub.avito.auth import Access, Profile, Tokens, read_profile, read_token
 from golub.avito.errors import Down, Expired, decode, reason, refusal
+from golub.avito.exchange import CALL_SECONDS, Exchange
 from golub.avito.pace import Lane, Pace
 from golub.avito.shares import Shares
 from golub.clock import Clock
@@ -37,24 +36,9 @@ OFFSET_LIMIT = 1000  # getChatsV2, getMessagesV3: past it Avito answers 400, not
 TEXT_LIMIT = 1000  # postSendMessage
 CHAT_TYPES = "u2i,u2u"  # getChatsV2: without it only u2i
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0
-CALL_SECONDS = 30.0  # all of one call: an answer that drips has no other end
-UPLOAD_SECONDS = 90.0  # 24 MB over a shop's line
-ANSWER_BYTES = 5 << 20
 UNREACHABLE_AFTER = 3  # failures in a row until the account's state says so
 
-_NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-
 log = structlog.get_logger(__name__)
-
-
-class _More(TypedDict):
-    query: Mapping[str, str | int] | None
-    sends: bool
-    account_id: int
-    file: tuple[str, bytes] | None
-    answers: bool
 
 
 class Avito:
@@ -73,16 +57,7 @@ class Avito:
         pace: Pace | None = None,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
-        self._client = httpx2.AsyncClient(
-            base_url=settings.avito_url,
-            transport=transport or httpx2.AsyncHTTPTransport(limits=limits, trust_env=False),
-            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"user-agent": f"Golub/{__version__}", "accept": "application/json", "accept-encoding": "identity"},
-        )
-        self._call_seconds = call_seconds
+        self._exchange = Exchange(settings.avito_url, transport, call_seconds)
         self._store = store
         self._clock = clock
         self._tokens = Tokens(store, vault, clock, self._ask_token)
@@ -96,7 +71,7 @@ class Avito:
 
     async def close(self) -> None:
         await self._tokens.close()
-        await self._client.aclose()
+        await self._exchange.close()
 
     async def check_keys(self, client_id: str, client_secret: str) -> Profile:
         """Whose keys these are, by asking Avito. Raises `WrongKeys`, `NoAccess`, `Unavailable`."""
@@ -124,18 +99,11 @@ class Avito:
         *,
         lane: Lane = Lane.BULK,
     ) -> Any:
-        """A page of the chat list, newest first. Past Avito's cap on offsets it is empty: the end of the list."""
-        if offset > OFFSET_LIMIT:
-            return {"chats": []}
+        """A page of the chat list, newest first."""
         query: dict[str, str | int] = {"limit": limit, "offset": offset, "chat_types": chat_types}
         if unread_only:
             query["unread_only"] = "true"
-        try:
-            return await self._ask(account_id, "GET", "/messenger/v2/accounts/{user}/chats", lane, query=query)
-        except Rejected as error:
-            if offset and type(error) is Rejected:
-                return {"chats": []}
-            raise
+        return await self._page(account_id, "/messenger/v2/accounts/{user}/chats", lane, query, "chats")
 
     async def chat(self, account_id: int, chat_avito_id: str, *, lane: Lane = Lane.PROMPT) -> Any:
         path = "/messenger/v2/accounts/{user}/chats/" + _segment(chat_avito_id)
@@ -150,26 +118,15 @@ class Avito:
         *,
         lane: Lane = Lane.PROMPT,
     ) -> Any:
-        """A page of messages, newest first; reading marks nothing read. Past the cap on offsets it is empty."""
-        if offset > OFFSET_LIMIT:
-            return {"messages": []}
+        """A page of messages, newest first; reading marks nothing read."""
         path = "/messenger/v3/accounts/{user}/chats/" + _segment(chat_avito_id) + "/messages/"
         query = {"limit": limit, "offset": offset}
-        try:
-            return await self._ask(account_id, "GET", path, lane, query=query, of_one_chat=True)
-        except Rejected as error:
-            if offset and type(error) is Rejected:
-                return {"messages": []}
-            raise
+        return await self._page(account_id, path, lane, query, "messages", of_one_chat=True)
 
     async def send_text(self, account_id: int, chat_avito_id: str, text: str) -> dict[str, Any]:
         """Sends, at most once, and returns the message with its `id`. Raises `Ambiguous` when the answer was lost."""
         path = "/messenger/v1/accounts/{user}/chats/" + _segment(chat_avito_id) + "/messages"
-        body = {"type": "text", "message": {"text": text}}
-        sent = _object(await self._ask(account_id, "POST", path, Lane.OPERATOR, body, sends=True, of_one_chat=True))
-        if not isinstance(sent.get("id"), str) or not sent["id"]:
-            raise Ambiguous("Avito took the message and did not say under which id.")
-        return sent
+        return await self._send(account_id, path, {"type": "text", "message": {"text": text}})
 
     async def upload_image(self, account_id: int, name: str, raw: bytes) -> str:
         """The id under which `send_image` may send it. A lost answer is harmless: nobody sees the picture yet."""
@@ -183,11 +140,7 @@ class Avito:
     async def send_image(self, account_id: int, chat_avito_id: str, image_id: str) -> dict[str, Any]:
         """As `send_text`."""
         path = "/messenger/v1/accounts/{user}/chats/" + _segment(chat_avito_id) + "/messages/image"
-        body = {"image_id": image_id}
-        sent = _object(await self._ask(account_id, "POST", path, Lane.OPERATOR, body, sends=True, of_one_chat=True))
-        if not isinstance(sent.get("id"), str) or not sent["id"]:
-            raise Ambiguous("Avito took the message and did not say under which id.")
-        return sent
+        return await self._send(account_id, path, {"image_id": image_id})
 
     async def delete_message(self, account_id: int, chat_avito_id: str, message_avito_id: str) -> None:
         """Within an hour of sending (deleteMessage). Doing it twice is harmless."""
@@ -229,6 +182,33 @@ class Avito:
     async def unsubscribe(self, account_id: int, url: str) -> None:
         await self._ask(account_id, "POST", "/messenger/v1/webhook/unsubscribe", Lane.OPERATOR, {"url": url})
 
+    async def _page(
+        self,
+        account_id: int,
+        path: str,
+        lane: Lane,
+        query: Mapping[str, str | int],
+        name: str,
+        *,
+        of_one_chat: bool = False,
+    ) -> Any:
+        """Past Avito's cap on offsets it is empty: the end of the list."""
+        offset = int(query["offset"])
+        if offset > OFFSET_LIMIT:
+            return {name: []}
+        try:
+            return await self._ask(account_id, "GET", path, lane, query=query, of_one_chat=of_one_chat)
+        except Rejected as error:
+            if offset and type(error) is Rejected:
+                return {name: []}
+            raise
+
+    async def _send(self, account_id: int, path: str, body: Any) -> dict[str, Any]:
+        sent = _object(await self._ask(account_id, "POST", path, Lane.OPERATOR, body, sends=True, of_one_chat=True))
+        if not isinstance(sent.get("id"), str) or not sent["id"]:
+            raise Ambiguous("Avito took the message and did not say under which id.")
+        return sent
+
     async def _ask(
         self,
         account_id: int,
@@ -247,16 +227,21 @@ class Avito:
         `answers`: there is a body to read."""
         access: Access | None = None
         about_chats = "/chats" in path
-        more: _More = {"query": query, "sends": sends, "account_id": account_id, "file": file, "answers": answers}
+
+        async def call(access: Access) -> Any:
+            url = path.replace("{user}", str(access.user_id), 1)
+            return await self._call(
+                method, url, access.token, body, query, sends=sends, account_id=account_id, file=file, answers=answers
+            )
+
         try:
             async with self._pace.turn(account_id, lane):
                 access = await self._tokens.access(account_id)
-                path = path.replace("{user}", str(access.user_id), 1)
                 try:
-                    answer = await self._call(method, path, access.token, body, **more)
+                    answer = await call(access)
                 except Expired:
                     access = await self._tokens.access(account_id, stale=access.token)
-                    answer = await self._call(method, path, access.token, body, **more)
+                    answer = await call(access)
         except GolubError as error:
             await self._note(account_id, access, error, of_one_chat)
             raise
@@ -266,7 +251,7 @@ class Avito:
 
     async def _ask_token(self, client_id: str, client_secret: str) -> Any:
         form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        status, headers, body = await self._exchange("POST", "/token", form=form)
+        status, headers, body = await self._exchange.ask("POST", "/token", form=form)
         words = reason(body)
         if status in (400, 401, 403) and words:  # a gateway's HTML says nothing about keys
             raise WrongKeys("Avito does not know this client id and secret.")
@@ -289,7 +274,7 @@ class Avito:
         file: tuple[str, bytes] | None = None,
         answers: bool = True,
     ) -> Any:
-        status, headers, raw = await self._exchange(
+        status, headers, raw = await self._exchange.ask(
             method, path, token=token, json=body, query=query, sends=sends, file=file
         )
         if account_id is not None:
@@ -307,45 +292,6 @@ class Avito:
         if sends and isinstance(error, Down) and status not in (401, 403):
             raise Ambiguous("Avito failed while it took the message (HTTP {status}).", status=status)
         raise error
-
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        token: str = "",
-        json: Any = None,
-        form: Mapping[str, str] | None = None,
-        query: Mapping[str, str | int] | None = None,
-        sends: bool = False,
-        file: tuple[str, bytes] | None = None,
-    ) -> tuple[int, httpx2.Headers, bytes]:
-        """Status, headers and body, the body capped. Raises `Ambiguous` on a send that may have left."""
-        request = self._client.build_request(
-            method,
-            path,
-            headers={"authorization": f"Bearer {token}"} if token else {},
-            json=json,
-            data=form,
-            params=query,
-            files={"uploadfile[]": file} if file else None,
-        )
-        try:
-            async with asyncio.timeout(UPLOAD_SECONDS if file else self._call_seconds):
-                response = await self._client.send(request, stream=True)
-                try:
-                    raw = bytearray()
-                    async for chunk in response.aiter_bytes():
-                        raw += chunk
-                        if len(raw) > ANSWER_BYTES:
-                            raise httpx2.DecodingError("too large", request=request)
-                finally:
-                    await response.aclose()
-        except (TimeoutError, httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-            if sends and not isinstance(error, _NEVER_LEFT):
-                raise Ambiguous("Avito's answer to the message was lost.") from error
-            raise Down("Avito does not answer. Golub tries again by itself.") from error
-        return response.status_code, response.headers, bytes(raw)
 
     async def _note(self, account_id: int, access: Access | None, error: GolubError | None, of_one_chat: bool) -> None:
         """Keeps the account's state true. A 403 about one chat is that chat's, 402 is the account's."""
