@@ -15,17 +15,18 @@ from golub.settings import Settings
 from golub.spool import Spool
 from golub.store import Store
 from tests import door, shop
-from tests.alerts.listener import ALERT_URL, Make, told
+from tests.alerts.listener import ALERT_URL, TOKEN, Make, told
 from tests.conftest import SteppedClock
 from tests.door import Answers
 from tests.postgres import OwnPostgres
 
 
 async def test_a_database_that_is_away_is_told_without_it(make: Make, clock: SteppedClock, tmp_path: Path) -> None:
-    world = await make(alert_url=ALERT_URL)
+    world = await make(alert_url=ALERT_URL, telegram_token=TOKEN, telegram_chat="-100")
     away = Store(f"sqlite:///{tmp_path}/no such folder/golub.db")
     health = Health(world.settings, away, world.spool, clock)
     alerts = Alerts(away, world.settings, clock, world.spool, shop.VAULT, health, world.alerts.channels._guarded)
+    alerts.channels._telegram = "https://192.168.0.1"  # a channel that cannot be used silences no other
     for _ in range(5):
         await alerts.run_once()
         clock.step(MINUTE)

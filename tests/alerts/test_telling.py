@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from golub.alerts import Rules
-from golub.alerts.watch import FIRST_PAUSE, GATHER
+from golub.alerts.notices import FIRST_PAUSE, GATHER
 from golub.audit import ITSELF
 from golub.clock import HOUR
 from golub.errors import Invalid

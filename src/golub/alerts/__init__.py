@@ -1,4 +1,5 @@
-"""Alerts: `troubles` finds what is wrong, `watch` tells a person, in the words of `texts`, through `channels`."""
+"""Alerts: `troubles` finds what is wrong, `watch` opens and closes, `notices` tells, in the words of `texts`, through
+`channels`."""
 
 from golub.alerts.channels import Sent
 from golub.alerts.kinds import WAYS, AlertKind, Way, path_of
