@@ -52,7 +52,7 @@ async def test_health_sees_the_turns_of_every_part_that_runs_by_itself(postgres_
     }  # fmt: skip
     async with golub.working(), asyncio.timeout(60):
         while (names := {loop.name for loop in runner.running()}) < expected:  # noqa: ASYNC110 - they begin one by one
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # until the last one runs
     assert names == expected
     assert runner.running() == []
 

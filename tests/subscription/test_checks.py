@@ -58,7 +58,7 @@ async def test_an_account_whose_api_hangs_holds_up_no_other_check(world: World) 
     turn = asyncio.create_task(world.subscriptions.run_once())
     async with asyncio.timeout(60):
         while (await world.subscriptions.get(other)).checked_at < checked_at:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # until it has been checked
     assert hanging.hits == 1
     assert not turn.done()
     turn.cancel()
