@@ -48,17 +48,19 @@ async def reply(
         repeated = bool(text) and await outbox.is_repeated(
             session, chat_id=chat_id, text=text, client_key=client_key, now=parts.clock()
         )
-        if not sure and (repeated or len(text) > TEXT_LIMIT):
-            return _ask(request, parts, chat, text, client_key, repeated)
-        written: outbox.Written = {
-            "chat": chat,
-            "operator_id": operator.id,
-            "client_key": client_key,
-            "now": parts.clock(),
-        }
-        await outbox.queue_pictures(session, pictures=names, **written)
-        if text:
-            await outbox.queue(session, text=text, **written)
+        asks = not sure and (repeated or len(text) > TEXT_LIMIT)
+        if not asks:
+            written: outbox.Written = {
+                "chat": chat,
+                "operator_id": operator.id,
+                "client_key": client_key,
+                "now": parts.clock(),
+            }
+            await outbox.queue_pictures(session, pictures=names, **written)
+            if text:
+                await outbox.queue(session, text=text, **written)
+    if asks:
+        return _ask(request, parts, chat, text, client_key, repeated)
     parts.outbox.nudge()
     return await _after_reply(request, parts, chat_id)
 
