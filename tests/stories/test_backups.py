@@ -22,7 +22,7 @@ from tests.conftest import AtScale, StartGolub
 from tests.promises import Figures
 from tests.stories.scene import Scene, scene
 
-pytestmark = [pytest.mark.story, pytest.mark.load]
+pytestmark = pytest.mark.story
 
 Acked = set[tuple[int, str, str]]
 
@@ -68,7 +68,7 @@ async def test_each_backup_under_load_holds_what_was_acked_before(
     rate = at_scale(60, 200)
     async with scene(tmp_path, start_golub, seed=seed, database_url=url) as town:
         async with town.talking(rate):
-            for number in range(at_scale(2, 10)):
+            for number in range(at_scale(1, 10)):
                 await town.acked(at_scale(60, 60 * rate))
                 to, acked = tmp_path / f"{number}.zip", read(town.log).acked
                 await run(town, "backup", str(to))
@@ -105,7 +105,7 @@ async def test_an_upgrade_killed_at_random_points_ends_well(
         assert await town.golub.stop() == 0
         make_old(town.settings, messages)
         async with town.talking(20):
-            kills = at_scale(2, 20)
+            kills = at_scale(1, 20)
             for _ in range(kills):
                 before = len(town.golub.lines)
                 starting = asyncio.create_task(town.golub.restart())

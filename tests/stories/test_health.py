@@ -19,7 +19,7 @@ from tests.promises import Figures
 from tests.stories.fleet import KEY
 from tests.stories.test_disks import MEGABYTE, fill_up, memory_disk
 
-pytestmark = [pytest.mark.story, pytest.mark.load, pytest.mark.promise("P28")]
+pytestmark = [pytest.mark.story, pytest.mark.promise("P28")]
 
 SOON = 10.0  # seconds
 
