@@ -8,10 +8,9 @@ import httpx2
 import pytest
 
 from golub.simulator import Account, Simulator, seed_crowd
+from tests.conftest import AtScale
 from tests.simulator.conftest import Clock, Receiver
 from tests.simulator.test_api import CHATS
-
-MANY = 100_000
 
 Told = list[tuple[str, str, int, str, str, bool]]
 
@@ -31,10 +30,11 @@ def world(seed: int, time: Clock, chats: int = 300) -> Account:
 
 
 async def test_they_are_there_untold_and_tell_what_is_asked(
-    sim: Simulator, shop: Account, avito: httpx2.AsyncClient
+    sim: Simulator, shop: Account, avito: httpx2.AsyncClient, at_scale: AtScale
 ) -> None:
-    seed_crowd(sim, shop, MANY)
-    assert (len(shop.chats), len(sim.world.messages)) == (MANY, 0)  # which is how they are there in seconds
+    many = at_scale(50_000, 100_000)
+    seed_crowd(sim, shop, many)
+    assert (len(shop.chats), len(sim.world.messages)) == (many, 0)  # which is how they are there in seconds
     seen: set[str] = set()
     for offset in range(0, 1001, 100):
         page = (await avito.get(f"{CHATS}?chat_types=u2i,u2u&limit=100&offset={offset}")).json()["chats"]
