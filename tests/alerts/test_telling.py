@@ -12,6 +12,7 @@ from golub.clock import HOUR
 from golub.errors import Invalid
 from golub.model import Account, AccountState, ChannelKind
 from tests.alerts.listener import ALERT_URL, TOKEN, Make, channel, rows, steal, told, turns
+from tests.conftest import ONE_DATABASE
 
 
 async def test_a_stolen_subscription_is_told_once_and_its_recovery_once(make: Make) -> None:
@@ -96,6 +97,7 @@ async def test_what_nobody_was_told_of_ends_in_silence(make: Make) -> None:
     assert (alert.closed_at is not None, alert.told_at) == (True, None)
 
 
+@ONE_DATABASE
 async def test_a_test_message(make: Make) -> None:
     world = await make(alert_url=ALERT_URL)
     assert (await world.alerts.send_test(ChannelKind.URL)).succeeded
@@ -119,6 +121,7 @@ async def test_each_channel_is_told_for_itself(make: Make) -> None:
     assert all(row and row.last_ok_at and not row.last_error for row in states.values())
 
 
+@ONE_DATABASE
 async def test_a_channel_that_cannot_be_used_silences_no_other(make: Make) -> None:
     world = await make(alert_url=ALERT_URL, telegram_token=TOKEN, telegram_chat="-100")
     world.alerts.channels._telegram = "https://192.168.0.1"  # what only the call itself finds out
@@ -166,11 +169,13 @@ async def test_the_night_is_quiet_but_for_what_cannot_wait(make: Make) -> None:
     assert [message["kind"] for message in told(world)] == ["subscription_stolen", "wrong_keys"]
 
 
+@ONE_DATABASE
 async def test_without_a_channel_there_is_nobody_to_test(make: Make) -> None:
     with pytest.raises(Invalid):
         await (await make()).alerts.send_test(ChannelKind.TELEGRAM)
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1/", "https://169.254.169.254/", "https://user:pass@alerts.example.org/"]
 )

@@ -23,8 +23,10 @@ from golub.model import (
 )
 from golub.spool import Received
 from tests.alerts.listener import Make, steal
+from tests.conftest import ONE_DATABASE
 
 
+@ONE_DATABASE
 async def test_when_avito_does_not_say_an_alert_stays_as_it_is(make: Make) -> None:
     world = await make()
     await steal(world)
@@ -84,6 +86,7 @@ async def test_a_growing_quarantine(make: Make) -> None:
     assert await quarantine(0) == set()
 
 
+@ONE_DATABASE
 async def test_a_spool_that_is_not_drained(make: Make) -> None:
     world = await make()
     await world.alerts.run_once()
@@ -98,6 +101,7 @@ async def test_a_spool_that_is_not_drained(make: Make) -> None:
     assert await world.alerts.list_open() == []
 
 
+@ONE_DATABASE
 async def test_a_backup_that_is_not_made(make: Make) -> None:
     world = await make(backup_every=24)
     world.clock.step(47 * HOUR)
