@@ -43,7 +43,6 @@ async def test_after_a_part_that_failed_no_other_goes_out_alone(desk: Desk, stat
     assert [message.text for message in theirs.history][2:] == split(LONG, TEXT_LIMIT)
 
 
-@pytest.mark.parametrize("call_seconds", [600.0])
 async def test_a_hanging_chat_holds_up_no_other(desk: Desk) -> None:
     (_, slow), (_, quick) = await desk.chat(), await desk.chat()
     desk.sim.fault("postSendMessage", hang=True)
