@@ -1,7 +1,8 @@
 """Finds, among the messages that we know, the one that a reply has become when Avito's answer to it was lost.
 
 Only a message of ours that we learned of after the reply was started, and that no other reply has claimed. The outbox
-relies on it: what is found here is never sent again.
+relies on it: what is found here is never sent again. A text is known by its words alone: where a colleague says the
+very same in Avito's own application meanwhile, that may be taken for ours; the buyer has read the words then.
 """
 
 from typing import Any
