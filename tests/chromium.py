@@ -3,7 +3,13 @@
 import os
 import shutil
 import subprocess
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -18,6 +24,8 @@ FLAGS = (
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
 )
 
+PATIENCE = 20_000  # ms until an expectation is given up; what it waits for comes by itself, and sooner
+
 
 def find() -> Path | None:
     named = os.environ.get("GOLUB_TEST_CHROMIUM")
@@ -30,3 +38,15 @@ def version() -> str | None:
         return None
     shown = subprocess.run([path, "--version"], check=True, capture_output=True, text=True)
     return " ".join(shown.stdout.split()[:2])
+
+
+@asynccontextmanager
+async def launched() -> AsyncGenerator["Browser"]:
+    """To open contexts in, which share nothing but the process: starting one takes a second of a core."""
+    from playwright.async_api import async_playwright, expect  # late: most processes of a suite drive none
+
+    expect.set_options(timeout=PATIENCE)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find(), args=FLAGS)
+        yield browser
+        await browser.close()

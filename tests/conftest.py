@@ -10,14 +10,18 @@ import platform
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Generator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
 from golub import passwords
+from golub import store as store_module
 from golub.clock import Millis
 from golub.store import Store
 from tests import chromium, machine, postgres, processes
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 pytest_plugins = ("tests.promises",)
 
@@ -68,6 +72,13 @@ def _no_skips(report: Report) -> Report:
 def cheap_passwords() -> None:
     """A password's hash costs nearly nothing in this process; a server that a test starts takes what is shipped."""
     passwords.PASSES, passwords.MEMORY = 1, 32
+
+
+@pytest.fixture
+def patient_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops that wait for the one writer of SQLite are no outage on a machine that is busy with other tests."""
+    for patience in ("CHECKOUT_WAIT", "LOCK_WAIT"):
+        monkeypatch.setattr(store_module, patience, 20.0)
 
 
 @pytest.fixture(scope="session")
@@ -198,11 +209,12 @@ async def start_golub(tmp_path: Path, at_scale: AtScale) -> AsyncGenerator[Start
         await process.kill()
 
 
-@pytest.fixture(scope="session")
-def chromium_path() -> Path:
-    """Give it to Playwright as `executable_path`, with `tests.chromium.FLAGS` as `args`."""
+@pytest.fixture(scope="module")
+async def browser() -> AsyncGenerator["Browser"]:
+    """One Chromium for a module's tests; each of them closes the contexts that it has opened."""
     machine.must_have(machine.Need.CHROMIUM)
-    return chromium.find() or Path()
+    async with chromium.launched() as browser:
+        yield browser
 
 
 def _migrate(url: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from golub.app import Golub
 from golub.model import DEFAULT_EVENT_TYPES, Role
@@ -20,7 +20,6 @@ from golub.settings import Settings
 from golub.simulator import Account, Simulator
 from golub.subscription.url import make_url
 from golub.web.parts import Parts
-from tests import chromium
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -115,19 +114,19 @@ class Street:
 
 
 @pytest.fixture
-async def street(tmp_path: Path, chromium_path: Path) -> AsyncGenerator[Street]:
+async def street(tmp_path: Path, browser: Browser, patient_database: None) -> AsyncGenerator[Street]:
     chosen = {"data_dir": tmp_path, "avito_url": "http://avito.test", "allow_loopback_webhook": True}
     sim = Simulator(base_url="http://avito.test", deliver=httpx2.AsyncHTTPTransport())
     golub = Golub(Settings.model_validate(chosen), transport=httpx2.ASGITransport(sim.app))
-    async with sim, golub.working() as parts, async_playwright() as playwright:
+    async with sim, golub.working() as parts:
         server = Server(golub.asgi, "127.0.0.1", 0)
         server.on_stop.append(parts.live.close)
         serving = asyncio.create_task(server.run())
-        browser = await playwright.chromium.launch(executable_path=chromium_path, args=list(chromium.FLAGS))
         try:
             yield Street(sim, parts, f"http://127.0.0.1:{server.port}", browser)
         finally:
-            await browser.close()
+            for context in browser.contexts:
+                await context.close()
             sim.release()
             server.stop()
             await serving

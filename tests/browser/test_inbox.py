@@ -4,103 +4,17 @@ import asyncio
 import base64
 import io
 import os
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 from sqlalchemy import func, select
 
-from golub.app import Golub
-from golub.model import DEFAULT_EVENT_TYPES, Chat, OutgoingMessage, OutgoingState, Role
-from golub.server import Server
-from golub.settings import Settings
-from golub.simulator import Simulator, world
-from golub.subscription.url import make_url
-from golub.web.parts import Parts
-from tests import chromium
+from golub.model import OutgoingMessage, OutgoingState
+from golub.simulator import world
+from tests.browser.conftest import PHONE, WIDE, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
-
-WIDE = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
-
-
-@dataclass
-class World:
-    """A running Golub with one shop, and what a browser must never do."""
-
-    sim: Simulator
-    shop: world.Account
-    parts: Parts
-    account_id: int
-    url: str
-    secret: str
-    browser: Browser
-    foreign: list[str] = field(default_factory=list[str])
-    complaints: list[str] = field(default_factory=list[str])
-
-    async def page(self, path: str, size: dict[str, int] = WIDE, context: BrowserContext | None = None) -> Page:
-        if context is None:
-            context = await self.browser.new_context(viewport={"width": size["width"], "height": size["height"]})
-            await context.add_cookies([{"name": "session", "value": self.secret, "url": self.url}])
-        page = await context.new_page()
-        page.on("request", lambda request: self._look(request.url))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        page.on("console", lambda said: self.complaints.append(said.text) if "Content Security" in said.text else None)
-        await page.goto(self.url + path)
-        return page
-
-    def _look(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(self.url).netloc:
-            self.foreign.append(url)
-
-    async def chat_id(self, chat: world.Chat) -> int:
-        """Ours, once the webhook's message has been applied."""
-        await self.sim.idle()
-        async with self.parts.live.subscribe() as rings:
-            while True:
-                async with self.parts.store.read() as session:
-                    found = await session.scalar(select(Chat.id).where(Chat.avito_id == chat.id))
-                if found:
-                    return found
-                await anext(rings)
-
-
-@pytest.fixture
-async def golub(tmp_path: Path, chromium_path: Path) -> AsyncGenerator[World]:
-    settings = Settings.model_validate(
-        {"data_dir": tmp_path, "avito_url": "http://avito.test", "allow_loopback_webhook": True, "sweep_period": 3600}
-    )
-    hooks: httpx2.AsyncHTTPTransport = httpx2.AsyncHTTPTransport()
-    sim = Simulator(base_url="http://avito.test", deliver=hooks)
-    shop = sim.add_account(94_235_311, "Мебель Дубрава")
-    server_of = Golub(settings, transport=httpx2.ASGITransport(sim.app))
-    async with sim, server_of.working() as parts, async_playwright() as playwright:
-        server = Server(server_of.asgi, "127.0.0.1", 0)
-        server.on_stop.append(parts.live.close)
-        serving = asyncio.create_task(server.run())
-        url = f"http://127.0.0.1:{server.port}"
-        connected = await parts.accounts.connect(shop.client_id, shop.client_secret)
-        await parts.subscriptions.register(connected.account.id, make_url(url), DEFAULT_EVENT_TYPES)
-        operator = await parts.operators.create("anna", "correct horse battery", name="Анна", role=Role.SUPER_ADMIN)
-        secret, _ = await parts.operators.open_session(operator)
-        browser = await playwright.chromium.launch(executable_path=chromium_path, args=list(chromium.FLAGS))
-        there = World(sim, shop, parts, connected.account.id, url, secret, browser)
-        try:
-            yield there
-            assert there.foreign == []
-            assert there.complaints == []
-        finally:
-            await browser.close()
-            server.stop()
-            await serving
 
 
 async def test_a_message_comes_without_reload_and_the_answer_reaches_the_buyer(golub: World) -> None:
@@ -225,7 +139,7 @@ async def test_what_was_missed_without_the_stream_is_there_when_it_is_back(golub
     golub.sim.buyer_says(chat, "второе")
     await golub.sim.idle()
     await page.context.set_offline(False)
-    await expect(page.locator(".message.theirs")).to_have_count(2, timeout=20_000)
+    await expect(page.locator(".message.theirs")).to_have_count(2)
     await expect(page.locator("#live")).to_be_hidden()
 
 
@@ -237,7 +151,7 @@ async def test_a_session_that_was_ended_elsewhere_leads_to_the_sign_in(golub: Wo
         assert found
         assert session
     await golub.parts.operators.close_session(found[0].hash)
-    await page.wait_for_url("**/sign-in**", timeout=12_000)
+    await page.wait_for_url("**/sign-in**")
 
 
 async def test_a_reply_without_a_connection_keeps_its_words_and_is_sent_once(golub: World) -> None:
@@ -298,7 +212,7 @@ async def test_photos_are_attached_by_hand_by_paste_and_by_drop_and_arrive(golub
     file = {"name": "IMG_1.png", "mimeType": "image/png", "buffer": out.getvalue()}
     await page.locator("#reply-files").set_input_files([file])  # type: ignore[list-item]
     await look(page, "attaching")
-    await expect(ready).to_have_count(1, timeout=20_000)
+    await expect(ready).to_have_count(1)
     given = """async ([kind, into, coded]) => {
         const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
         const data = new DataTransfer();
@@ -313,7 +227,7 @@ async def test_photos_are_attached_by_hand_by_paste_and_by_drop_and_arrive(golub
     await page.evaluate(given, ["dragover", "#thread-scroll", coded])
     await look(page, "drop")
     await page.evaluate(given, ["drop", "#thread-scroll", coded])
-    await expect(ready).to_have_count(3, timeout=20_000)
+    await expect(ready).to_have_count(3)
     svg = {"name": "x.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"}
     await page.locator("#reply-files").set_input_files([svg])  # type: ignore[list-item]
     await expect(page.locator(".attached.is-refused")).to_contain_text("Авито принимает фото в JPEG")
@@ -322,7 +236,7 @@ async def test_photos_are_attached_by_hand_by_paste_and_by_drop_and_arrive(golub
     await page.locator(".is-refused [data-detach]").click()
     await ready.last.locator("[data-detach]").click()
     await page.locator("#reply-text").press("Enter")
-    await expect(page.locator("#messages .message.own")).to_have_count(3, timeout=15_000)
+    await expect(page.locator("#messages .message.own")).to_have_count(3)
     await expect(page.locator("#attached > li")).to_have_count(0)
     assert [message.type for message in chat.history[1:]] == ["image", "image", "text"]
     await expect(page.locator("#messages .own img")).to_have_count(2)

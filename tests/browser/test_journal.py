@@ -4,9 +4,7 @@ import httpx2
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.test_inbox import World, golub  # pyright: ignore[reportUnusedImport] - pytest finds it here
-
-__all__ = ["golub"]
+from tests.browser.conftest import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 

@@ -11,7 +11,7 @@ from tests.guide.town import Browser, Town, opened
 
 
 @pytest.fixture
-async def town(tmp_path: Path, database_url: str) -> AsyncGenerator[Town]:
+async def town(tmp_path: Path, database_url: str, patient_database: None) -> AsyncGenerator[Town]:
     async with opened(tmp_path / "data", database_url) as town:
         yield town
 
@@ -23,10 +23,8 @@ async def boss(town: Town) -> Browser:
 
 
 @pytest.fixture
-async def shop(town: Town, boss: Browser) -> Account:
-    """A shop whose webhook the super_admin has registered just as the panel proposes."""
+async def shop(town: Town) -> Account:
+    """A shop that is connected and whose webhook is registered just as the panel proposes."""
     shop = town.sim.add_account(7_001, "Велосипеды")
-    await town.connect(boss, shop)
-    page = await town.register(boss, shop)
-    assert "done=registered" in page.url, page.text
+    await town.serve(shop)
     return shop

@@ -1,5 +1,6 @@
 """A page as a browser reads it: elements, visible text by element id, and forms that can be filled in and sent."""
 
+from collections import Counter
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
@@ -38,6 +39,7 @@ class Page(HTMLParser):
         self.forms: list[Form] = []
         self.title = ""
         self._open: list[tuple[str, str]] = []  # tag, id
+        self._depths = Counter[str]()  # of the open ones, by tag
         self._words: dict[str, list[str]] = {"": []}
         self.feed(markup)
 
@@ -78,12 +80,15 @@ class Page(HTMLParser):
         if tag not in VOID:
             key = f"<button {len(self.elements)}" if tag == "button" else found.get("id", "")
             self._open.append((tag, key))
+            self._depths[tag] += 1
             if key:
                 self._words[key] = []
 
     def handle_endtag(self, tag: str) -> None:
         while tag not in VOID and self._in(tag):
-            if self._open.pop()[0] == tag:
+            closed, _ = self._open.pop()
+            self._depths[closed] -= 1
+            if closed == tag:
                 break
 
     def handle_data(self, data: str) -> None:
@@ -91,8 +96,10 @@ class Page(HTMLParser):
             self.title += data
         if self._in("template") or self._in("dialog"):
             return
-        for key in {"", *(key for _, key in self._open)}:
-            self._words[key].append(data)
+        self._words[""].append(data)
+        for _, key in self._open:
+            if key:
+                self._words[key].append(data)
 
     def _in(self, tag: str) -> bool:
-        return any(name == tag for name, _ in self._open)
+        return self._depths[tag] > 0

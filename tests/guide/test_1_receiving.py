@@ -11,13 +11,14 @@ from golub.model import Cause, DeliveryState
 from golub.simulator import Account, Item
 from golub.store import Store
 from tests import shapes
-from tests.conftest import StartGolub
+from tests.conftest import ONE_DATABASE, StartGolub
 from tests.guide.town import AVITO_ADDRESS, PUBLIC, Browser, Town, eventually
 
 BARE = "/webhook/avito"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
+@ONE_DATABASE
 async def test_it_tells_whoever_opens_it_that_it_is_there(town: Town, shop: Account) -> None:
     outside = await town.client()
     assert shop.subscription
@@ -49,6 +50,7 @@ async def test_events_empty_bodies_and_the_probe_get_200_with_json_on_both_paths
     assert (False, event, DeliveryState.WAITING) in states
 
 
+@ONE_DATABASE
 async def test_a_token_that_nobody_has_opens_nothing(town: Town, shop: Account) -> None:
     outside = await town.client()
     before = len(await town.journal())
@@ -78,6 +80,7 @@ async def test_avito_gets_its_200_in_time_while_the_main_database_is_locked(
     await eventually(lambda: boss.open("/inbox"), lambda page: page.text.count("Ещё продаёте?") == 1)
 
 
+@ONE_DATABASE
 async def test_a_token_delivery_is_applied_at_once_and_asks_avito_nothing(
     town: Town, shop: Account, boss: Browser
 ) -> None:
@@ -105,6 +108,7 @@ async def test_on_the_bare_path_the_chat_is_fetched_and_what_the_api_confirms_is
     assert by_hint
 
 
+@ONE_DATABASE
 async def test_a_forged_post_on_the_bare_path_shows_nothing(town: Town, shop: Account, boss: Browser) -> None:
     outside = await town.client()
     asked = asyncio.create_task(town.sim.arrived("getChatByIdV2"))
@@ -122,6 +126,7 @@ async def test_a_forged_post_on_the_bare_path_shows_nothing(town: Town, shop: Ac
     assert page.ids("chat-") == []
 
 
+@ONE_DATABASE
 async def test_the_bare_path_can_be_the_registered_one(town: Town, boss: Browser) -> None:
     shop = town.sim.add_account(7_002, "Диваны")
     await town.connect(boss, shop)
@@ -135,6 +140,7 @@ async def test_the_bare_path_can_be_the_registered_one(town: Town, boss: Browser
     await eventually(lambda: boss.open("/inbox"), lambda page: "Доставка есть?" in page.text and "Анна" in page.text)
 
 
+@ONE_DATABASE
 async def test_the_journal_keeps_the_delivery_as_it_came_without_the_secret(town: Town, shop: Account) -> None:
     town.sim.buyer_says(town.sim.add_chat(shop), "Добрый день")
     await town.applied()

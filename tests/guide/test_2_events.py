@@ -8,6 +8,7 @@ from golub.model import Cause, Delivery, DeliveryState
 from golub.simulator import Account, Chat, Item
 from golub.simulator import wire as avito
 from tests import shapes
+from tests.conftest import ONE_DATABASE
 from tests.guide.town import Browser, Town, eventually
 
 BUYER = 55_001
@@ -60,6 +61,7 @@ async def test_messages_new_updated_deleted(town: Town, boss: Browser, chat: Cha
     assert "Торг" not in page.text
 
 
+@ONE_DATABASE
 async def test_chats_created_updated_archived_status_changed(
     town: Town, boss: Browser, shop: Account, chat: Chat
 ) -> None:
@@ -114,6 +116,7 @@ async def test_users_changed_blocked_unblocked_once_they_are_chosen(
     assert await fates(town, "user") == [(DeliveryState.APPLIED, Cause.NONE)] * 3
 
 
+@ONE_DATABASE
 async def test_a_type_that_is_not_chosen_is_kept_ignored_and_can_be_replayed(
     town: Town, boss: Browser, shop: Account, chat: Chat
 ) -> None:
@@ -137,6 +140,7 @@ async def test_a_type_that_is_not_chosen_is_kept_ignored_and_can_be_replayed(
     assert len((await town.chat_page(boss, "Это не выбрано")).ids("message-")) == 1
 
 
+@ONE_DATABASE
 async def test_unknown_types_and_fields_are_kept_raw_and_shown(
     town: Town, boss: Browser, shop: Account, chat: Chat
 ) -> None:

@@ -11,10 +11,11 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from golub.clock import MINUTE
 from golub.model import Operator, Role, Session
-from tests.conftest import StartGolub
+from tests.conftest import StartGolub, SteppedClock
 from tests.guide.page import Page
-from tests.guide.town import PUBLIC, Browser, Town
+from tests.guide.town import PUBLIC, Browser, Town, opened
 
 PASSWORD = "четыре случайных слова"
 
@@ -28,7 +29,7 @@ def database_url(sqlite_url: str) -> str:
 async def test_the_first_run_prints_a_one_time_link_and_makes_no_password(start_golub: StartGolub) -> None:
     golub = await start_golub("serve")
     link = (await golub.line(r"(http://\S+/setup/\S+)"))[1]
-    async with httpx2.AsyncClient(headers={"Origin": golub.url}, follow_redirects=True) as client:
+    async with httpx2.AsyncClient(headers={"Origin": golub.url}, follow_redirects=True, timeout=30) as client:
         page = Page((await client.get(f"{golub.url}/sign-in")).text)
         for login, password in (("admin", "admin"), ("admin", "password"), ("admin", "")):
             fields = page.form("/sign-in").filled(login=login, password=password)
@@ -47,7 +48,7 @@ async def test_the_first_run_prints_a_one_time_link_and_makes_no_password(start_
     )  # fmt: skip
     out, _ = await asyncio.wait_for(add.communicate(), 30)
     assert (add.returncode, out.decode().strip()) == (0, "boris: manager")
-    async with httpx2.AsyncClient(headers={"Origin": golub.url}, follow_redirects=True) as client:
+    async with httpx2.AsyncClient(headers={"Origin": golub.url}, follow_redirects=True, timeout=30) as client:
         page = Page((await client.get(f"{golub.url}/sign-in")).text)
         fields = page.form("/sign-in").filled(login="boris", password=PASSWORD)
         assert (await client.post(f"{golub.url}/sign-in", data=dict(fields))).url == f"{golub.url}/inbox"
@@ -110,15 +111,18 @@ async def test_a_session_is_revoked_at_once(town: Town, boss: Browser) -> None:
     assert (await sign_in(anna)).status == 400
 
 
-async def test_guessing_is_slowed(town: Town) -> None:
-    await add_anna(town)
-    browser = await town.stranger()
-    answers = [(await sign_in(browser, f"неверный пароль {n}")).status for n in range(8)]
-    assert answers[0] == 400
-    assert answers[-1] == 429
-    paced = await sign_in(browser)  # even the right one has to wait
-    assert paced.status == 429
-    assert re.search("[а-я]{3}", paced.text)
+async def test_guessing_is_slowed(tmp_path: Path, sqlite_url: str, clock: SteppedClock) -> None:
+    async with opened(tmp_path / "data", sqlite_url, our_clock=clock) as town:
+        await add_anna(town)
+        browser = await town.stranger()
+        answers = [(await sign_in(browser, f"неверный пароль {n}")).status for n in range(8)]
+        assert answers[0] == 400
+        assert answers[-1] == 429
+        paced = await sign_in(browser)  # even the right one has to wait
+        assert paced.status == 429
+        assert re.search("[а-я]{3}", paced.text)
+        clock.step(MINUTE)
+        assert (await sign_in(browser)).url == f"{PUBLIC}/inbox"
 
 
 async def test_three_roles_each_may_what_the_one_below_may_and_more(town: Town, boss: Browser) -> None:

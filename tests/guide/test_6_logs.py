@@ -14,7 +14,7 @@ from sqlalchemy import text
 from golub import logs
 from golub.simulator import Account
 from golub.store import Store
-from tests.conftest import StartGolub
+from tests.conftest import ONE_DATABASE, StartGolub
 from tests.guide.town import PATIENCE, Browser, Town, eventually, opened
 
 
@@ -27,6 +27,7 @@ def receipts(town: Town) -> list[dict[str, Any]]:
     return [line for line in lines(town) if line["event"] == "webhook received"]
 
 
+@ONE_DATABASE
 async def test_one_line_for_each_received_webhook(town: Town, shop: Account) -> None:
     before = len(receipts(town))
     chat = town.sim.add_chat(shop)
@@ -41,7 +42,7 @@ async def test_one_line_for_each_received_webhook(town: Town, shop: Account) -> 
         assert line["bytes"] > 100
         assert line["time"].endswith("Z")
     delays = [datetime.fromisoformat(line["time"]).timestamp() * 1000 - line["received_at"] for line in told]
-    assert min(delays) < 1000  # one of three, since the machine may be busy with others
+    assert all(0 <= delay < PATIENCE * 1000 for delay in delays)
     written = (town.golub.settings.data_dir / "logs" / "app.log").read_text()
     assert shop.subscription
     for secret in ("Тайна", "123-45-67", shop.subscription.rpartition("/")[2], shop.client_secret):
@@ -72,6 +73,7 @@ async def test_the_lines_come_also_while_the_main_database_is_away(
     assert len(receipts(town)) == before + 1
 
 
+@ONE_DATABASE
 async def test_each_failure_of_applying_has_its_line(town: Town, shop: Account, boss: Browser) -> None:
     town.sim.emit(shop, b"not json at all, \xd1\x81\xd0\xb5\xd0\xba\xd1\x80\xd0\xb5\xd1\x82")
     await town.applied()

@@ -6,6 +6,7 @@ from golub.model import Cause, DeliveryState
 from golub.simulator import Account, Item
 from golub.simulator import wire as avito
 from tests import shapes
+from tests.conftest import ONE_DATABASE
 from tests.guide.page import Page
 from tests.guide.town import Browser, Town, eventually
 
@@ -68,6 +69,7 @@ async def read_chat(boss: Browser, chat: str) -> Page:
     return page
 
 
+@ONE_DATABASE
 async def test_a_message_without_an_id_is_one_message_however_often_it_comes(
     town: Town, boss: Browser, shop: Account
 ) -> None:
@@ -79,6 +81,7 @@ async def test_a_message_without_an_id_is_one_message_however_often_it_comes(
     assert len(page.ids("message-")) == 1
 
 
+@ONE_DATABASE
 async def test_a_message_with_an_author_0_comes_with_the_history(town: Town, boss: Browser) -> None:
     shop = town.sim.add_account(7_003, "Запчасти")
     chat = town.sim.add_chat(shop, "Сергей", Item("Фара", 3_000))

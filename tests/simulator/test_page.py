@@ -1,16 +1,14 @@
 """The page where a person plays the buyer, in a real browser: what it shows, what it sends, what it must not do."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from golub.simulator import Simulator, seed_demo
 from golub.simulator.page import FILES
 from golub.simulator.serve import bind, serving
-from tests import chromium
 from tests.simulator.conftest import Receiver
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -26,18 +24,16 @@ async def world(receiver: Receiver) -> AsyncGenerator[Simulator]:
 
 
 @pytest.fixture
-async def page(world: Simulator, chromium_path: Path) -> AsyncGenerator[Page]:
+async def page(world: Simulator, browser: Browser) -> AsyncGenerator[Page]:
     """The page at a phone's width; the test fails on any complaint of the browser."""
     complaints: list[str] = []
-    async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=chromium_path, args=chromium.FLAGS)
-        opened = await browser.new_page(viewport={"width": 390, "height": 844})
-        opened.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-        opened.on("pageerror", lambda problem: complaints.append(str(problem)))
-        opened.on("dialog", lambda dialog: complaints.append(dialog.message))
-        await opened.goto(world.base_url)
-        yield opened
-        await browser.close()
+    opened = await browser.new_page(viewport={"width": 390, "height": 844})
+    opened.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    opened.on("pageerror", lambda problem: complaints.append(str(problem)))
+    opened.on("dialog", lambda dialog: complaints.append(dialog.message))
+    await opened.goto(world.base_url)
+    yield opened
+    await opened.close()
     assert complaints == []
 
 
