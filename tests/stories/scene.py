@@ -9,10 +9,10 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Any
 
 from sqlalchemy import select
@@ -140,6 +140,16 @@ class Scene:
             await store.close()
 
 
+def free_address() -> str:
+    """For a process that is started and killed on it. Below the ports that the kernel gives away by itself: another
+    story may be running beside this one, and a client that finds nobody there must not meet itself."""
+    while True:
+        with suppress(OSError):
+            bound, url = bind(port=SystemRandom().randrange(10_000, 32_000))
+            bound.close()
+            return url
+
+
 @asynccontextmanager
 async def scene(
     tmp_path: Path,
@@ -160,8 +170,7 @@ async def scene(
     shop = simulator.add_account(94_235_311, "Лавка")
     for number in range(CHATS):
         simulator.add_chat(shop, f"Покупатель {number}")
-    free, own_url = bind()
-    free.close()
+    own_url = free_address()
     chosen: dict[str, Any] = {
         "data_dir": folder or tmp_path / "golub",
         "database_url": database_url,

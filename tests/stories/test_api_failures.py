@@ -23,7 +23,7 @@ from golub.web.parts import Parts
 from tests.conftest import AtScale, StartGolub
 from tests.processes import PATIENCE
 from tests.promises import Figures
-from tests.stories.scene import Scene
+from tests.stories.scene import Scene, free_address
 from tests.stories.vitals import answered
 
 pytestmark = [pytest.mark.story, pytest.mark.promise("P16")]
@@ -133,8 +133,7 @@ async def shops(tmp_path: Path, start: StartGolub, seed: int) -> AsyncGenerator[
             chat = simulator.add_chat(shop, f"Покупатель {number}")
             for told in range(HISTORY // 2):
                 simulator.buyer_says(chat, f"Раньше {told}", quiet=True, at=simulator.now() - 1000 + told)
-    free, own_url = bind()
-    free.close()
+    own_url = free_address()
     chosen: dict[str, Any] = {
         "data_dir": tmp_path / "golub",
         "port": own_url.rpartition(":")[2],
