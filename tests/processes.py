@@ -40,9 +40,12 @@ class Golub:
         self.lines: list[str] = []
         self.url = ""
         self._said = asyncio.Condition()
+        self._reader: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when it serves, which it says on its standard output."""
+        if self._reader:
+            await self._reader  # or the last process's end would be taken for this one's
         before = len(self.lines)
         self._ended = False
         environment = {**_clean_environment(), **self.environment}
@@ -103,7 +106,8 @@ class Golub:
             self.process.send_signal(number)
         async with asyncio.timeout(PATIENCE):
             status = await self.process.wait()
-            await self._reader
+            if self._reader:
+                await self._reader
         return status
 
     async def _read(self) -> None:
