@@ -62,7 +62,7 @@ async def test_transparency_is_kept() -> None:
 
 
 async def test_a_large_one_is_made_smaller() -> None:
-    raw = photo("PNG", (8000, 9000), "1")
+    raw = photo("PNG", (8000, 9000))  # of all it needs the most memory, and the child has a limit
     drawn = await redraw(raw)
     assert max(opened(drawn.picture).size) == SIDE
 
