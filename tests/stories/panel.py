@@ -1,6 +1,7 @@
 """An operator at the panel of a running `golub`, over HTTP as a browser would be."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -35,9 +36,10 @@ async def signed_in(town: Scene) -> AsyncGenerator[httpx2.AsyncClient]:
 
 async def patiently(ask: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
     """The first answer that is not “try again”."""
-    async with asyncio.timeout(PATIENCE):
-        while (answer := await ask()).status_code == 503:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)  # before the next try
+    until = time.monotonic() + PATIENCE
+    while (answer := await ask()).status_code == 503:
+        assert time.monotonic() < until, Page(answer.text).text
+        await asyncio.sleep(0.2)  # before the next try
     return answer
 
 
