@@ -30,8 +30,8 @@ serve: .venv/.run ## start Golub itself
 	@$(BIN)/golub serve
 
 test: .venv/.dev chromium strace ## run the whole suite, on SQLite and on a real PostgreSQL
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not story and not browser'
-	@$(BIN)/python -m pytest -m '(story or browser) and not load'
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not story'
+	@$(BIN)/python -m pytest -m 'story and not load'
 
 check: .venv/.dev ## lint, types, import directions, house rules
 	@$(BIN)/ruff check
