@@ -2,6 +2,7 @@
 seconds later, and nothing is missing once the line is back."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -14,7 +15,9 @@ from sqlalchemy import make_url, text
 from golub.live import EVERYTHING, Heard, Ring
 from golub.live.postgres import CHANNEL, GRACE, LOOK_EVERY, LiveOverPostgres
 from golub.store import Store
+from tests.conftest import AtScale
 from tests.postgres import OwnPostgres
+from tests.promises import Figures
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres, pytest.mark.promise("P13")]
 
@@ -145,9 +148,12 @@ async def test_a_process_that_dies_between_commit_and_ring_is_noticed(postgres_u
         assert other._all_heard == 2  # so it is told once
 
 
-async def test_a_line_that_is_killed_comes_back_and_nothing_is_missing(postgres_url: str) -> None:
+async def test_a_line_that_is_killed_comes_back_and_nothing_is_missing(
+    postgres_url: str, at_scale: AtScale, figures: Figures
+) -> None:
+    late: list[float] = []
     async with both(postgres_url) as (store, one, other), hearing(other) as heard:
-        for version in range(1, 4):
+        for version in range(1, at_scale(4, 11)):
             async with store.write() as session:
                 killed = await session.scalars(
                     text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
@@ -155,11 +161,18 @@ async def test_a_line_that_is_killed_comes_back_and_nothing_is_missing(postgres_
                 )  # fmt: skip
                 assert any(killed)
             await change(store, one, Ring(1, 17, version))
+            began = time.monotonic()
             await until_told(heard, version)
+            late.append(time.monotonic() - began)
         await until_it_rings_by_itself(store, one, heard)
+    figures(killed=len(late), slowest_s=round(max(late), 2))
+    assert max(late) < at_scale(round(PATIENCE), round(RIGHT_WITHIN))
 
 
-async def test_a_line_that_hangs_is_found_out_and_replaced(own_postgres: OwnPostgres, tmp_path: Path) -> None:
+async def test_a_line_that_hangs_is_found_out_and_replaced(
+    own_postgres: OwnPostgres, tmp_path: Path, at_scale: AtScale, figures: Figures
+) -> None:
+    late: list[float] = []
     url = own_postgres.create()
     direct = Store(url)
     await asyncio.to_thread(direct.migrate)
@@ -171,9 +184,15 @@ async def test_a_line_that_hangs_is_found_out_and_replaced(own_postgres: OwnPost
         await change(store, one, Ring(1, 17, 1))
         assert await next_batch(heard) == [Ring(1, 17, 1)]
         hanging.hang()
-        await change(store, one, Ring(1, 17, 2))
-        assert await next_batch(heard) == [EVERYTHING]  # right, by asking
+        for version in range(2, at_scale(3, 12)):
+            began = time.monotonic()
+            await change(store, one, Ring(1, 17, version))
+            told = await until_told(heard, version)
+            late.append(time.monotonic() - began)
+            assert version > 2 or EVERYTHING.version in told, "right, by asking"
         await until_it_rings_by_itself(store, one, heard)  # over the line that takes its place
+    figures(rings=len(late), slowest_s=round(max(late), 2))
+    assert max(late) < at_scale(round(PATIENCE), round(RIGHT_WITHIN))
 
 
 async def test_a_database_that_went_away_is_caught_up_with(own_postgres: OwnPostgres) -> None:

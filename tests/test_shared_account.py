@@ -171,6 +171,7 @@ async def test_two_processes_never_exceed_the_limit_and_operators_do_not_wait(
     figures(requests=len(minute.simulator.calls), limit=limit, most=minute.most, longest_wait=round(max(waits), 3))
     assert minute.refused == 0
     assert minute.most <= limit
+    assert max(waits) < at_scale(5, 2), "the machine may be busy while the whole suite runs"
 
 
 async def test_history_in_one_process_leaves_something_to_what_is_prompt_in_another(
