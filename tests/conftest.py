@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from golub import passwords
 from golub import store as store_module
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 pytest_plugins = ("tests.promises",)
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
+settings.load_profile("patient")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

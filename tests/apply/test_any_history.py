@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
@@ -267,9 +267,7 @@ def test_every_history_ends_as_avito_tells_it(
 ) -> None:
     bench, counted = Bench(tmp_path / "spool", database_url, clock), Counted()
     examples = at_scale(40, 2000) if bench.store.is_sqlite else at_scale(10, 200)
-    chosen = settings(
-        max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+    chosen = settings(max_examples=examples, stateful_step_count=25)
     try:
         machine = cast(type[History], partial(History, bench, runner, counted))
         run_state_machine_as_test(machine, settings=chosen)

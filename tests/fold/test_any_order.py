@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golub.avito.wire import (
@@ -168,7 +168,7 @@ def check(world: World, observations: Sequence[Observation], saw: set[tuple[str,
 
 
 def any_order(store: Store, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples)
     @given(history=histories(), chance=st.randoms(use_true_random=False))
     def run(history: tuple[list[Observation], list[list[Observation]]], chance: Random) -> None:
         observations, parts = history

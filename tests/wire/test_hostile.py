@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from golub.avito.wire import (
@@ -122,16 +122,11 @@ FIELDS = ("id", "chat_id", "user_id", "author_id", "created", "type", "content",
           "direction", "users", "context", "last_message", "quote", "status", "updated", "user")  # fmt: skip
 
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
-
-
-@patient
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     assert isinstance(read_delivery(raw, RECEIVED_AT), Event | Probe | Unreadable)
 
 
-@patient
 @given(
     kind=st.sampled_from(["message", "chat", "user", "other"]),
     changes=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5),
