@@ -56,7 +56,7 @@ async def missing_in(town: Scene, archive: Path, place: Settings, acked: Acked) 
     return len(restored._missing(acked, await restored._stored()))
 
 
-@pytest.mark.promise("P3", "P24")
+@pytest.mark.promise("P24")
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 async def test_each_backup_under_load_holds_what_was_acked_before(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, figures: Figures, seed: int, database: str,
