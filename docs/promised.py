@@ -116,8 +116,8 @@ PROMISES = {
     ),
     "P19": Promise(
         "A clock that jumps stalls nothing, repeats nothing, opens no ended session and reorders no chat.",
-        "A clock that is stepped 2 hours both ways, 3 days ahead and up to a year back, under what is due, hints and "
-        "whole histories.",
+        "A clock that is stepped 2 hours both ways, 3 days ahead and a year back: that of a serving process while "
+        "messages come, replies go out and the panel is open; and under what is due, hints and whole histories.",
         "What arrives while the clock is more than a day behind is dated by that clock, since a delivery dated ahead "
         "of us must not stay at the top of a list for ever; nothing tells a wrong clock from a wrong delivery.",
     ),
