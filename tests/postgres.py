@@ -131,6 +131,10 @@ class OwnPostgres(Postgres):
             )
 
     def start(self) -> None:
+        """Also after SIGKILL. What was killed answers to its number until its parent has looked, and PostgreSQL would
+        take it for a server that runs; after a power cut nobody has that number."""
+        for left in (self.data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
+            left.unlink(missing_ok=True)
         options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=300"
         self._do("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "-o", options, "start")
 
@@ -146,6 +150,10 @@ class OwnPostgres(Postgres):
     def signal(self, number: signal.Signals) -> None:
         """To every process of it; after SIGKILL all of them are gone."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
+        if number in (signal.SIGKILL, signal.SIGSTOP):
+            os.kill(first, signal.SIGSTOP)
+            while _state_of(first) not in "TZ":  # or it would have more children
+                os.sched_yield()
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         with ExitStack() as watching:
             ends: list[int] = []
@@ -174,7 +182,14 @@ class OwnPostgres(Postgres):
             )
             if done.returncode:
                 said.seek(0)
-                raise RuntimeError(f"{program} failed: {said.read()}")
+                log = self.folder / "log"
+                tail = log.read_text().splitlines()[-10:] if log.exists() else []
+                raise RuntimeError("\n".join((f"{program} failed: {said.read()}", *tail)))
+
+
+def _state_of(process: int) -> str:
+    """One letter, as the kernel names it."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0]
 
 
 def _wheel() -> Path:
