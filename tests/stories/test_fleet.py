@@ -22,7 +22,7 @@ from tests.promises import Figures
 from tests.stories.fleet import Fleet, Reader, fleet
 from tests.stories.panel import LOGIN, PASSWORD, sign_in
 
-pytestmark = [pytest.mark.story, pytest.mark.load, pytest.mark.anyio, pytest.mark.postgres]
+pytestmark = [pytest.mark.story, pytest.mark.anyio, pytest.mark.postgres]
 
 RIGHT_WITHIN = 10.0  # seconds that a reader may be behind, a reconnection included
 

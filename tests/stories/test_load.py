@@ -104,7 +104,6 @@ async def bearing(burden: Burden, town: Scene, folder: Path) -> AsyncGenerator[N
         yield
 
 
-@pytest.mark.load
 @pytest.mark.promise("P3")
 async def test_avito_has_its_answer_whatever_else_there_is_to_do(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
@@ -182,7 +181,6 @@ async def test_each_delivery_three_times_at_once_is_one_message_and_one_ring(
     assert (verdict.acked_missing, verdict.applied_twice, repeated) == (0, 0, 0), verdict
 
 
-@pytest.mark.load
 @pytest.mark.promise("P27")
 async def test_nothing_grows_for_ever(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures

@@ -45,7 +45,6 @@ async def unhurt(town: Scene) -> Verdict:
     return verdict
 
 
-@pytest.mark.load
 @pytest.mark.promise("P21")
 async def test_a_flood_of_forgeries(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
@@ -97,7 +96,6 @@ async def bare_deliveries(town: Scene) -> int:
         await store.close()
 
 
-@pytest.mark.load
 @pytest.mark.promise("P22")
 async def test_thousands_of_slow_clients(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
