@@ -14,6 +14,7 @@ from sqlalchemy import select
 from golub.avito.client import Avito
 from golub.avito.pace import Lane, Pace
 from golub.avito.shares import Shares
+from golub.avito.turns import SharedTurns
 from golub.clock import DAY, MINUTE, now
 from golub.errors import Paced, WrongKeys
 from golub.model import PaceShare
@@ -80,15 +81,24 @@ async def test_wrong_keys_are_tried_once_a_minute_by_all_together(
 
 
 async def test_a_process_that_dies_while_it_asks_loses_its_turn(
-    postgres_url: str, sim: Simulator, clock: SteppedClock, account_id: int
+    postgres_url: str, sim: Simulator, clock: SteppedClock, account_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks: list[bool] = []
+    take = SharedTurns.take
+
+    async def noted(self: SharedTurns, account_id: int, keys: bytes) -> bool:
+        looks.append(await take(self, account_id, keys))
+        return looks[-1]
+
+    monkeypatch.setattr(SharedTurns, "take", noted)
     async with processes(postgres_url, sim, clock, 2) as (one, other):
         sim.fault("token", delay=30)
         asking = asyncio.create_task(one.token_for(account_id))
         while not sim.calls:  # noqa: ASYNC110 - the simulator tells nobody
             await asyncio.sleep(0.01)  # until it has asked
         waiting = asyncio.create_task(other.token_for(account_id))
-        await asyncio.sleep(0.5)  # two looks of the one who waits
+        while looks.count(False) < 2:  # noqa: ASYNC110 - nothing tells us
+            await asyncio.sleep(0.01)  # until the one who waits has looked twice
         assert not waiting.done()
         clock.step(MINUTE)
         assert await waiting
