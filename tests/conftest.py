@@ -78,11 +78,12 @@ def cheap_passwords() -> None:
     passwords.PASSES, passwords.MEMORY = 1, 32
 
 
-@pytest.fixture
-def patient_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loops that wait for the one writer of SQLite are no outage on a machine that is busy with other tests."""
-    for patience in ("CHECKOUT_WAIT", "LOCK_WAIT"):
-        monkeypatch.setattr(store_module, patience, 20.0)
+@pytest.fixture(autouse=True)
+def patient_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy with other tests a database that is waited for is no outage."""
+    if request.node.get_closest_marker("outage") is None and not request.config.getoption("--full"):
+        for patience in ("CHECKOUT_WAIT", "LOCK_WAIT"):
+            monkeypatch.setattr(store_module, patience, 20.0)
 
 
 @pytest.fixture(scope="session")

@@ -229,6 +229,7 @@ async def test_it_goes_on_where_it_was_cut_off(store: Store, clock: SteppedClock
     assert removed["deliveries"] + more["deliveries"] == 1200
 
 
+@pytest.mark.outage
 async def test_a_writer_beside_it_has_its_turn(store: Store, clock: SteppedClock) -> None:
     """As apply is one. Whoever waited longer than a page does for a lock would be refused by the store."""
     await add(store, [delivery(key, key, body=bytes(1200)) for key in range(3000)])

@@ -171,6 +171,7 @@ async def test_after_stop_nothing_is_taken(bench: Bench) -> None:
         await bench.applier.submit(bench.account_id, [FetchDue("u2i-abc", 0)])
 
 
+@pytest.mark.outage
 @ONE_DATABASE
 async def test_who_waits_at_the_stop_is_told_and_not_cancelled(bench: Bench) -> None:
     with locked(bench):
@@ -184,6 +185,7 @@ async def test_who_waits_at_the_stop_is_told_and_not_cancelled(bench: Bench) -> 
     assert [type(answer) for answer in answers] == [Unavailable] * 3
 
 
+@pytest.mark.outage
 async def test_a_drain_without_threads(bench: Bench) -> None:
     """`golub spool drain`."""
     await bench.receive(*(message(id=f"m-{number}") for number in range(3)))

@@ -15,6 +15,8 @@ from tests.apply.bench import PATIENCE, Bench, locked, outcome
 from tests.conftest import SteppedClock
 from tests.shapes import message
 
+pytestmark = pytest.mark.outage
+
 
 async def test_an_outage_quarantines_nothing_and_is_told_meanwhile(bench: Bench) -> None:
     bench.applier.start()

@@ -67,7 +67,7 @@ class World:
 
 
 @pytest.fixture
-async def golub(tmp_path: Path, browser: Browser, patient_database: None) -> AsyncGenerator[World]:
+async def golub(tmp_path: Path, browser: Browser) -> AsyncGenerator[World]:
     settings = Settings.model_validate(
         {"data_dir": tmp_path, "avito_url": "http://avito.test", "allow_loopback_webhook": True, "sweep_period": 3600}
     )

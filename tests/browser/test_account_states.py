@@ -114,7 +114,7 @@ class Street:
 
 
 @pytest.fixture
-async def street(tmp_path: Path, browser: Browser, patient_database: None) -> AsyncGenerator[Street]:
+async def street(tmp_path: Path, browser: Browser) -> AsyncGenerator[Street]:
     chosen = {"data_dir": tmp_path, "avito_url": "http://avito.test", "allow_loopback_webhook": True}
     sim = Simulator(base_url="http://avito.test", deliver=httpx2.AsyncHTTPTransport())
     golub = Golub(Settings.model_validate(chosen), transport=httpx2.ASGITransport(sim.app))

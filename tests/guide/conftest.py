@@ -11,7 +11,7 @@ from tests.guide.town import Browser, Town, opened
 
 
 @pytest.fixture
-async def town(tmp_path: Path, database_url: str, patient_database: None) -> AsyncGenerator[Town]:
+async def town(tmp_path: Path, database_url: str) -> AsyncGenerator[Town]:
     async with opened(tmp_path / "data", database_url) as town:
         yield town
 

@@ -87,6 +87,7 @@ async def test_the_file_is_rotated_and_loses_no_line(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "FILE_BYTES", 4_000)
+    monkeypatch.setattr(logs, "FILES_KEPT", 100)  # so small they are full of other lines soon, on a busy machine
     async with opened(tmp_path / "data", sqlite_url) as town:
         outside = await town.client()
         for _ in range(39):  # within the bare path's burst

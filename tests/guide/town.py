@@ -34,7 +34,7 @@ from tests.guide.page import Form, Page
 PUBLIC = "https://golub.example.ru"
 AVITO = "http://avito.test"
 AVITO_ADDRESS = "185.89.12.9"
-PATIENCE = 10.0  # seconds
+PATIENCE = 60.0  # seconds
 
 T = TypeVar("T")
 
