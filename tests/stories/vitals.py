@@ -19,7 +19,7 @@ class Vitals:
     memory: float  # MB that are resident
     descriptors: int
     tasks: int
-    logs: float  # MB of SQLite's logs, spool and main database
+    logs: float  # MB of the larger of SQLite's logs, the spool's and the main database's
     cpu: float  # seconds since it began
 
 
@@ -36,7 +36,7 @@ async def vitals(golub: processes.Golub) -> Vitals:
         memory=found["process_resident_memory_bytes"] / MEGABYTE,
         descriptors=int(found["process_open_fds"]),
         tasks=int(found["golub_tasks"]),
-        logs=sum(log.stat().st_size for log in golub.folder.glob("*.db-wal")) / MEGABYTE,
+        logs=max((log.stat().st_size for log in golub.folder.glob("*.db-wal")), default=0) / MEGABYTE,
         cpu=found["process_cpu_seconds_total"],
     )
 
