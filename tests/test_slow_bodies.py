@@ -4,7 +4,7 @@ who takes nothing is gone."""
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -67,7 +67,8 @@ async def test_a_body_that_drips_is_cut() -> None:
         while not ended.done():
             writer.write(b"x")
             await asyncio.wait([ended], timeout=0.01)
-        assert await ended == b""
+        with suppress(ConnectionResetError):  # what the server had not read yet
+            assert await ended == b""
         assert await app.ends.get() is None
 
 

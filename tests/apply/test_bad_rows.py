@@ -97,7 +97,7 @@ def drain():
     Applier(spool, store, Live(), lambda: int(now)).drain()
     spool.close()
 
-for _ in range(4):  # a process each, that need not read the code again
+for _ in range(6):  # a process each, that need not read the code again
     if not (process := os.fork()):
         drain()
         os._exit(0)
@@ -114,7 +114,7 @@ async def test_a_delivery_that_kills_the_process_is_quarantined_at_last(bench: B
     command = [sys.executable, "-c", APPLY_OR_DIE, str(bench.folder), bench.url, str(bench.clock())]
     done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, timeout=60)
     bench.open()
-    assert [int(end) for end in done.stdout.split()] == [-signal.SIGKILL] * 3 + [0]
+    assert [int(end) for end in done.stdout.split()] == [-signal.SIGKILL] * 5 + [0]
     journal = bench.journal()
     assert outcome(journal[bad]) == (DeliveryState.QUARANTINED, Cause.CRASHED)
     assert journal[bad]["body"] == message(id="deadly")

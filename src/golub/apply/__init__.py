@@ -48,7 +48,9 @@ PAUSE = 0.002  # seconds between two batches: acks and pages go first
 BACKOFF = (0.05, 2.0)  # seconds, first and longest, before an outage is looked at again
 TELL_WITHIN = 0.5
 CRASHES_SUSPECT = 2  # a delivery that was being applied at so many crashes is applied alone …
-CRASHES_PROVEN = 3  # … and if that was the next one, quarantined
+CRASHES_PROVEN = (
+    5  # … and if it was so at three more, quarantined: others may kill the process as well, again and again
+)
 
 T = TypeVar("T")
 
@@ -253,7 +255,6 @@ class Applier:
             self._identified = True
         while rows := self._next_rows():
             ids = [row.id for row in rows]
-            self._spool.begin(ids)
             started = time.perf_counter()
             try:
                 batch = self._commit(rows)
@@ -291,6 +292,7 @@ class Applier:
         """All at once; where a row is at fault, one by one if they are few. None: they are many; nothing is done."""
         with self._store.writing() as connection:
             batch = Batch(connection, self._store, self._clock())
+            self._spool.begin([row.id for row in rows])  # not before: while it waits for its turn, no row is at work
             if (crashes := self._crashes(rows[0])) >= CRASHES_PROVEN:
                 batch.condemn(rows[0], Cause.CRASHED, f"{crashes} crashes while it was being applied")
             elif batch.attempt(rows):
