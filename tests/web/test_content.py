@@ -1,6 +1,5 @@
 """What each kind of message looks like, and that nothing a stranger writes is ever more than text."""
 
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from golub.web.content import avito_chat_url, picture_source, preview, show
 from golub.web.language import Reader, words, zone_named
 from golub.web.links import Link, read_link, split_text, visible
 from golub.web.page import fragment
+from tests.web.inbox.reading import Read
 
 NOW = 1_790_000_000_000
 SIZES = {f"{size}": f"https://img.k.avito.ru/chat/{size}/1.jpg" for size in ("1280x960", "640x480", "140x105", "32x32")}
@@ -64,19 +64,10 @@ class NoMedia:
         return f"/media/x/voice/{message.id}"
 
 
-class Drawn(HTMLParser):
+class Drawn(Read):
     def __init__(self, page: str) -> None:
-        super().__init__()
+        super().__init__(page)
         self.page = page
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.words = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
 
     @property
     def links(self) -> list[str]:
