@@ -77,16 +77,16 @@ class Media:
         self._cache_limit = cache_limit
         self._fetch_seconds = fetch_seconds
         self._kept: int | None = None  # bytes in the folder, once counted
-        self._fetching: dict[str, asyncio.Task[bytes]] = {}
+        self._getting: dict[str, asyncio.Task[bytes]] = {}
         self._refused: dict[str, int] = {}
         self._turns = asyncio.Semaphore(FETCHES_AT_ONCE)
         self._decoding = CapacityLimiter(1)  # 40 megapixels are 160 MB: one at a time
         self._disk = CapacityLimiter(4)
 
     async def close(self) -> None:
-        for task in list(self._fetching.values()):
+        for task in list(self._getting.values()):
             task.cancel()
-        await asyncio.gather(*self._fetching.values(), return_exceptions=True)
+        await asyncio.gather(*self._getting.values(), return_exceptions=True)
         await self._transport.aclose()
 
     def allows(self, url: str) -> bool:
@@ -118,29 +118,32 @@ class Media:
         return path, voice_type(raw)
 
     async def _once(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """From the cache, else made by one of all who ask at the same time."""
+        """From the cache, else made; by one of all who ask at the same time, who also looks for it in the cache.
+
+        Looking first and joining then would leave a gap: who has found nothing could join after all was done.
+        """
+        task = self._getting.get(key)
+        if task is None:
+            task = self._getting[key] = asyncio.create_task(self._get(key, make))
+            task.add_done_callback(lambda done: self._done(key, done))
+        return await asyncio.shield(task)
+
+    async def _get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         if (kept := await to_thread.run_sync(_read, self._path(key), limiter=self._disk)) is not None:
             return kept
         if self._refused.get(key, 0) > self._clock():
             raise NotFound("This file cannot be had at present.")
-        task = self._fetching.get(key)
-        if task is None:
-            task = self._fetching[key] = asyncio.create_task(self._make(key, make))
-            task.add_done_callback(lambda done: self._done(key, done))
-        return await asyncio.shield(task)
-
-    async def _make(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         async with self._turns:
             made = await make()
         await to_thread.run_sync(self._keep, key, made, limiter=self._disk)
         return made
 
     def _done(self, key: str, task: asyncio.Task[bytes]) -> None:
-        del self._fetching[key]
+        del self._getting[key]
         if not task.cancelled() and task.exception() is not None:
             now = self._clock()
             self._refused = {old: until for old, until in self._refused.items() if until > now}
-            self._refused[key] = now + REFUSED_FOR
+            self._refused.setdefault(key, now + REFUSED_FOR)  # asking again does not make it longer
 
     async def _fetch(self, url: str, limit: int) -> bytes:
         target = self._target(url)
