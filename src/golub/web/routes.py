@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
-from golub.web import guide, health, inbox, pictures, preferences, replies, sign_in, stream
+from golub.web import guide, health, inbox, pictures, preferences, replies, sign_in, stream, thread
 from golub.web.admin import (
     account,
     accounts,
@@ -39,7 +39,8 @@ ROUTERS = (
     preferences.router,  # /preferences, /manifest.webmanifest
     sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
     guide.router,  # /guide
-    inbox.router,  # /inbox, /inbox/…
+    inbox.router,  # /inbox, /inbox/list, /inbox/rows
+    thread.router,  # /inbox/{chat_id}, …/thread, …/messages, …/read
     replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
     stream.router,  # /stream
     pictures.router,  # /media/…

@@ -1,83 +1,23 @@
-"""What the inbox shows: which chats, in which order, with which last words, and the messages of one chat.
-
-Every list is a keyset page, so the hundred-thousandth chat costs what the first one does; every function is a fixed
-number of indexed statements, whatever it returns. Nothing here writes chats or messages: reading is told to `fold`
-through apply, replies go through the outbox. The pages rely on it, and the API will.
-"""
+"""One chat: its messages by pages and by what changed, the replies on their way, who wrote what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true, tuple_
+from sqlalchemy import and_, exists, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import DAY, Millis
-from golub.errors import Invalid, NotFound
+from golub.errors import NotFound
 from golub.fold import MarkRead
-from golub.model import Account, BlockedBuyer, Chat, Message, Operator, OutgoingMessage, OutgoingState
+from golub.inbox.places import LARGEST_ID, Place
+from golub.model import BlockedBuyer, Chat, Message, Operator, OutgoingMessage, OutgoingState
 
 if TYPE_CHECKING:
     from golub.apply import Applier
 
-CHATS_A_PAGE = 40
 MESSAGES_A_PAGE = 50
 CHANGES_AT_ONCE = 200  # more than that, and the thread is loaded anew
-COUNT_LIMIT = 1000  # counts are exact up to here; nobody reads further, and counting on costs time
-LARGEST_ID = 2**63 - 1
-
-
-class View(StrEnum):
-    ALL = "all"
-    UNREAD = "unread"
-    WAITING = "waiting"  # the buyer spoke last and nobody answered; the longest wait first
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page of a list ends: the sort key and the id of its last row. Read back from a URL by `parse`."""
-
-    key: int
-    id: int
-
-    def __str__(self) -> str:
-        return f"{self.key}.{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Place":
-        key, _, row = text.partition(".")
-        if not (_is_number(key) and _is_number(row)):
-            raise Invalid("This link is not complete. Open the list again.", field="before")
-        return cls(int(key), int(row))
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A chat as the list shows it."""
-
-    chat: Chat
-    last: Message | None
-
-    def place(self, view: View) -> Place:
-        key = self.chat.waiting_since if view is View.WAITING else self.chat.last_message_at
-        return Place(key or 0, self.chat.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Chats in the view's order. `next` is where the following page begins; None at the end."""
-
-    lines: list[Line]
-    next: Place | None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Chats, not messages; `COUNT_LIMIT` means "that many or more"."""
-
-    unread: int
-    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,49 +34,6 @@ class Outgoing:
 
     message: OutgoingMessage
     operator: str
-
-
-async def list_chats(
-    session: AsyncSession,
-    view: View,
-    *,
-    account_id: int | None = None,
-    before: Place | None = None,
-    limit: int = CHATS_A_PAGE,
-) -> Page:
-    """A page of the list, beginning after `before`."""
-    key = _key(view)
-    found = _lines(view, account_id).limit(limit + 1)
-    if before:
-        here = tuple_(key, Chat.id)
-        there = tuple_(before.key, before.id)
-        found = found.where(here > there if view is View.WAITING else here < there)
-    order = (key, Chat.id) if view is View.WAITING else (key.desc(), Chat.id.desc())
-    found = found.order_by(*order)
-    lines = [Line(*row) for row in await session.execute(found)]
-    more = len(lines) > limit
-    lines = lines[:limit]
-    return Page(lines, lines[-1].place(view) if more else None)
-
-
-async def find_lines(
-    session: AsyncSession, chat_ids: Sequence[int], view: View, *, account_id: int | None = None
-) -> list[Line]:
-    """Those of `chat_ids` that belong to the view, in no order: what a page needs after a ring."""
-    found = _lines(view, account_id).where(Chat.id.in_(chat_ids))
-    return [Line(*row) for row in await session.execute(found)]
-
-
-async def count_chats(session: AsyncSession, *, account_id: int | None = None) -> Counts:
-    async def count(condition: ColumnElement[bool]) -> int:
-        some = select(Chat.id).where(condition, *_of(account_id)).limit(COUNT_LIMIT).subquery()
-        return await session.scalar(select(func.count()).select_from(some)) or 0
-
-    return Counts(await count(_belongs(View.UNREAD)), await count(_belongs(View.WAITING)))
-
-
-async def list_accounts(session: AsyncSession) -> list[Account]:
-    return list((await session.scalars(select(Account).order_by(Account.name, Account.id))).all())
 
 
 async def get_chat(session: AsyncSession, chat_id: int) -> Chat:
@@ -227,31 +124,3 @@ async def get_outgoing(session: AsyncSession, outgoing_id: int) -> OutgoingMessa
 async def mark_read(applier: "Applier", chat: Chat, up_to: int) -> None:
     """An operator has seen the chat's messages up to that row; what arrives meanwhile stays unread."""
     await applier.submit(chat.account_id, [MarkRead(chat.id, up_to)])
-
-
-def _key(view: View) -> Any:
-    return Chat.waiting_since if view is View.WAITING else Chat.last_message_at
-
-
-def _lines(view: View, account_id: int | None) -> Select[Chat, Message]:
-    return (
-        select(Chat, Message)
-        .outerjoin(Message, Message.id == Chat.last_message_id)
-        .where(_belongs(view), *_of(account_id))
-    )
-
-
-def _belongs(view: View) -> ColumnElement[bool]:
-    if view is View.UNREAD:
-        return Chat.unread > 0
-    if view is View.WAITING:
-        return Chat.waiting_since.is_not(None)
-    return true()
-
-
-def _of(account_id: int | None) -> tuple[ColumnElement[bool], ...]:
-    return () if account_id is None else (Chat.account_id == account_id,)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LARGEST_ID

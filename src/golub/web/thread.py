@@ -1,0 +1,121 @@
+"""The open chat: the page with the list beside it, the thread alone, older messages, what changed since a version."""
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub import inbox
+from golub.inbox import LARGEST_ID, Place, View
+from golub.model import Account, Chat, Message
+from golub.web.content import Shown, avito_chat_url, show
+from golub.web.inbox import ChatId, Choice, OptionalId, list_context, render_inbox
+from golub.web.links import read_link
+from golub.web.parts import Given, Parts
+from golub.web.session import Signed
+
+router = APIRouter()
+
+
+@router.get("/inbox/{chat_id}")
+async def chat_page(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    chat_id: ChatId,
+    view: View = View.ALL,
+    account: OptionalId = None,
+) -> HTMLResponse:
+    """The list with a chat opened."""
+    choice = Choice(view, account)
+    async with parts.store.read() as session:
+        context = await list_context(session, parts, choice)
+        context["thread"] = await _thread(session, parts, choice, chat_id)
+    return render_inbox(request, parts, "inbox/page.html", **context)
+
+
+@router.get("/inbox/{chat_id}/thread")
+async def thread(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    chat_id: ChatId,
+    view: View = View.ALL,
+    account: OptionalId = None,
+) -> HTMLResponse:
+    """The thread alone, for the page that is already open."""
+    async with parts.store.read() as session:
+        opened = await _thread(session, parts, Choice(view, account), chat_id)
+    return render_inbox(request, parts, "inbox/thread.html", thread=opened)
+
+
+@router.get("/inbox/{chat_id}/messages")
+async def messages(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    chat_id: ChatId,
+    after: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
+    before: str = "",
+    view: View = View.ALL,
+    account: OptionalId = None,
+) -> Response:
+    """What came or changed since version `after`, with the head, the replies and the version that it is then; or a
+    page of messages before a place. 205 when too much has changed: open the chat anew."""
+    choice = Choice(view, account)
+    async with parts.store.read() as session:
+        chat = await inbox.get_chat(session, chat_id)
+        if after is None:
+            found = await inbox.list_messages(session, chat_id, before=Place.parse(before) if before else None)
+            shown = await _shown(session, chat_id, found.messages)
+            return render_inbox(request, parts, "inbox/older.html", chat=chat, messages=shown, older=found.older)
+        changed = await inbox.find_changed(session, chat_id, after=after)
+        if changed is None:
+            return Response(status_code=205)
+        context = await _opened(session, parts, choice, chat)
+        shown = await _shown(session, chat_id, changed)
+    return render_inbox(request, parts, "inbox/changes.html", thread=context | {"messages": shown})
+
+
+@router.post("/inbox/{chat_id}/read")
+async def read(
+    parts: Given, operator: Signed, chat_id: ChatId, up_to: Annotated[int, Form(ge=1, le=LARGEST_ID)]
+) -> Response:
+    """The operator has the messages up to that row before his eyes."""
+    async with parts.store.read() as session:
+        chat = await inbox.get_chat(session, chat_id)
+    if chat.unread:
+        await inbox.mark_read(parts.applier, chat, up_to)
+        parts.backfill.nudge()
+    return Response(status_code=204)
+
+
+async def _thread(session: AsyncSession, parts: Parts, choice: Choice, chat_id: int) -> dict[str, Any]:
+    chat = await inbox.get_chat(session, chat_id)
+    opened = await _opened(session, parts, choice, chat)
+    found = await inbox.list_messages(session, chat_id)
+    return opened | {
+        "messages": await _shown(session, chat_id, found.messages),
+        "older": found.older,
+        "client_key": secrets.token_hex(16),
+    }
+
+
+async def _opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat) -> dict[str, Any]:
+    return {
+        "chat": chat,
+        "account": await session.get(Account, chat.account_id),
+        "outgoing": await inbox.list_outgoing(session, chat.id, now=parts.clock()),
+        "choice": choice,
+        "blocked": await inbox.find_block(session, chat),
+        "avito_url": avito_chat_url(chat.avito_id),
+        "item_link": read_link(chat.item_url),
+        "profile_link": read_link(chat.buyer_profile_url),
+    }
+
+
+async def _shown(session: AsyncSession, chat_id: int, found: list[Message]) -> list[Shown]:
+    writers = await inbox.find_writers(session, chat_id, found)
+    return [show(message, writers.get(message.avito_id, "")) for message in found]
