@@ -1,64 +1,18 @@
-// Keeps the inbox fresh and quick: opens chats without a new page, puts in what the stream announces, sends replies.
-// Every piece of HTML is made by the server; here it is only put in its place. Without this file the pages still work.
+// Keeps the inbox fresh and quick: opens chats without a new page, puts in what the stream announces. Replies are
+// `composer.js`'s. Every piece of HTML is made by the server; here it is only put in its place. Without this file the
+// pages still work.
 
-const inbox = document.getElementById("inbox");
+import { putOutgoing, takeUp } from "./composer.js";
+import { ask, html, inbox, openId, pane, scroller, signedOut, texts, thread } from "./page.js";
+
 const list = document.getElementById("chats");
 const listScroll = document.getElementById("chats-scroll");
-const pane = document.getElementById("chat");
-const texts = document.getElementById("texts").dataset;
 const query = inbox.dataset.query;
 const view = inbox.dataset.view;
 const AT_ONCE = 80; // rows asked for in one request
 const NEAR = 80; // px from the end of a chat that still count as being there
 
 const joined = (path, more) => `${path}${query}${query ? "&" : "?"}${more}`;
-const html = (text) => document.createRange().createContextualFragment(text);
-const thread = () => document.getElementById("thread");
-const openId = () => thread()?.dataset.chat ?? null;
-
-// ---- asking ----
-
-class Failed extends Error {}
-
-// A refusal comes as a toast in the reader's language; it is shown, unless the caller has a better place for it.
-async function ask(path, options = {}, quietly = false) {
-  const { form, ...rest } = options;
-  const request = { ...rest, headers: { "HX-Request": "true" } };
-  if (form) {
-    request.method = "POST";
-    request.body = new URLSearchParams(form);
-    request.headers["X-CSRF-Token"] = inbox.dataset.csrf;
-  }
-  let answer;
-  try {
-    answer = await fetch(path, request);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Failed(texts.offline);
-  }
-  if (answer.status === 401) {
-    signedOut();
-    throw new Failed(texts.signedOut);
-  }
-  const text = await answer.text();
-  if (!answer.ok) {
-    const toast = html(text);
-    const said = toast.querySelector("p")?.textContent ?? texts.failed;
-    if (!quietly && toast.firstElementChild) document.getElementById("toasts").append(toast);
-    throw new Failed(said);
-  }
-  return { status: answer.status, text };
-}
-
-function signedOut() {
-  location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
-}
-
-function toast(message) {
-  const shown = document.getElementById("refusal").content.cloneNode(true);
-  shown.querySelector("p").textContent = message;
-  document.getElementById("toasts").append(shown);
-}
 
 // ---- the list ----
 
@@ -201,7 +155,6 @@ async function catchUp() {
 // ---- the open chat ----
 
 const messages = () => document.getElementById("messages");
-const scroller = () => document.getElementById("thread-scroll");
 const atEnd = () => -scroller().scrollTop < NEAR; // its column is reversed: 0 is the end
 let opening = null;
 
@@ -247,12 +200,7 @@ function ready() {
   scroller().addEventListener("scroll", () => {
     if (atEnd()) document.getElementById("to-end").hidden = true;
   }, { passive: true });
-  const box = document.getElementById("reply-text");
-  if (box) {
-    box.value = localStorage.getItem(draftOf(openId())) ?? box.value;
-    document.getElementById("attached").append(...(trays.get(openId()) ?? []));
-    grown(box);
-  }
+  takeUp();
   seen();
 }
 
@@ -355,214 +303,6 @@ async function seen() {
   }
 }
 
-// ---- replies ----
-
-const draftOf = (chat) => `golub:draft:${inbox.dataset.operator}:${chat}`;
-const characters = (text) => [...text].length;
-
-function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function grown(box) {
-  const form = box.form;
-  const limit = Number(form.dataset.limit);
-  const longest = Number(form.dataset.longest);
-  const length = characters(box.value.trim());
-  const budget = document.getElementById("reply-budget");
-  budget.value =
-    length > longest ? String(longest - length)
-    : length > limit ? form.dataset.inParts
-    : length >= limit * 0.8 ? String(limit - length)
-    : "";
-  budget.classList.toggle("is-over", length > longest);
-  const photos = attached();
-  const ready = photos.every((one) => one.dataset.picture || one.matches(".is-refused"));
-  const some = length > 0 || names(photos).length > 0;
-  form.querySelector(".reply-send").disabled = length > longest || !some || !ready;
-  box.style.height = "auto";
-  box.style.height = `${Math.min(box.scrollHeight + 2, 220)}px`;
-  box.style.overflowY = box.scrollHeight > 218 ? "auto" : "hidden";
-}
-
-function putOutgoing(rows) {
-  const column = document.getElementById("outgoing");
-  const local = [...column.querySelectorAll(".is-local")];
-  const known = new Set(rows.map((row) => row.dataset.key));
-  const waiting = local.filter((row) => !known.has(row.dataset.key) && row.dataset.state !== "taken");
-  const same = [...column.children].filter((row) => !row.matches(".is-local"));
-  if (same.length === rows.length && !local.length && same.every((row, n) => row.isEqualNode(rows[n]))) return;
-  if (column.contains(document.activeElement) && same.length === rows.length) {
-    const name = document.activeElement.closest("form")?.getAttribute("action");
-    column.replaceChildren(...rows, ...waiting);
-    column.querySelector(`form[action="${name}"] button`)?.focus({ preventScroll: true });
-  } else column.replaceChildren(...rows, ...waiting);
-  window.htmx?.process(column);
-}
-
-async function send(form) {
-  if (form.querySelector(".reply-send").disabled) return;
-  const chat = form.dataset.chat;
-  const reply = { text: form.elements.text.value.trim(), pictures: names(attached()).join() };
-  // The key belongs to this reply until it is taken: pressing again after a lost answer must not send it twice.
-  const same = JSON.stringify(reply);
-  const kept = JSON.parse(sessionStorage.getItem(`golub:key:${chat}`) ?? "null");
-  const key = kept?.same === same ? kept.key : newKey();
-  sessionStorage.setItem(`golub:key:${chat}`, JSON.stringify({ same, key }));
-  await post(chat, { ...reply, client_key: key });
-}
-
-async function post(chat, reply) {
-  const row = document.getElementById("reply-pending").content.cloneNode(true).firstElementChild;
-  row.dataset.key = reply.client_key;
-  row.querySelector(".words").textContent = reply.text || "…";
-  const box = document.getElementById("reply-text");
-  const photos = attached().filter((one) => one.dataset.picture);
-  document.getElementById("outgoing").append(row);
-  scroller().scrollTop = 0;
-  box.value = "";
-  for (const photo of photos) photo.remove();
-  grown(box);
-  try {
-    const { text: answer } = await ask(`/inbox/${chat}/reply`, { form: reply }, true);
-    const told = html(answer);
-    const question = told.querySelector("dialog");
-    if (question) {
-      row.remove();
-      giveBack(chat, reply.text, photos);
-      if (openId() === chat) decide(question, chat, reply);
-      return;
-    }
-    sessionStorage.removeItem(`golub:key:${chat}`);
-    localStorage.removeItem(draftOf(chat));
-    trays.delete(chat);
-    row.dataset.state = "taken";
-    if (openId() === chat) putOutgoing([...told.children]);
-  } catch (error) {
-    row.remove();
-    toast(error.message);
-    giveBack(chat, reply.text, photos);
-  }
-}
-
-// What was not taken is a draft again.
-function giveBack(chat, text, photos) {
-  trays.set(chat, photos);
-  if (openId() === chat) {
-    document.getElementById("attached").prepend(...photos);
-    const now = document.getElementById("reply-text");
-    now.value = [text, now.value].filter(Boolean).join("\n");
-    grown(now);
-    localStorage.setItem(draftOf(chat), now.value);
-  } else localStorage.setItem(draftOf(chat), text);
-}
-
-// A reply in several messages, or the same words again: the server has asked, and a person answers.
-function decide(dialog, chat, reply) {
-  document.getElementById("preview")?.remove();
-  pane.append(dialog);
-  dialog.showModal();
-  dialog.addEventListener("close", () => {
-    dialog.remove();
-    if (openId() === chat) document.getElementById("reply-text").focus({ preventScroll: true });
-  });
-  dialog.querySelector("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    event.stopPropagation();
-    dialog.close();
-    post(chat, { ...reply, sure: "yes" });
-  });
-}
-
-// ---- photos ----
-
-// A photo goes to our server as soon as it is attached, and to Avito when the reply is sent.
-const trays = new Map(); // by chat: what is attached to the reply that is not sent yet
-const attached = () => [...document.querySelectorAll("#attached > .attached")];
-const names = (photos) => photos.map((one) => one.dataset.picture).filter(Boolean);
-
-function attach(files) {
-  const form = document.getElementById("reply");
-  if (!form) return;
-  for (const file of files) {
-    if (attached().length >= Number(form.dataset.pictures)) return void toast(form.dataset.tooMany);
-    upload(form, file);
-  }
-}
-
-function upload(form, file) {
-  const place = document.getElementById("attaching").content.cloneNode(true).firstElementChild;
-  const chat = form.dataset.chat;
-  document.getElementById("attached").append(place);
-  trays.set(chat, attached());
-  grown(form.elements.text);
-  const refuse = (words) => {
-    place.classList.replace("is-loading", "is-refused");
-    place.querySelector("progress").remove();
-    place.querySelector(".attached-why").textContent = words;
-  };
-  const request = new XMLHttpRequest(); // fetch tells no progress
-  request.open("POST", `/inbox/${chat}/pictures`);
-  request.setRequestHeader("HX-Request", "true");
-  request.setRequestHeader("X-CSRF-Token", inbox.dataset.csrf);
-  request.setRequestHeader("Content-Type", "application/octet-stream");
-  request.upload.addEventListener("progress", ({ loaded, total }) => {
-    const bar = place.querySelector("progress");
-    if (loaded < total) bar.value = (loaded / total) * 100;
-    else bar.removeAttribute("value"); // now it is being read
-  });
-  request.addEventListener("loadend", () => {
-    if (request.status === 401) signedOut();
-    else if (request.status === 200) {
-      const done = html(request.responseText).querySelector(".attached");
-      const tray = trays.get(chat) ?? [];
-      trays.set(chat, tray.map((one) => (one === place ? done : one)));
-      place.replaceWith(done);
-    } else if (request.status === 0) refuse(texts.offline);
-    else refuse(html(request.responseText).querySelector("p")?.textContent ?? texts.failed);
-    const box = document.getElementById("reply-text");
-    if (box) grown(box);
-  });
-  place.addEventListener("golub:detached", () => request.abort());
-  request.send(file);
-}
-
-function detach(photo) {
-  photo.dispatchEvent(new Event("golub:detached"));
-  photo.remove();
-  trays.set(openId(), attached());
-  const box = document.getElementById("reply-text");
-  grown(box);
-  box.focus({ preventScroll: true });
-}
-
-const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-pane.addEventListener("dragover", (event) => {
-  if (!hasFiles(event) || !document.getElementById("reply")) return;
-  event.preventDefault();
-  thread().classList.add("is-target");
-});
-pane.addEventListener("dragleave", (event) => {
-  if (!pane.contains(event.relatedTarget)) thread()?.classList.remove("is-target");
-});
-pane.addEventListener("drop", (event) => {
-  if (!hasFiles(event) || !document.getElementById("reply")) return;
-  event.preventDefault();
-  thread().classList.remove("is-target");
-  attach(event.dataTransfer.files);
-});
-pane.addEventListener("paste", (event) => {
-  if (event.target.id !== "reply-text" || !event.clipboardData.files.length) return;
-  event.preventDefault();
-  attach(event.clipboardData.files);
-});
-pane.addEventListener("change", (event) => {
-  if (event.target.id !== "reply-files") return;
-  attach(event.target.files);
-  event.target.value = "";
-});
-
 // ---- what happens ----
 
 inbox.addEventListener("click", (event) => {
@@ -571,36 +311,6 @@ inbox.addEventListener("click", (event) => {
     event.preventDefault();
     openChat(link.getAttribute("href"), true);
   } else if (event.target.closest("#to-end")) scroller().scrollTop = 0;
-  else if (event.target.closest("#reply-attach")) document.getElementById("reply-files").click();
-  else if (event.target.closest("[data-detach]")) detach(event.target.closest(".attached"));
-});
-
-inbox.addEventListener("submit", (event) => {
-  if (event.target.id !== "reply") return;
-  event.preventDefault();
-  send(event.target);
-});
-
-const byTouch = matchMedia("(pointer: coarse)");
-inbox.addEventListener("keydown", (event) => {
-  if (event.target.id !== "reply-text" || event.key !== "Enter" || event.isComposing) return;
-  const box = event.target;
-  if (event.ctrlKey || event.metaKey) {
-    event.preventDefault();
-    box.setRangeText("\n", box.selectionStart, box.selectionEnd, "end");
-    grown(box);
-  } else if (!event.shiftKey && !event.altKey && !byTouch.matches) {
-    event.preventDefault();
-    box.form.requestSubmit();
-  }
-});
-
-inbox.addEventListener("input", (event) => {
-  if (event.target.id !== "reply-text") return;
-  grown(event.target);
-  const name = draftOf(openId());
-  if (event.target.value) localStorage.setItem(name, event.target.value);
-  else localStorage.removeItem(name);
 });
 
 // A picture that cannot be had leaves no hole; `error` does not bubble.

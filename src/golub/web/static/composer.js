@@ -1,0 +1,165 @@
+// Writing: the box, its draft, sending, and the replies that are on their way. The server keeps and decides; here a reply
+// is shown before its answer comes, and nothing that was written is lost when none comes.
+
+import { attached, names, trays } from "./photos.js";
+import { ask, html, inbox, openId, pane, scroller, toast } from "./page.js";
+
+// The open chat's box as it was left.
+export function takeUp() {
+  const box = document.getElementById("reply-text");
+  if (!box) return;
+  box.value = localStorage.getItem(draftOf(openId())) ?? box.value;
+  document.getElementById("attached").append(...(trays.get(openId()) ?? []));
+  grown(box);
+}
+
+const draftOf = (chat) => `golub:draft:${inbox.dataset.operator}:${chat}`;
+const characters = (text) => [...text].length;
+
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function grown(box) {
+  const form = box.form;
+  const limit = Number(form.dataset.limit);
+  const longest = Number(form.dataset.longest);
+  const length = characters(box.value.trim());
+  const budget = document.getElementById("reply-budget");
+  budget.value =
+    length > longest ? String(longest - length)
+    : length > limit ? form.dataset.inParts
+    : length >= limit * 0.8 ? String(limit - length)
+    : "";
+  budget.classList.toggle("is-over", length > longest);
+  const photos = attached();
+  const ready = photos.every((one) => one.dataset.picture || one.matches(".is-refused"));
+  const some = length > 0 || names(photos).length > 0;
+  form.querySelector(".reply-send").disabled = length > longest || !some || !ready;
+  box.style.height = "auto";
+  box.style.height = `${Math.min(box.scrollHeight + 2, 220)}px`;
+  box.style.overflowY = box.scrollHeight > 218 ? "auto" : "hidden";
+}
+
+export function putOutgoing(rows) {
+  const column = document.getElementById("outgoing");
+  const local = [...column.querySelectorAll(".is-local")];
+  const known = new Set(rows.map((row) => row.dataset.key));
+  const waiting = local.filter((row) => !known.has(row.dataset.key) && row.dataset.state !== "taken");
+  const same = [...column.children].filter((row) => !row.matches(".is-local"));
+  if (same.length === rows.length && !local.length && same.every((row, n) => row.isEqualNode(rows[n]))) return;
+  if (column.contains(document.activeElement) && same.length === rows.length) {
+    const name = document.activeElement.closest("form")?.getAttribute("action");
+    column.replaceChildren(...rows, ...waiting);
+    column.querySelector(`form[action="${name}"] button`)?.focus({ preventScroll: true });
+  } else column.replaceChildren(...rows, ...waiting);
+  window.htmx?.process(column);
+}
+
+async function send(form) {
+  if (form.querySelector(".reply-send").disabled) return;
+  const chat = form.dataset.chat;
+  const reply = { text: form.elements.text.value.trim(), pictures: names(attached()).join() };
+  // The key belongs to this reply until it is taken: pressing again after a lost answer must not send it twice.
+  const same = JSON.stringify(reply);
+  const kept = JSON.parse(sessionStorage.getItem(`golub:key:${chat}`) ?? "null");
+  const key = kept?.same === same ? kept.key : newKey();
+  sessionStorage.setItem(`golub:key:${chat}`, JSON.stringify({ same, key }));
+  await post(chat, { ...reply, client_key: key });
+}
+
+async function post(chat, reply) {
+  const row = document.getElementById("reply-pending").content.cloneNode(true).firstElementChild;
+  row.dataset.key = reply.client_key;
+  row.querySelector(".words").textContent = reply.text || "…";
+  const box = document.getElementById("reply-text");
+  const photos = attached().filter((one) => one.dataset.picture);
+  document.getElementById("outgoing").append(row);
+  scroller().scrollTop = 0;
+  box.value = "";
+  for (const photo of photos) photo.remove();
+  grown(box);
+  try {
+    const { text: answer } = await ask(`/inbox/${chat}/reply`, { form: reply }, true);
+    const told = html(answer);
+    const question = told.querySelector("dialog");
+    if (question) {
+      row.remove();
+      giveBack(chat, reply.text, photos);
+      if (openId() === chat) decide(question, chat, reply);
+      return;
+    }
+    sessionStorage.removeItem(`golub:key:${chat}`);
+    localStorage.removeItem(draftOf(chat));
+    trays.delete(chat);
+    row.dataset.state = "taken";
+    if (openId() === chat) putOutgoing([...told.children]);
+  } catch (error) {
+    row.remove();
+    toast(error.message);
+    giveBack(chat, reply.text, photos);
+  }
+}
+
+// What was not taken is a draft again.
+function giveBack(chat, text, photos) {
+  trays.set(chat, photos);
+  if (openId() === chat) {
+    document.getElementById("attached").prepend(...photos);
+    const now = document.getElementById("reply-text");
+    now.value = [text, now.value].filter(Boolean).join("\n");
+    grown(now);
+    localStorage.setItem(draftOf(chat), now.value);
+  } else localStorage.setItem(draftOf(chat), text);
+}
+
+// A reply in several messages, or the same words again: the server has asked, and a person answers.
+function decide(dialog, chat, reply) {
+  document.getElementById("preview")?.remove();
+  pane.append(dialog);
+  dialog.showModal();
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (openId() === chat) document.getElementById("reply-text").focus({ preventScroll: true });
+  });
+  dialog.querySelector("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    dialog.close();
+    post(chat, { ...reply, sure: "yes" });
+  });
+}
+
+inbox.addEventListener("submit", (event) => {
+  if (event.target.id !== "reply") return;
+  event.preventDefault();
+  send(event.target);
+});
+
+const byTouch = matchMedia("(pointer: coarse)");
+inbox.addEventListener("keydown", (event) => {
+  if (event.target.id !== "reply-text" || event.key !== "Enter" || event.isComposing) return;
+  const box = event.target;
+  if (event.ctrlKey || event.metaKey) {
+    event.preventDefault();
+    box.setRangeText("\n", box.selectionStart, box.selectionEnd, "end");
+    grown(box);
+  } else if (!event.shiftKey && !event.altKey && !byTouch.matches) {
+    event.preventDefault();
+    box.form.requestSubmit();
+  }
+});
+
+inbox.addEventListener("input", (event) => {
+  if (event.target.id !== "reply-text") return;
+  grown(event.target);
+  const name = draftOf(openId());
+  if (event.target.value) localStorage.setItem(name, event.target.value);
+  else localStorage.removeItem(name);
+});
+
+document.addEventListener("golub:attached", () => {
+  const box = document.getElementById("reply-text");
+  if (box) grown(box);
+});
