@@ -1,8 +1,9 @@
 """What the inbox shows: which chats, in which order, with which last words, and the messages of one chat.
 
 Every list is a keyset page, so the hundred-thousandth chat costs what the first one does; every function is a fixed
-number of indexed statements, whatever it returns. Nothing here writes chats or messages: reading is told to `fold`
-through apply, replies go through the outbox. The pages rely on it, and the API will.
+number of indexed statements, whatever it returns. Each asks for the `Sight` of whoever reads, or for a chat that was
+got with it: there is no other way to one. Nothing here writes chats or messages: reading is told to `fold` through
+apply, replies go through the outbox. The pages rely on it, and the API will.
 """
 
 from collections.abc import Sequence
@@ -23,12 +24,14 @@ from golub.inbox.thread import (
     find_changed,
     find_writers,
     get_chat,
+    get_message,
     get_outgoing,
     list_messages,
     list_outgoing,
     mark_read,
 )
 from golub.model import Account, Chat, Message
+from golub.sight import Sight
 
 __all__ = [
     "CHANGES_AT_ONCE",
@@ -47,6 +50,7 @@ __all__ = [
     "find_lines",
     "find_writers",
     "get_chat",
+    "get_message",
     "get_outgoing",
     "list_accounts",
     "list_chats",
@@ -95,6 +99,7 @@ class Counts:
 
 async def list_chats(
     session: AsyncSession,
+    sight: Sight,
     view: View,
     *,
     account_id: int | None = None,
@@ -103,7 +108,7 @@ async def list_chats(
 ) -> Page:
     """A page of the list, beginning after `before`."""
     key = _key(view)
-    found = _lines(view, account_id).limit(limit + 1)
+    found = _lines(sight, view, account_id).limit(limit + 1)
     if before:
         here = tuple_(key, Chat.id)
         there = tuple_(before.key, before.id)
@@ -117,34 +122,35 @@ async def list_chats(
 
 
 async def find_lines(
-    session: AsyncSession, chat_ids: Sequence[int], view: View, *, account_id: int | None = None
+    session: AsyncSession, sight: Sight, chat_ids: Sequence[int], view: View, *, account_id: int | None = None
 ) -> list[Line]:
     """Those of `chat_ids` that belong to the view, in no order: what a page needs after a ring."""
-    found = _lines(view, account_id).where(Chat.id.in_(chat_ids))
+    found = _lines(sight, view, account_id).where(Chat.id.in_(chat_ids))
     return [Line(*row) for row in await session.execute(found)]
 
 
-async def count_chats(session: AsyncSession, *, account_id: int | None = None) -> Counts:
+async def count_chats(session: AsyncSession, sight: Sight, *, account_id: int | None = None) -> Counts:
     async def count(condition: ColumnElement[bool]) -> int:
-        some = select(Chat.id).where(condition, *_of(account_id)).limit(COUNT_LIMIT).subquery()
+        some = select(Chat.id).where(condition, *_of(sight, account_id)).limit(COUNT_LIMIT).subquery()
         return await session.scalar(select(func.count()).select_from(some)) or 0
 
     return Counts(await count(_belongs(View.UNREAD)), await count(_belongs(View.WAITING)))
 
 
-async def list_accounts(session: AsyncSession) -> list[Account]:
-    return list((await session.scalars(select(Account).order_by(Account.name, Account.id))).all())
+async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:
+    found = select(Account).where(sight.of(Account.id)).order_by(Account.name, Account.id)
+    return list((await session.scalars(found)).all())
 
 
 def _key(view: View) -> Any:
     return Chat.waiting_since if view is View.WAITING else Chat.last_message_at
 
 
-def _lines(view: View, account_id: int | None) -> Select[Chat, Message]:
+def _lines(sight: Sight, view: View, account_id: int | None) -> Select[Chat, Message]:
     return (
         select(Chat, Message)
         .outerjoin(Message, Message.id == Chat.last_message_id)
-        .where(_belongs(view), *_of(account_id))
+        .where(_belongs(view), *_of(sight, account_id))
     )
 
 
@@ -156,5 +162,6 @@ def _belongs(view: View) -> ColumnElement[bool]:
     return true()
 
 
-def _of(account_id: int | None) -> tuple[ColumnElement[bool], ...]:
-    return () if account_id is None else (Chat.account_id == account_id,)
+def _of(sight: Sight, account_id: int | None) -> tuple[ColumnElement[bool], ...]:
+    seen = sight.of(Chat.account_id)
+    return (seen,) if account_id is None else (seen, Chat.account_id == account_id)

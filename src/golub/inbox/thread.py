@@ -12,6 +12,7 @@ from golub.errors import NotFound
 from golub.fold import MarkRead
 from golub.inbox.places import LARGEST_ID, Place
 from golub.model import BlockedBuyer, Chat, Message, Operator, OutgoingMessage, OutgoingState
+from golub.sight import Sight
 
 if TYPE_CHECKING:
     from golub.apply import Applier
@@ -36,19 +37,19 @@ class Outgoing:
     operator: str
 
 
-async def get_chat(session: AsyncSession, chat_id: int) -> Chat:
+async def get_chat(session: AsyncSession, sight: Sight, chat_id: int) -> Chat:
     """Raises `NotFound`, in the same words for a chat that is not there and one that is not for this operator."""
     chat = await session.get(Chat, chat_id) if 0 < chat_id <= LARGEST_ID else None
-    if chat is None:
+    if chat is None or not sight.sees(chat.account_id):
         raise NotFound("There is no such chat.")
     return chat
 
 
 async def list_messages(
-    session: AsyncSession, chat_id: int, *, before: Place | None = None, limit: int = MESSAGES_A_PAGE
+    session: AsyncSession, chat: Chat, *, before: Place | None = None, limit: int = MESSAGES_A_PAGE
 ) -> Thread:
     """The newest messages, or those before a place."""
-    found = select(Message).where(Message.chat_id == chat_id)
+    found = select(Message).where(Message.chat_id == chat.id)
     if before:
         found = found.where(tuple_(Message.created_at, Message.id) < tuple_(before.key, before.id))
     found = found.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit + 1)
@@ -58,11 +59,11 @@ async def list_messages(
     return Thread(messages, Place(messages[0].created_at, messages[0].id) if more else None)
 
 
-async def find_changed(session: AsyncSession, chat_id: int, *, after: int) -> list[Message] | None:
+async def find_changed(session: AsyncSession, chat: Chat, *, after: int) -> list[Message] | None:
     """Messages that came or changed since the chat was at version `after`, oldest first. None: too many to patch."""
     found = (
         select(Message)
-        .where(Message.chat_id == chat_id, Message.version > after)
+        .where(Message.chat_id == chat.id, Message.version > after)
         .order_by(Message.created_at, Message.id)
         .limit(CHANGES_AT_ONCE + 1)
     )
@@ -70,7 +71,7 @@ async def find_changed(session: AsyncSession, chat_id: int, *, after: int) -> li
     return None if len(messages) > CHANGES_AT_ONCE else messages
 
 
-async def list_outgoing(session: AsyncSession, chat_id: int, *, now: Millis) -> list[Outgoing]:
+async def list_outgoing(session: AsyncSession, chat: Chat, *, now: Millis) -> list[Outgoing]:
     """Replies that are not (yet) to be seen among the messages, in the order of their clicks."""
     arrived = exists().where(
         Message.chat_id == OutgoingMessage.chat_id, Message.avito_id == OutgoingMessage.message_avito_id
@@ -84,13 +85,13 @@ async def list_outgoing(session: AsyncSession, chat_id: int, *, now: Millis) -> 
     found = (
         select(OutgoingMessage, Operator.name)
         .outerjoin(Operator, Operator.id == OutgoingMessage.operator_id)
-        .where(OutgoingMessage.chat_id == chat_id, on_its_way)
+        .where(OutgoingMessage.chat_id == chat.id, on_its_way)
         .order_by(OutgoingMessage.id)
     )
     return [Outgoing(message, name or "") for message, name in await session.execute(found)]
 
 
-async def find_writers(session: AsyncSession, chat_id: int, messages: Sequence[Message]) -> dict[str, str]:
+async def find_writers(session: AsyncSession, chat: Chat, messages: Sequence[Message]) -> dict[str, str]:
     """Who of us wrote which message: operators' names by the messages' Avito ids. Others were not written here."""
     ids = [message.avito_id for message in messages if message.direction == "out"]
     if not ids:
@@ -98,7 +99,7 @@ async def find_writers(session: AsyncSession, chat_id: int, messages: Sequence[M
     found = (
         select(OutgoingMessage.message_avito_id, Operator.name)
         .join(Operator, Operator.id == OutgoingMessage.operator_id)
-        .where(OutgoingMessage.chat_id == chat_id, OutgoingMessage.message_avito_id.in_(ids))
+        .where(OutgoingMessage.chat_id == chat.id, OutgoingMessage.message_avito_id.in_(ids))
     )
     return {row.message_avito_id: row.name for row in await session.execute(found)}
 
@@ -114,9 +115,16 @@ async def find_block(session: AsyncSession, chat: Chat) -> int | None:
     )
 
 
-async def get_outgoing(session: AsyncSession, outgoing_id: int) -> OutgoingMessage:
+async def get_message(session: AsyncSession, sight: Sight, message_id: int) -> Message:
+    found = await session.get(Message, message_id) if 0 < message_id <= LARGEST_ID else None
+    if found is None or not sight.sees(found.account_id):
+        raise NotFound("There is no such message.")
+    return found
+
+
+async def get_outgoing(session: AsyncSession, sight: Sight, outgoing_id: int) -> OutgoingMessage:
     found = await session.get(OutgoingMessage, outgoing_id) if 0 < outgoing_id <= LARGEST_ID else None
-    if found is None:
+    if found is None or not sight.sees(found.account_id):
         raise NotFound("There is no such message.")
     return found
 

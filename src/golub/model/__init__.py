@@ -19,7 +19,7 @@ from golub.model.chats import Chat, Direction, Message, Source
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
-from golub.model.operators import OneTimeLink, Operator, Role, Session, SignInFailure
+from golub.model.operators import OneTimeLink, Operator, OperatorAccount, Role, Session, SignInFailure
 from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.replays import Replay, ReplayKind, ReplayState
@@ -53,6 +53,7 @@ __all__ = [
     "NoticeKind",
     "OneTimeLink",
     "Operator",
+    "OperatorAccount",
     "OutgoingKind",
     "OutgoingMessage",
     "OutgoingState",

@@ -48,6 +48,8 @@ class Account(Table):
     watched_at: Mapped[int] = mapped_column(default=0, server_default="0")  # what came in until then is accounted for
     looked_at: Mapped[int] = mapped_column(default=0, server_default="0")  # at Avito, during a silence
     deaf_since: Mapped[int | None]  # buyers write and no webhook comes
+    in_turn_since: Mapped[int | None]  # chats that began to wait since then are given out in turn; None: the pool
+    zone: Mapped[str] = mapped_column(String(64), default="Europe/Moscow", server_default="Europe/Moscow")
 
     webhook: Mapped["Webhook | None"] = relationship(back_populates="account", lazy="raise", cascade="all, delete")
 

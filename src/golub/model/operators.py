@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Integer, String
+from sqlalchemy import ForeignKey, Integer, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from golub.model.table import Key, Table
@@ -31,6 +31,25 @@ class Operator(Table):
     locale: Mapped[str] = mapped_column(String(8), default="ru")
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[int]
+    every_account: Mapped[bool] = mapped_column(default=True, server_default=true())  # else those in `OperatorAccount`
+    # When new chats may be given to him: days by ISO's numbers, Monday first, and minutes of the shop's day. `work_to`
+    # before `work_from` is a night that ends on the next day.
+    work_days: Mapped[str] = mapped_column(String(7), default="1234567", server_default="1234567")
+    work_from: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    work_to: Mapped[int] = mapped_column(Integer, default=1440, server_default="1440")
+    chat_limit: Mapped[int | None] = mapped_column(Integer)  # open chats at which he is given no more
+    given_at: Mapped[int] = mapped_column(default=0, server_default="0")  # when he last got one in turn
+
+
+class OperatorAccount(Table):
+    """An account that an operator sees, where he does not see every one."""
+
+    __tablename__ = "operator_accounts"
+
+    operator_id: Mapped[int] = mapped_column(Key, ForeignKey("operators.id", ondelete="CASCADE"), primary_key=True)
+    account_id: Mapped[int] = mapped_column(
+        Key, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class Session(Table):

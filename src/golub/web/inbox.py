@@ -21,13 +21,14 @@ from golub.clock import DAY, HOUR, MINUTE, Millis
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID, Place, View
 from golub.model import Message
+from golub.sight import Sight
 from golub.web.content import avito_chat_url, preview
 from golub.web.language import reader_of
 from golub.web.links import visible
 from golub.web.page import render
 from golub.web.parts import Given, Parts
 from golub.web.pictures import Addresses
-from golub.web.session import Signed
+from golub.web.session import Seen
 
 router = APIRouter()
 
@@ -61,11 +62,11 @@ class Choice:
 
 @router.get("/inbox")
 async def page(
-    request: Request, parts: Given, operator: Signed, view: View = View.ALL, account: OptionalId = None
+    request: Request, parts: Given, sight: Seen, view: View = View.ALL, account: OptionalId = None
 ) -> HTMLResponse:
     """The list alone; on a wide screen with room for a thread beside it."""
     async with parts.store.read() as session:
-        context = await list_context(session, parts, Choice(view, account))
+        context = await list_context(session, parts, sight, Choice(view, account))
     return render_inbox(request, parts, "inbox/page.html", **context, thread=None)
 
 
@@ -73,7 +74,7 @@ async def page(
 async def more(
     request: Request,
     parts: Given,
-    operator: Signed,
+    sight: Seen,
     view: View = View.ALL,
     account: OptionalId = None,
     before: str = "",
@@ -81,7 +82,7 @@ async def more(
     """A page of the list."""
     place = Place.parse(before) if before else None
     async with parts.store.read() as session:
-        context = await list_context(session, parts, Choice(view, account), place)
+        context = await list_context(session, parts, sight, Choice(view, account), place)
     return render_inbox(request, parts, "inbox/more.html", **context, open_id=None)
 
 
@@ -89,7 +90,7 @@ async def more(
 async def rows(
     request: Request,
     parts: Given,
-    operator: Signed,
+    sight: Seen,
     ids: str = "",
     view: View = View.ALL,
     account: OptionalId = None,
@@ -99,12 +100,12 @@ async def rows(
     the one that is `opened` stays in it."""
     wanted = _ids(ids)
     async with parts.store.read() as session:
-        lines = await inbox.find_lines(session, wanted, view, account_id=account)
+        lines = await inbox.find_lines(session, sight, wanted, view, account_id=account)
         if opened in wanted and opened not in {line.chat.id for line in lines}:
-            lines += await inbox.find_lines(session, [opened], View.ALL)
-        counts = await inbox.count_chats(session, account_id=account)
-        everywhere = counts if account is None else await inbox.count_chats(session)
-        accounts = await inbox.list_accounts(session)
+            lines += await inbox.find_lines(session, sight, [opened], View.ALL)
+        counts = await inbox.count_chats(session, sight, account_id=account)
+        everywhere = counts if account is None else await inbox.count_chats(session, sight)
+        accounts = await inbox.list_accounts(session, sight)
     return render_inbox(
         request,
         parts,
@@ -120,12 +121,12 @@ async def rows(
 
 
 async def list_context(
-    session: AsyncSession, parts: Parts, choice: Choice, before: Place | None = None
+    session: AsyncSession, parts: Parts, sight: Sight, choice: Choice, before: Place | None = None
 ) -> dict[str, Any]:
-    found = await inbox.list_chats(session, choice.view, account_id=choice.account, before=before)
-    counts = await inbox.count_chats(session, account_id=choice.account)
-    everywhere = counts if choice.account is None else await inbox.count_chats(session)
-    accounts = await inbox.list_accounts(session)
+    found = await inbox.list_chats(session, sight, choice.view, account_id=choice.account, before=before)
+    counts = await inbox.count_chats(session, sight, account_id=choice.account)
+    everywhere = counts if choice.account is None else await inbox.count_chats(session, sight)
+    accounts = await inbox.list_accounts(session, sight)
     return {
         "lines": found.lines,
         "next": found.next,

@@ -1,4 +1,4 @@
-"""`/media/…`: pictures and voices of our chats, to signed-in people alone.
+"""`/media/…`: pictures and voices of our chats, to those alone who may see the chat.
 
 A URL names a row, never an address, and carries a signature over what that row says now: nobody can make us fetch
 anything else, and a changed photo has a new URL, so browsers may keep the old one.
@@ -15,11 +15,12 @@ from golub.avito.pace import Lane
 from golub.errors import GolubError, NotFound
 from golub.inbox import LARGEST_ID
 from golub.model import Chat, Message
+from golub.sight import Sight
 from golub.web.content import picture_source, voice_id
 from golub.web.keeping import keep_voice
 from golub.web.media import Size
 from golub.web.parts import Given, Parts
-from golub.web.session import Signed
+from golub.web.session import Seen
 
 router = APIRouter()
 
@@ -64,10 +65,10 @@ class Addresses:
 
 
 @router.get("/media/{signature}/voice/{message_id}")
-async def voice(parts: Given, operator: Signed, signature: str, message_id: RowId) -> Response:
+async def voice(parts: Given, sight: Seen, signature: str, message_id: RowId) -> Response:
     async with parts.store.read() as session:
         message = await session.get(Message, message_id)
-    wanted = voice_id(message) if message else ""
+    wanted = voice_id(message) if message and sight.sees(message.account_id) else ""
     if message is None or not wanted:
         raise NotFound("There is no such file.")
     _check(parts, signature, "voice", message_id, 0, wanted)
@@ -76,10 +77,10 @@ async def voice(parts: Given, operator: Signed, signature: str, message_id: RowI
 
 
 @router.get("/media/{signature}/{kind}/{row}/{size}")
-async def picture(parts: Given, operator: Signed, signature: str, kind: Kind, row: RowId, size: int) -> Response:
+async def picture(parts: Given, sight: Seen, signature: str, kind: Kind, row: RowId, size: int) -> Response:
     if size not in list(Size):
         raise NotFound("There is no such file.")
-    source = await _source(parts, kind, row, size)
+    source = await _source(parts, sight, kind, row, size)
     _check(parts, signature, kind, row, size, source)
     try:
         drawn = await parts.media.picture(source, Size(size))
@@ -89,13 +90,13 @@ async def picture(parts: Given, operator: Signed, signature: str, kind: Kind, ro
     return Response(drawn, media_type="image/webp", headers=HEADERS)
 
 
-async def _source(parts: Parts, kind: Kind, row: int, size: int) -> str:
+async def _source(parts: Parts, sight: Sight, kind: Kind, row: int, size: int) -> str:
     async with parts.store.read() as session:
         if kind is Kind.MESSAGE:
             message = await session.get(Message, row)
-            return picture_source(message, size) if message else ""
+            return picture_source(message, size) if message and sight.sees(message.account_id) else ""
         chat = await session.get(Chat, row)
-    if chat is None:
+    if chat is None or not sight.sees(chat.account_id):
         return ""
     return chat.item_image_url if kind is Kind.ITEM else chat.buyer_avatar_url
 

@@ -11,10 +11,11 @@ from golub.avito.client import TEXT_LIMIT
 from golub.errors import Invalid
 from golub.model import Chat
 from golub.redraw import LARGEST
+from golub.sight import Sight
 from golub.web.inbox import ChatId, render_inbox
 from golub.web.parts import Given, Parts
 from golub.web.pictures import HEADERS
-from golub.web.session import Admin, Signed
+from golub.web.session import Admin, Seen, Signed
 
 router = APIRouter()
 
@@ -27,6 +28,7 @@ async def reply(
     request: Request,
     parts: Given,
     operator: Signed,
+    sight: Seen,
     chat_id: ChatId,
     text: Annotated[str, Form()] = "",
     client_key: Annotated[str, Form(max_length=64)] = "",
@@ -44,7 +46,7 @@ async def reply(
         raise Invalid("Write something first.", field="text")
     client_key = client_key or secrets.token_hex(16)
     async with parts.store.write() as session:
-        chat = await inbox.get_chat(session, chat_id)
+        chat = await inbox.get_chat(session, sight, chat_id)
         repeated = bool(text) and await outbox.is_repeated(
             session, chat_id=chat_id, text=text, client_key=client_key, now=parts.clock()
         )
@@ -62,7 +64,7 @@ async def reply(
     if asks:
         return _ask(request, parts, chat, text, client_key, repeated)
     parts.outbox.nudge()
-    return await _after_reply(request, parts, chat_id)
+    return await _after_reply(request, parts, sight, chat_id)
 
 
 def _ask(request: Request, parts: Parts, chat: Chat, text: str, client_key: str, repeated: bool) -> HTMLResponse:
@@ -83,10 +85,10 @@ def _ask(request: Request, parts: Parts, chat: Chat, text: str, client_key: str,
 
 
 @router.post("/inbox/{chat_id}/pictures", max_body_size=LARGEST + 1024)
-async def attach(request: Request, parts: Given, operator: Signed, chat_id: ChatId) -> Response:
+async def attach(request: Request, parts: Given, sight: Seen, chat_id: ChatId) -> Response:
     """Takes a file as the request's body, and returns it as it will be sent, small. Nothing is queued yet."""
     async with parts.store.read() as session:
-        chat = await inbox.get_chat(session, chat_id)
+        chat = await inbox.get_chat(session, sight, chat_id)
     name = await parts.outbox.pictures.add(await request.body())
     return render_inbox(request, parts, "inbox/attached.html", chat=chat, name=name)
 
@@ -98,46 +100,53 @@ async def attached(parts: Given, operator: Signed, name: PictureName) -> Respons
 
 
 @router.post("/inbox/outgoing/{outgoing_id}/retry")
-async def retry(request: Request, parts: Given, operator: Signed, outgoing_id: ChatId) -> Response:
+async def retry(request: Request, parts: Given, operator: Signed, sight: Seen, outgoing_id: ChatId) -> Response:
     """Sends once more what was rejected or stayed unconfirmed: a person has decided it."""
     async with parts.store.read() as session:
-        outgoing = await inbox.get_outgoing(session, outgoing_id)
+        outgoing = await inbox.get_outgoing(session, sight, outgoing_id)
     await parts.outbox.retry(outgoing.id, operator)
-    return await _after_reply(request, parts, outgoing.chat_id)
+    return await _after_reply(request, parts, sight, outgoing.chat_id)
 
 
 @router.post("/inbox/outgoing/{outgoing_id}/discard")
-async def discard(request: Request, parts: Given, operator: Signed, outgoing_id: ChatId) -> Response:
+async def discard(request: Request, parts: Given, sight: Seen, outgoing_id: ChatId) -> Response:
     """Takes a reply that went wrong out of the thread: it arrived after all, or is not wanted any more."""
     async with parts.store.read() as session:
-        outgoing = await inbox.get_outgoing(session, outgoing_id)
+        outgoing = await inbox.get_outgoing(session, sight, outgoing_id)
     await parts.outbox.discard(outgoing.id)
-    return await _after_reply(request, parts, outgoing.chat_id)
+    return await _after_reply(request, parts, sight, outgoing.chat_id)
 
 
-async def _after_reply(request: Request, parts: Parts, chat_id: int) -> Response:
+async def _after_reply(request: Request, parts: Parts, sight: Sight, chat_id: int) -> Response:
     if "hx-request" not in request.headers:
         return RedirectResponse(f"/inbox/{chat_id}", 303)
     async with parts.store.read() as session:
-        chat = await inbox.get_chat(session, chat_id)
-        outgoing = await inbox.list_outgoing(session, chat_id, now=parts.clock())
+        chat = await inbox.get_chat(session, sight, chat_id)
+        outgoing = await inbox.list_outgoing(session, chat, now=parts.clock())
     return render_inbox(request, parts, "inbox/outgoing.html", thread={"chat": chat, "outgoing": outgoing})
 
 
 @router.post("/inbox/messages/{message_id}/delete")
-async def delete(request: Request, parts: Given, operator: Signed, message_id: MessageId) -> Response:
+async def delete(request: Request, parts: Given, sight: Seen, message_id: MessageId) -> Response:
     """Takes a message of ours back, at Avito too; the thread hears of it as of any change."""
+    async with parts.store.read() as session:
+        await inbox.get_message(session, sight, message_id)
     chat_id = await outbox.take_back(parts.store, parts.avito, parts.applier, message_id, now=parts.clock())
     return _back(request, chat_id)
 
 
 @router.post("/inbox/{chat_id}/block")
 async def block(
-    request: Request, parts: Given, operator: Admin, chat_id: ChatId, reason: Annotated[int, Form(ge=1, le=4)]
+    request: Request,
+    parts: Given,
+    operator: Admin,
+    sight: Seen,
+    chat_id: ChatId,
+    reason: Annotated[int, Form(ge=1, le=4)],
 ) -> Response:
     """Puts the chat's buyer on the account's blacklist at Avito."""
     async with parts.store.read() as session:
-        chat = await inbox.get_chat(session, chat_id)
+        chat = await inbox.get_chat(session, sight, chat_id)
     await outbox.block_buyer(
         parts.store, parts.avito, parts.live, chat, reason=reason, operator_id=operator.id, now=parts.clock()
     )

@@ -2,7 +2,8 @@
 
     async def inbox(request: Request, operator: Signed) -> HTMLResponse: ...
 
-`Signed`, `Admin` and `SuperAdmin` are the operator, with at least that role; `Doer` is what the audit is told of him.
+`Signed`, `Admin` and `SuperAdmin` are the operator, with at least that role; `Seen` is which accounts he may see, and
+`Doer` what the audit is told of him.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from golub.errors import Forbidden, GolubError, NotFound, Unavailable
 from golub.model import Operator, Role, Session
 from golub.operators import ABSOLUTE_LIFE
 from golub.settings import Settings
+from golub.sight import Sight, find_sight
 from golub.web import csrf
 from golub.web.access import ACCESS, ANYONE, UNGUARDED
 from golub.web.address import client_address
@@ -96,6 +98,14 @@ def _at_least(role: Role) -> object:
 Signed = Annotated[Operator, _at_least(Role.MANAGER)]
 Admin = Annotated[Operator, _at_least(Role.ADMIN)]
 SuperAdmin = Annotated[Operator, _at_least(Role.SUPER_ADMIN)]
+
+
+async def _sight(request: Request, operator: Signed) -> Sight:
+    async with parts_of(request).store.read() as session:
+        return await find_sight(session, operator)
+
+
+Seen = Annotated[Sight, Depends(_sight)]
 
 
 def doer_of(request: Request) -> By:

@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub import inbox
 from golub.inbox import LARGEST_ID, Place, View
 from golub.model import Account, Chat, Message
+from golub.sight import Sight
 from golub.web.content import Shown, avito_chat_url, show
 from golub.web.inbox import ChatId, Choice, OptionalId, list_context, render_inbox
 from golub.web.links import read_link
 from golub.web.parts import Given, Parts
-from golub.web.session import Signed
+from golub.web.session import Seen
 
 router = APIRouter()
 
@@ -23,7 +24,7 @@ router = APIRouter()
 async def chat_page(
     request: Request,
     parts: Given,
-    operator: Signed,
+    sight: Seen,
     chat_id: ChatId,
     view: View = View.ALL,
     account: OptionalId = None,
@@ -31,8 +32,8 @@ async def chat_page(
     """The list with a chat opened."""
     choice = Choice(view, account)
     async with parts.store.read() as session:
-        context = await list_context(session, parts, choice)
-        context["thread"] = await _thread(session, parts, choice, chat_id)
+        context = await list_context(session, parts, sight, choice)
+        context["thread"] = await _thread(session, parts, sight, choice, chat_id)
     return render_inbox(request, parts, "inbox/page.html", **context)
 
 
@@ -40,14 +41,14 @@ async def chat_page(
 async def thread(
     request: Request,
     parts: Given,
-    operator: Signed,
+    sight: Seen,
     chat_id: ChatId,
     view: View = View.ALL,
     account: OptionalId = None,
 ) -> HTMLResponse:
     """The thread alone, for the page that is already open."""
     async with parts.store.read() as session:
-        opened = await _thread(session, parts, Choice(view, account), chat_id)
+        opened = await _thread(session, parts, sight, Choice(view, account), chat_id)
     return render_inbox(request, parts, "inbox/thread.html", thread=opened)
 
 
@@ -55,7 +56,7 @@ async def thread(
 async def messages(
     request: Request,
     parts: Given,
-    operator: Signed,
+    sight: Seen,
     chat_id: ChatId,
     after: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
     before: str = "",
@@ -66,38 +67,38 @@ async def messages(
     page of messages before a place. 205 when too much has changed: open the chat anew."""
     choice = Choice(view, account)
     async with parts.store.read() as session:
-        chat = await inbox.get_chat(session, chat_id)
+        chat = await inbox.get_chat(session, sight, chat_id)
         if after is None:
-            found = await inbox.list_messages(session, chat_id, before=Place.parse(before) if before else None)
-            shown = await _shown(session, chat_id, found.messages)
+            found = await inbox.list_messages(session, chat, before=Place.parse(before) if before else None)
+            shown = await _shown(session, chat, found.messages)
             return render_inbox(request, parts, "inbox/older.html", chat=chat, messages=shown, older=found.older)
-        changed = await inbox.find_changed(session, chat_id, after=after)
+        changed = await inbox.find_changed(session, chat, after=after)
         if changed is None:
             return Response(status_code=205)
         context = await _opened(session, parts, choice, chat)
-        shown = await _shown(session, chat_id, changed)
+        shown = await _shown(session, chat, changed)
     return render_inbox(request, parts, "inbox/changes.html", thread=context | {"messages": shown})
 
 
 @router.post("/inbox/{chat_id}/read")
 async def read(
-    parts: Given, operator: Signed, chat_id: ChatId, up_to: Annotated[int, Form(ge=1, le=LARGEST_ID)]
+    parts: Given, sight: Seen, chat_id: ChatId, up_to: Annotated[int, Form(ge=1, le=LARGEST_ID)]
 ) -> Response:
     """The operator has the messages up to that row before his eyes."""
     async with parts.store.read() as session:
-        chat = await inbox.get_chat(session, chat_id)
+        chat = await inbox.get_chat(session, sight, chat_id)
     if chat.unread:
         await inbox.mark_read(parts.applier, chat, up_to)
         parts.backfill.nudge()
     return Response(status_code=204)
 
 
-async def _thread(session: AsyncSession, parts: Parts, choice: Choice, chat_id: int) -> dict[str, Any]:
-    chat = await inbox.get_chat(session, chat_id)
+async def _thread(session: AsyncSession, parts: Parts, sight: Sight, choice: Choice, chat_id: int) -> dict[str, Any]:
+    chat = await inbox.get_chat(session, sight, chat_id)
     opened = await _opened(session, parts, choice, chat)
-    found = await inbox.list_messages(session, chat_id)
+    found = await inbox.list_messages(session, chat)
     return opened | {
-        "messages": await _shown(session, chat_id, found.messages),
+        "messages": await _shown(session, chat, found.messages),
         "older": found.older,
         "client_key": secrets.token_hex(16),
     }
@@ -107,7 +108,7 @@ async def _opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Cha
     return {
         "chat": chat,
         "account": await session.get(Account, chat.account_id),
-        "outgoing": await inbox.list_outgoing(session, chat.id, now=parts.clock()),
+        "outgoing": await inbox.list_outgoing(session, chat, now=parts.clock()),
         "choice": choice,
         "blocked": await inbox.find_block(session, chat),
         "avito_url": avito_chat_url(chat.avito_id),
@@ -116,6 +117,6 @@ async def _opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Cha
     }
 
 
-async def _shown(session: AsyncSession, chat_id: int, found: list[Message]) -> list[Shown]:
-    writers = await inbox.find_writers(session, chat_id, found)
+async def _shown(session: AsyncSession, chat: Chat, found: list[Message]) -> list[Shown]:
+    writers = await inbox.find_writers(session, chat, found)
     return [show(message, writers.get(message.avito_id, "")) for message in found]

@@ -13,6 +13,7 @@ from golub.errors import Invalid
 from golub.fold import MarkRead
 from golub.inbox import Place, View
 from golub.model import Role
+from golub.sight import ALL_ACCOUNTS
 from golub.store import Store
 from golub.web.parts import Parts
 from tests.conftest import ONE_DATABASE, SteppedClock
@@ -40,7 +41,7 @@ async def walk(parts: Parts, view: View, **narrowed: Any) -> list[int]:
     place: Place | None = None
     while True:
         async with parts.store.read() as session:
-            page = await inbox.list_chats(session, view, before=place, limit=3, **narrowed)
+            page = await inbox.list_chats(session, ALL_ACCOUNTS, view, before=place, limit=3, **narrowed)
         found += [line.chat.id for line in page.lines]
         if page.next is None:
             return found
@@ -77,8 +78,8 @@ async def test_counts_are_of_chats_and_of_one_account_where_one_is_chosen(parts:
     await other.says("three", "вопрос")
     await talk.answers("two", "ответ")
     async with parts.store.read() as session:
-        everywhere = await inbox.count_chats(session)
-        here = await inbox.count_chats(session, account_id=talk.account.id)
+        everywhere = await inbox.count_chats(session, ALL_ACCOUNTS)
+        here = await inbox.count_chats(session, ALL_ACCOUNTS, account_id=talk.account.id)
     assert (everywhere.waiting, here.waiting) == (2, 1)
     assert everywhere.unread - here.unread == 1
 

@@ -1,0 +1,190 @@
+"""An operator sees what he may, and what he may not is answered exactly like what is not there.
+
+Two accounts, operators of every role, and every route that names a chat, a message, a reply or a picture: the table
+below is checked against the router, so that a new route must say here what it does with another account's.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from golub.model import Account, Chat, Message, Operator, OperatorAccount, OutgoingMessage, Role
+from golub.web.access import ACCESS
+from golub.web.parts import Parts
+from golub.web.pictures import Addresses
+from tests.conftest import ONE_DATABASE
+from tests.talk import Talk, add_account
+from tests.web.conftest import Browser, Visit
+from tests.web.test_access import doors
+
+SECRET = "только для своих"
+MISSING = 4_000_000
+PHOTO = "http://avito.test/media/64x64/photo.jpg"
+
+
+@dataclass
+class Ids:
+    """What a request may name."""
+
+    account: int
+    chat: int
+    message: int
+    outgoing: int
+    picture: str = ""
+    voice: str = ""
+
+
+# By method and path: the address and the form, made from ids. What a path says of rows, it must say here.
+NAMED: dict[tuple[str, str], Callable[[Ids], tuple[str, dict[str, str]]]] = {
+    ("GET", "/inbox/{chat_id}"): lambda it: (f"/inbox/{it.chat}", {}),
+    ("GET", "/inbox/{chat_id}/thread"): lambda it: (f"/inbox/{it.chat}/thread", {}),
+    ("GET", "/inbox/{chat_id}/messages"): lambda it: (f"/inbox/{it.chat}/messages?after=0", {}),
+    ("POST", "/inbox/{chat_id}/reply"): lambda it: (f"/inbox/{it.chat}/reply", {"text": "Да", "sure": "yes"}),
+    ("POST", "/inbox/{chat_id}/read"): lambda it: (f"/inbox/{it.chat}/read", {"up_to": str(it.message)}),
+    ("POST", "/inbox/{chat_id}/pictures"): lambda it: (f"/inbox/{it.chat}/pictures", {}),
+    ("POST", "/inbox/messages/{message_id}/delete"): lambda it: (f"/inbox/messages/{it.message}/delete", {}),
+    ("POST", "/inbox/outgoing/{outgoing_id}/retry"): lambda it: (f"/inbox/outgoing/{it.outgoing}/retry", {}),
+    ("POST", "/inbox/outgoing/{outgoing_id}/discard"): lambda it: (f"/inbox/outgoing/{it.outgoing}/discard", {}),
+    ("GET", "/media/{signature}/voice/{message_id}"): lambda it: (it.voice, {}),
+    ("GET", "/media/{signature}/{kind}/{row}/{size}"): lambda it: (it.picture, {}),
+}
+# Pages of many chats, and those that take ids in their query: another's must not be in the answer.
+LISTS: dict[str, Callable[[Ids], list[str]]] = {
+    "/inbox": lambda it: ["/inbox", f"/inbox?account={it.account}"],
+    "/inbox/list": lambda it: ["/inbox/list", f"/inbox/list?account={it.account}"],
+    "/inbox/rows": lambda it: [f"/inbox/rows?ids={it.chat}&account={it.account}&opened={it.chat}"],
+}
+# What a manager may open that shows nothing of any chat; a picture's name there is known to who attached it alone.
+NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/stream"}
+
+
+def test_every_route_of_the_inbox_is_here() -> None:
+    open_to_managers = {(method, path) for method, path in doors() if ACCESS[path] is Role.MANAGER}
+    named = {door for door in open_to_managers if re.search(r"\{", door[1])} - {("GET", "/inbox/pictures/{name}")}
+    assert named == set(NAMED)
+    assert {path for _, path in open_to_managers - named} == set(LISTS) | NOTHING_OF_CHATS
+
+
+@pytest.fixture
+async def ours(parts: Parts) -> Talk:
+    return await add_account(parts, 1001, "Ours")
+
+
+@pytest.fixture
+async def theirs(parts: Parts) -> Talk:
+    return await add_account(parts, 1002, "Theirs alone")
+
+
+async def fill(parts: Parts, talk: Talk, text: str) -> Ids:
+    """A chat with a photo of its item, a voice message, a message of ours, and a reply that was refused."""
+    await talk.says("chat", content={"voice": {"voice_id": f"v{talk.account.id}"}}, kind="voice")
+    await talk.says("chat", text)
+    await talk.answers("chat", text)
+    await talk.facts("chat", item=text, images={"main": {"140x105": PHOTO}})
+    chat_id = talk.chats["chat"]
+    async with parts.store.write() as session:
+        chat = await session.get_one(Chat, chat_id)
+        refused = OutgoingMessage(
+            account_id=talk.account.id, chat_id=chat_id, client_key="k", text=text, state="rejected",
+            created_at=parts.clock(),
+        )  # fmt: skip
+        session.add(refused)
+        await session.flush()
+        said = list(await session.scalars(select(Message.id).where(Message.chat_id == chat_id)))
+        spoken = await session.get_one(Message, min(said))
+    media = Addresses(parts)
+    return Ids(talk.account.id, chat_id, max(said), refused.id, media.item(chat), media.voice(spoken))
+
+
+async def narrow(parts: Parts, operator: Operator, *accounts: Account) -> None:
+    async with parts.store.write() as session:
+        (await session.get_one(Operator, operator.id)).every_account = False
+        for account in accounts:
+            session.add(OperatorAccount(operator_id=operator.id, account_id=account.id))
+
+
+async def ask(browser: Browser, method: str, made: tuple[str, dict[str, str]]) -> httpx2.Response:
+    url, form = made
+    return await (browser.get(url) if method == "GET" else browser.post(url, form))
+
+
+def plain(answer: httpx2.Response) -> tuple[int, str]:
+    """The answer without what is new in each: request ids, tokens, the address it names."""
+    return answer.status_code, re.sub(r"[0-9a-f]{8,}|\d+|[\w-]{40,}|/media/\S+", "…", answer.text)
+
+
+@ONE_DATABASE
+async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
+    parts: Parts, visit: Visit, ours: Talk, theirs: Talk
+) -> None:
+    await fill(parts, ours, "для всех")
+    there = await fill(parts, theirs, SECRET)
+    narrowed = await visit(Role.MANAGER)
+    assert narrowed.operator
+    await narrow(parts, narrowed.operator, ours.account)
+    nothing = Ids(
+        MISSING, MISSING, MISSING, MISSING,
+        re.sub(r"/\d+/128$", f"/{MISSING}/128", there.picture),
+        re.sub(r"\d+$", str(MISSING), there.voice),
+    )  # fmt: skip
+    for (method, path), made in NAMED.items():
+        refused = await ask(narrowed, method, made(there))
+        missing = await ask(narrowed, method, made(nothing))
+        assert (path, *plain(refused)) == (path, *plain(missing))
+        assert (path, refused.status_code) == (path, 404)
+        assert SECRET not in refused.text
+    async with parts.store.read() as session:
+        chat = await session.get_one(Chat, there.chat)
+        outgoing = await session.get_one(OutgoingMessage, there.outgoing)
+    assert (chat.unread, outgoing.state) == (2, "rejected")
+
+
+@ONE_DATABASE
+async def test_who_may_see_it_gets_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
+    here, there = await fill(parts, ours, "для всех"), await fill(parts, theirs, SECRET)
+    for role, narrow_to in ((Role.MANAGER, None), (Role.MANAGER, theirs), (Role.ADMIN, ours), (Role.SUPER_ADMIN, ours)):
+        browser = await visit(role)
+        assert browser.operator
+        if narrow_to:  # which is nothing to an admin
+            await narrow(parts, browser.operator, narrow_to.account)
+        for (method, path), made in NAMED.items():
+            if method == "GET":
+                answer = await ask(browser, method, made(there))
+                assert answer.status_code != 404, f"{path} as {role}"
+        for urls in LISTS.values():
+            for url in urls(there):
+                assert SECRET in (await browser.get(url)).text, f"{url} as {role}"
+        assert ("для всех" in (await browser.get("/inbox")).text) is (narrow_to is not theirs), (role, here)
+
+
+@ONE_DATABASE
+async def test_lists_rows_and_counts_have_none_of_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
+    await fill(parts, ours, "для всех")
+    there = await fill(parts, theirs, SECRET)
+    narrowed = await visit(Role.MANAGER)
+    assert narrowed.operator
+    await narrow(parts, narrowed.operator, ours.account)
+    for path, urls in LISTS.items():
+        for url in urls(there):
+            answer = await narrowed.get(url)
+            assert answer.status_code == 200, path
+            assert SECRET not in answer.text, url
+            assert "Theirs alone" not in answer.text, url
+    assert (await narrowed.get("/inbox")).text.count('data-chat="') == 1
+
+
+async def test_a_change_counts_from_the_next_request_on(parts: Parts, visit: Visit, theirs: Talk) -> None:
+    there = await fill(parts, theirs, SECRET)
+    manager = await visit(Role.MANAGER)
+    assert manager.operator
+    assert (await manager.get(f"/inbox/{there.chat}")).status_code == 200
+    await narrow(parts, manager.operator)
+    assert (await manager.get(f"/inbox/{there.chat}")).status_code == 404
+    assert SECRET not in (await manager.get("/inbox")).text
+    async with parts.store.write() as session:
+        session.add(OperatorAccount(operator_id=manager.operator.id, account_id=there.account))
+    assert (await manager.get(f"/inbox/{there.chat}")).status_code == 200
