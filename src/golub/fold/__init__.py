@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
 from golub.clock import Millis
 from golub.fold import rows
+from golub.fold.care import fold_care, open_again
 from golub.fold.merge import (
     UNSEEN_BY_ALL,
     Row,
@@ -25,11 +26,42 @@ from golub.fold.merge import (
     merge_status,
     new_message,
 )
-from golub.fold.observations import Delivered, FetchDue, Fetched, FetchFailed, MarkRead, Observation, ReadSent
+from golub.fold.observations import (
+    Care,
+    Close,
+    Delivered,
+    FetchDue,
+    Fetched,
+    FetchFailed,
+    HandOver,
+    Labelled,
+    MarkRead,
+    Observation,
+    ReadSent,
+    Reopen,
+    Snooze,
+    Woken,
+)
 from golub.live import Ring
+from golub.model import Direction
 from golub.store import Store
 
-__all__ = ["Delivered", "FetchDue", "FetchFailed", "Fetched", "MarkRead", "Observation", "ReadSent", "fold"]
+__all__ = [
+    "Close",
+    "Delivered",
+    "FetchDue",
+    "FetchFailed",
+    "Fetched",
+    "HandOver",
+    "Labelled",
+    "MarkRead",
+    "Observation",
+    "ReadSent",
+    "Reopen",
+    "Snooze",
+    "Woken",
+    "fold",
+]
 
 
 def fold(
@@ -48,7 +80,7 @@ def fold(
     users = [one for one in told if isinstance(one, UserSeen)]
     buyers = rows.chats_of_buyers(connection, account_id, {one.user_id for one in users}) if users else {}
     names = {name for one in told if (name := getattr(one, "chat_avito_id", ""))} | buyers.keys()
-    ids = {one.chat_id for one in told if isinstance(one, MarkRead | ReadSent)}
+    ids = {one.chat_id for one in told if isinstance(one, MarkRead | ReadSent | Care | Labelled)}
     locked, new = rows.lock_chats(connection, store, account_id, names, ids)
     chats = {name: _Touched(row, dict(row), name in new) for name, row in locked.items()}
 
@@ -66,6 +98,13 @@ def fold(
         elif isinstance(one, ReadSent):
             if touched := by_id.get(one.chat_id):
                 _fold_read_sent(one, touched.row)
+        elif isinstance(one, Care):
+            if touched := by_id.get(one.chat_id):
+                touched.derive |= fold_care(connection, one, touched.row, now)
+        elif isinstance(one, Labelled):
+            if touched := by_id.get(one.chat_id):
+                put = rows.put_label(connection, store, one) if one.on else rows.take_label(connection, one)
+                touched.visible |= put
         elif not isinstance(one, MessageSeen | Delivered):
             _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
     return _settle(connection, account_id, list(chats.values()), now)
@@ -114,6 +153,8 @@ def _fold_messages(
             continue
         owner = owners[key[0]]
         owner.derive = True
+        if _speaks_up(earlier, row):
+            open_again(owner.row)
         if earlier is None or _differs(earlier, row):
             owner.visible = True
             owner.new_unread |= row["unread"] and not (earlier and earlier["unread"])
@@ -121,6 +162,11 @@ def _fold_messages(
         (added if earlier is None else changed).append(row)
     added.sort(key=lambda row: row["created_at"])  # stable: within a second the order of arrival stays
     rows.write_messages(connection, added, changed)
+
+
+def _speaks_up(earlier: Row | None, row: Row) -> bool:
+    """Whether a buyer says something that is not history; also what he has taken back, for it may come after that."""
+    return row["direction"] == Direction.IN and not row["quiet"] and (earlier is None or earlier["quiet"])
 
 
 def _fold_user(seen: UserSeen, theirs: Sequence[_Touched], chats: dict[str, _Touched], ask_at: Millis | None) -> None:
@@ -175,6 +221,7 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
     rings: list[Ring] = []
     for touched in chats:
         row = touched.row
+        row["listed_at"] = max(row["last_message_at"], row["woken_at"])
         if touched.new and row["facts_at"] == 0 and row["fetched_at"] == 0:
             _make_due(row, now, quietly=False)
         if touched.visible or touched.new or _differs(touched.before, row):

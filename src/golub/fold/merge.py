@@ -24,6 +24,7 @@ UNSEEN_BY_ALL = frozenset({
     "facts_at", "buyer_rank", "item_rank", "status_rank", "updated_at",
     "fetch_due_at", "fetch_quietly", "fetch_attempts", "fetched_at", "verified_to",
     "read_due_at", "read_sent_at",
+    "settled_to", "woken_at",
 })  # fmt: skip
 
 

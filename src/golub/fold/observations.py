@@ -66,4 +66,72 @@ class FetchFailed:
     retry_at: Millis | None
 
 
-Observation = MessageSeen | ChatSeen | UserSeen | MarkRead | ReadSent | Delivered | FetchDue | Fetched | FetchFailed
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """The chat goes from one operator to another; None is nobody. Nothing happens where `was` has it no more: of two
+    who take it at once the first wins."""
+
+    chat_id: int
+    was: int | None
+    owner_id: int | None
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Nothing is left to do. Nothing happens where the buyer said more than was to be seen at the chat's `version`."""
+
+    chat_id: int
+    version: int
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Out of sight until then. As with `Close`, not where the buyer has said more meanwhile."""
+
+    chat_id: int
+    version: int
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """An operator takes a close or a snooze back, and what was settled by closing."""
+
+    chat_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The snooze until then is over. Nothing happens where it has another end meanwhile."""
+
+    chat_id: int
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A label was put on the chat, or taken off."""
+
+    chat_id: int
+    label_id: int
+    on: bool
+    operator_id: int | None
+    at: Millis
+
+
+Care = HandOver | Close | Snooze | Reopen | Woken
+Observation = (
+    MessageSeen
+    | ChatSeen
+    | UserSeen
+    | MarkRead
+    | ReadSent
+    | Delivered
+    | FetchDue
+    | Fetched
+    | FetchFailed
+    | Care
+    | Labelled
+)

@@ -3,22 +3,47 @@
 from collections.abc import Collection, Generator, Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Table, Update, and_, bindparam, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from golub.fold.merge import Row
-from golub.model import Chat, Direction, Message
+from golub.fold.observations import Labelled
+from golub.model import Chat, ChatLabel, Direction, Label, Message
 from golub.store import Store
 
 CHUNK = 400  # keys in one statement; SQLite takes 32 766 parameters, and plans of few shapes stay cached
 
 _chats = cast(Table, Chat.__table__)
 _messages = cast(Table, Message.__table__)
+_labels = cast(Table, Label.__table__)
+_chat_labels = cast(Table, ChatLabel.__table__)
 _FIXED = ("id", "account_id", "avito_id", "chat_id", "first_source", "received_at")
 _CHAT_COLUMNS = tuple(column.name for column in _chats.columns if column.name not in _FIXED)
 _MESSAGE_COLUMNS = tuple(column.name for column in _messages.columns if column.name not in _FIXED)
 _NEW_CHAT: Row = {column.name: cast(Any, column.default).arg for column in _chats.columns if column.default is not None}
 # What a message changes of its chat, nearly always: writing these alone halves the cost of it.
-_ROUTINE_COLUMNS = ("version", "item_rank", "last_message_id", "last_message_at", "unread", "waiting_since")
+_ROUTINE_COLUMNS = (
+    "version",
+    "item_rank",
+    "last_message_id",
+    "last_message_at",
+    "unread",
+    "waiting_since",
+    "listed_at",
+)
 
 _OTHER_COLUMNS = tuple(name for name in _CHAT_COLUMNS if name not in _ROUTINE_COLUMNS)
 
@@ -121,6 +146,43 @@ def mark_seen(connection: Connection, chat_id: int, up_to: int) -> bool:
     return done.rowcount > 0
 
 
+def has_spoken_since(connection: Connection, chat_id: int, version: int) -> bool:
+    """Whether a buyer's message came or changed after the chat was at that version. History that was read is none."""
+    found = select(_messages.c.id).where(
+        _messages.c.chat_id == chat_id,
+        _messages.c.version > version,
+        _messages.c.direction == Direction.IN.value,
+        _messages.c.quiet.is_(False),
+    )
+    return connection.execute(found.limit(1)).first() is not None
+
+
+def newest_id(connection: Connection, chat_id: int) -> int:
+    """Of the chat's messages; 0 where it has none."""
+    return connection.execute(select(func.max(_messages.c.id)).where(_messages.c.chat_id == chat_id)).scalar() or 0
+
+
+def settle(connection: Connection, chat_id: int, settled_to: int) -> None:
+    """At once, since `derived` reads it."""
+    connection.execute(update(_chats).where(_chats.c.id == chat_id).values(settled_to=settled_to))
+
+
+def put_label(connection: Connection, store: Store, one: Labelled) -> bool:
+    """Whether it was not there. A label that is gone meanwhile is put nowhere."""
+    known = select(
+        literal(one.chat_id), _labels.c.id, literal(one.at), literal(one.operator_id, _chat_labels.c.operator_id.type)
+    ).where(_labels.c.id == one.label_id)
+    names = ["chat_id", "label_id", "put_at", "operator_id"]
+    put = store.insert(ChatLabel).from_select(names, known).on_conflict_do_nothing()
+    return connection.execute(put.returning(_chat_labels.c.label_id)).first() is not None
+
+
+def take_label(connection: Connection, one: Labelled) -> bool:
+    """Whether it was there."""
+    its = (_chat_labels.c.chat_id == one.chat_id, _chat_labels.c.label_id == one.label_id)
+    return connection.execute(delete(_chat_labels).where(*its)).rowcount > 0
+
+
 def derived(connection: Connection, chat_ids: Collection[int]) -> Generator[Row]:
     """What follows from the messages of these chats: `id, last_message_id, last_message_at, unread, waiting_since`.
 
@@ -154,6 +216,7 @@ def _derived_statement() -> Any:
             func.coalesce(newest(message.c.created_at), 0).label("last_message_at"),
             func.coalesce(newest(message.c.created_at, *ours), literal(-1)).label("answered_at"),
             func.coalesce(newest(message.c.id, *ours), literal(0)).label("answer_id"),
+            chat.c.settled_to,
         )
         .where(chat.c.id.in_(bindparam("chat_ids", expanding=True)))
         .cte("top")
@@ -175,6 +238,7 @@ def _derived_statement() -> Any:
             message.c.direction == Direction.IN.value,
             message.c.quiet.is_(False),
             message.c.deleted_at.is_(None),
+            message.c.id > top.c.settled_to,
         )
         .scalar_subquery()
     )

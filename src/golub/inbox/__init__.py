@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.inbox.places import LARGEST_ID, Place
@@ -64,9 +64,9 @@ COUNT_LIMIT = 1000  # counts are exact up to here; nobody reads further, and cou
 
 
 class View(StrEnum):
-    ALL = "all"
+    ALL = "all"  # that are open
     UNREAD = "unread"
-    WAITING = "waiting"  # the buyer spoke last and nobody answered; the longest wait first
+    WAITING = "waiting"  # open, the buyer spoke last and nobody answered; the longest wait first
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Line:
     last: Message | None
 
     def place(self, view: View) -> Place:
-        key = self.chat.waiting_since if view is View.WAITING else self.chat.last_message_at
+        key = self.chat.waiting_since if view is View.WAITING else self.chat.listed_at
         return Place(key or 0, self.chat.id)
 
 
@@ -143,7 +143,7 @@ async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:
 
 
 def _key(view: View) -> Any:
-    return Chat.waiting_since if view is View.WAITING else Chat.last_message_at
+    return Chat.waiting_since if view is View.WAITING else Chat.listed_at
 
 
 def _lines(sight: Sight, view: View, account_id: int | None) -> Select[Chat, Message]:
@@ -158,8 +158,8 @@ def _belongs(view: View) -> ColumnElement[bool]:
     if view is View.UNREAD:
         return Chat.unread > 0
     if view is View.WAITING:
-        return Chat.waiting_since.is_not(None)
-    return true()
+        return and_(Chat.waiting_since.is_not(None), Chat.snoozed_until.is_(None))
+    return and_(Chat.closed_at.is_(None), Chat.snoozed_until.is_(None))
 
 
 def _of(sight: Sight, account_id: int | None) -> tuple[ColumnElement[bool], ...]:

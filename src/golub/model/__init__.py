@@ -15,7 +15,8 @@ from golub.model.accounts import (
 )
 from golub.model.alerts import Alert, AlertChannel, ChannelKind, Notice, NoticeKind
 from golub.model.audit import Action, AuditEntry
-from golub.model.chats import Chat, Direction, Message, Source
+from golub.model.care import ChatLabel, Label, SavedView
+from golub.model.chats import Chat, ChatState, Direction, Message, Source
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
@@ -42,10 +43,13 @@ __all__ = [
     "Cause",
     "ChannelKind",
     "Chat",
+    "ChatLabel",
+    "ChatState",
     "Condition",
     "Delivery",
     "DeliveryState",
     "Direction",
+    "Label",
     "Mark",
     "Message",
     "Node",
@@ -68,6 +72,7 @@ __all__ = [
     "ReplayKind",
     "ReplayState",
     "Role",
+    "SavedView",
     "Session",
     "SignInFailure",
     "Source",

@@ -9,17 +9,38 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from golub.model.accounts import Account
 from golub.model.table import Key, Table, where
 
+_OPEN = "closed_at IS NULL AND snoozed_until IS NULL"
+
+
+class ChatState(StrEnum):
+    """How far a chat is, for the team. Follows from the chat's columns: see `Chat.state`."""
+
+    OPEN = "open"
+    WAITING = "waiting"  # open, and the buyer waits for us
+    SNOOZED = "snoozed"  # out of sight until a time, or until the buyer writes
+    CLOSED = "closed"  # nothing is left to do, until the buyer writes
+
 
 class Chat(Table):
-    """A chat at Avito, its facts as last told, and what follows from its messages."""
+    """A chat at Avito, its facts as last told, what follows from its messages, and whose it is among us."""
 
     __tablename__ = "chats"
     __table_args__ = (
         UniqueConstraint("account_id", "avito_id"),
-        Index("ix_chats_last_message_at", "last_message_at", "id"),
-        Index("ix_chats_account_id_last_message_at", "account_id", "last_message_at", "id"),
+        # One for each view of the list, and for each of one account: see `inbox.listing`.
+        Index("ix_chats_open", "listed_at", "id", **where(_OPEN)),
+        Index("ix_chats_account_open", "account_id", "listed_at", "id", **where(_OPEN)),
+        Index("ix_chats_owned", "owner_id", "listed_at", "id", **where(f"owner_id IS NOT NULL AND {_OPEN}")),
+        Index("ix_chats_unowned", "listed_at", "id", **where(f"owner_id IS NULL AND {_OPEN}")),
+        Index("ix_chats_account_unowned", "account_id", "listed_at", "id", **where(f"owner_id IS NULL AND {_OPEN}")),
         Index("ix_chats_waiting_since", "waiting_since", "id", **where("waiting_since IS NOT NULL")),
-        Index("ix_chats_unread", "last_message_at", **where("unread > 0")),
+        Index("ix_chats_account_waiting", "account_id", "waiting_since", "id", **where("waiting_since IS NOT NULL")),
+        Index("ix_chats_unread_listed", "listed_at", "id", **where("unread > 0")),
+        Index("ix_chats_account_unread", "account_id", "listed_at", "id", **where("unread > 0")),
+        Index("ix_chats_snoozed", "snoozed_until", "id", **where("snoozed_until IS NOT NULL")),
+        Index("ix_chats_closed", "closed_at", "id", **where("closed_at IS NOT NULL")),
+        Index("ix_chats_account_closed", "account_id", "closed_at", "id", **where("closed_at IS NOT NULL")),
+        Index("ix_chats_item", "item_id", "listed_at", "id", **where("item_id IS NOT NULL")),
         Index("ix_chats_fetch_due_at", "fetch_due_at", **where("fetch_due_at IS NOT NULL")),
         Index("ix_chats_read_due_at", "read_due_at", **where("read_due_at IS NOT NULL")),
     )
@@ -54,7 +75,18 @@ class Chat(Table):
     last_message_id: Mapped[int | None]
     last_message_at: Mapped[int] = mapped_column(default=0)
     unread: Mapped[int] = mapped_column(Integer, default=0)
-    waiting_since: Mapped[int | None]  # the first of the buyer's messages that nobody answered
+    waiting_since: Mapped[int | None]  # the first of the buyer's messages that nobody answered, nor closed the chat on
+    listed_at: Mapped[int] = mapped_column(default=0)  # its place in the list: the last message, or the end of a snooze
+
+    # Care: what operators decided, told to `fold` as observations. Avito knows nothing of it.
+    owner_id: Mapped[int | None]  # an operator; none is ever removed, so no foreign key watches over it
+    owned_since: Mapped[int | None]
+    closed_at: Mapped[int | None]
+    settled_to: Mapped[int] = mapped_column(
+        default=0
+    )  # messages up to this row need no answer: the chat was closed on them
+    snoozed_until: Mapped[int | None]
+    woken_at: Mapped[int] = mapped_column(default=0)  # when a snooze last ended by its time
 
     # Work that is due, for `backfill`.
     fetch_due_at: Mapped[int | None]
@@ -66,6 +98,14 @@ class Chat(Table):
     read_sent_at: Mapped[int] = mapped_column(default=0)
 
     account: Mapped[Account] = relationship(lazy="raise")
+
+    @property
+    def state(self) -> ChatState:
+        if self.closed_at is not None:
+            return ChatState.CLOSED
+        if self.snoozed_until is not None:
+            return ChatState.SNOOZED
+        return ChatState.OPEN if self.waiting_since is None else ChatState.WAITING
 
 
 class Direction(StrEnum):
