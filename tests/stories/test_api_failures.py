@@ -99,8 +99,7 @@ async def test_an_api_that_fails_in_any_way_costs_no_webhook_and_no_message(
     wrote = Counter(account for account, _, _ in town.simulator.sent)
     p99 = answered(town.log, 0.99)
     figures(**verdict.figures, p99_ms=round(p99), seconds=seconds, **{f"asked_{name}": n for name, n in asked.items()})
-    assert verdict.acked == verdict.sent > 0, verdict
-    assert set(verdict.statuses) == {200}, verdict
+    assert verdict.is_prompt(busy=bool(at_scale(1, 0))), verdict
     assert (verdict.acked_missing, verdict.applied_twice) == (0, 0), verdict
     assert after == before + wrote  # nothing is gone
     for user_id, name in names().items():

@@ -31,12 +31,10 @@ PAGE_WITHIN = 1.5  # seconds until a page that cannot be had says so
 PAGE_SLACK = 1.5
 
 
-async def verdict_of(town: Scene) -> Verdict:
+async def verdict_of(town: Scene, at_scale: AtScale) -> Verdict:
     assert await town.golub.stop() == 0
     verdict = await town.judge()
-    assert verdict.acked == verdict.sent > 0, verdict
-    assert set(verdict.statuses) == {200}, verdict
-    assert verdict.slowest < 2000, verdict
+    assert verdict.is_prompt(busy=bool(at_scale(1, 0))), verdict
     assert (verdict.acked_missing, verdict.applied_twice) == (0, 0), verdict
     return verdict
 
@@ -74,7 +72,7 @@ async def test_the_main_database_is_locked_by_another_process(
             began = time.monotonic()
         await town.applied(HEALED + SLACK)
         healed = time.monotonic() - began
-        verdict = await verdict_of(town)
+        verdict = await verdict_of(town, at_scale)
     figures(page_refused_after=round(slowest, 2), applied_after=round(healed, 1), **verdict.figures)
     assert slowest < PAGE_WITHIN + PAGE_SLACK
 
@@ -127,7 +125,7 @@ async def test_postgresql_is_stopped_and_comes_back(
                         await asyncio.sleep(0.05)  # between two looks at a page
             await town.applied(HEALED + SLACK)
             healed = time.monotonic() - began
-            verdict = await verdict_of(town)
+            verdict = await verdict_of(town, at_scale)
     figures(page_refused_after=round(slowest, 2), applied_after=round(healed, 1), **verdict.figures)
     assert slowest < PAGE_WITHIN + PAGE_SLACK
 
@@ -148,7 +146,7 @@ async def test_postgresql_crashes_again_and_again(
             began = time.monotonic()
             await town.applied(HEALED + SLACK)
             healed = time.monotonic() - began
-            verdict = await verdict_of(town)
+            verdict = await verdict_of(town, at_scale)
     figures(crashes=crashes, applied_after=round(healed, 1), **verdict.figures)
 
 
@@ -196,7 +194,7 @@ async def test_postgresql_dies_and_its_synchronous_standby_takes_over(
             began = time.monotonic()
             await town.applied(HEALED + SLACK)
             healed = time.monotonic() - began
-            verdict = await verdict_of(town)
+            verdict = await verdict_of(town, at_scale)
     figures(page_refused_after=round(slowest, 2), applied_after=round(healed, 1), **verdict.figures)
 
 
@@ -214,5 +212,5 @@ async def test_avito_s_api_hangs(
                     await asyncio.sleep(0.05)  # between two looks
             await town.acked(at_scale(2, 30) * RATE)  # so many seconds' worth
         await town.applied(HEALED + SLACK)
-        verdict = await verdict_of(town)
+        verdict = await verdict_of(town, at_scale)
     figures(**verdict.figures)
