@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy import select, update
 
-from golub import audit, backup
+from golub import audit, backup, store
 from golub.app import Golub
 from golub.apply.identity import Identity
 from golub.backup import Order, archive, commands
@@ -37,7 +37,7 @@ from golub.settings import Settings
 from golub.spool import Spool
 from golub.web.parts import Parts
 from tests import postgres
-from tests.conftest import SteppedClock
+from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.village import Village, village
 
 PASSPHRASE = "четыре слова и число 7"
@@ -338,6 +338,28 @@ async def test_one_that_is_being_made_can_be_ended_within_a_table(shop: Village)
     else:
         tables = len(Table.metadata.tables)
         assert told["database"] >= 2 * tables - len(LEFT_OUT)
+
+
+@ONE_DATABASE
+async def test_a_command_waits_for_its_turn_where_a_page_gives_up(
+    shop: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a server that applies without a pause, a backup of every night would else often come to nothing."""
+    for patience in ("LOCK_WAIT", "CHECKOUT_WAIT"):
+        monkeypatch.setattr(store, patience, 0.2)
+    settings, vault = shop.parts.settings, shop.parts.vault
+    page = store.Store(settings.effective_database_url)
+    with closing(sqlite3.connect(settings.data_dir / "golub.db", isolation_level=None)) as outsider:
+        outsider.execute("BEGIN IMMEDIATE")
+        asked = asyncio.create_task(commands.back_up(settings, vault, Order(), clock=shop.clock, tell=silent))
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                async with page.write():
+                    pass
+        assert not asked.done()
+        outsider.execute("ROLLBACK")
+    assert (await asked).path.exists()
+    await page.close()
 
 
 def test_names_that_lead_out_of_the_archive_are_refused() -> None:

@@ -327,7 +327,7 @@ async def list_operators(settings: Settings) -> Sequence[Operator]:
 @asynccontextmanager
 async def _operators(settings: Settings) -> AsyncGenerator[Operators]:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = Store(settings.effective_database_url)
+    store = Store(settings.effective_database_url, patient=True)
     operators = Operators(store, now)
     try:
         await asyncio.to_thread(before_upgrade, settings, store, open_vault(settings), now)

@@ -51,37 +51,40 @@ STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock:
 _DISK_FAILED = 10  # SQLITE_IOERR
 LONG_LOG = 16 << 20  # bytes of SQLite's log that are shortened
 CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
+PATIENCE = 30.0  # seconds for both, where nobody waits on a page: a command beside a busy server
 
 _POSTGRES_OPTIONS = (
-    "-c synchronous_commit=on -c lock_timeout=1000 -c statement_timeout=10000 "
-    "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+    "-c synchronous_commit=on -c statement_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
 )
 
 
 class Store:
-    """Engines on one database. Opening a `Store` connects to nothing; the first statement does."""
+    """Engines on one database. Opening a `Store` connects to nothing; the first statement does. One that is `patient`
+    waits long for its turn to write."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patient: bool = False) -> None:
         self.url = url
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        lock_wait, self._checkout_wait = (PATIENCE, PATIENCE + 1) if patient else (LOCK_WAIT, CHECKOUT_WAIT)
         if self.is_sqlite:
             plain, through_asyncio = parsed.set(drivername="sqlite"), parsed.set(drivername="sqlite+aiosqlite")
-            self._apply = create_engine(plain, pool_size=1, max_overflow=0, pool_timeout=LOCK_WAIT)
-            self._read = create_async_engine(through_asyncio, pool_size=8, max_overflow=0, pool_timeout=LOCK_WAIT)
-            self._write = create_async_engine(through_asyncio, pool_size=1, max_overflow=0, pool_timeout=LOCK_WAIT)
+            self._apply = create_engine(plain, pool_size=1, max_overflow=0, pool_timeout=lock_wait)
+            self._read = create_async_engine(through_asyncio, pool_size=8, max_overflow=0, pool_timeout=lock_wait)
+            self._write = create_async_engine(through_asyncio, pool_size=1, max_overflow=0, pool_timeout=lock_wait)
             self._look = create_engine(plain, poolclass=NullPool)
-            _prepare_sqlite(self._apply, begin="BEGIN IMMEDIATE")
-            _prepare_sqlite(self._look, begin="BEGIN", read_only=True)
-            _prepare_sqlite(self._read.sync_engine, begin="BEGIN", read_only=True)
-            _prepare_sqlite(self._write.sync_engine, begin="BEGIN IMMEDIATE")
+            _prepare_sqlite(self._apply, lock_wait, begin="BEGIN IMMEDIATE")
+            _prepare_sqlite(self._look, lock_wait, begin="BEGIN", read_only=True)
+            _prepare_sqlite(self._read.sync_engine, lock_wait, begin="BEGIN", read_only=True)
+            _prepare_sqlite(self._write.sync_engine, lock_wait, begin="BEGIN IMMEDIATE")
         else:
             url_psycopg = parsed.set(drivername="postgresql+psycopg")
-            arguments = {"options": _POSTGRES_OPTIONS, "connect_timeout": 2}
+            options_of = f"{_POSTGRES_OPTIONS} -c lock_timeout={int(lock_wait * 1000)}"
+            arguments = {"options": options_of, "connect_timeout": 2}
             options: dict[str, Any] = {
                 "connect_args": arguments,
                 "pool_pre_ping": True,
-                "pool_timeout": LOCK_WAIT,
+                "pool_timeout": lock_wait,
             }
             self._apply = create_engine(url_psycopg, pool_size=2, max_overflow=0, **options)
             self._read = create_async_engine(url_psycopg, pool_size=10, max_overflow=5, **options)
@@ -142,7 +145,7 @@ class Store:
         with _outages_told():
             async with make() as session:
                 try:
-                    async with asyncio.timeout(CHECKOUT_WAIT):
+                    async with asyncio.timeout(self._checkout_wait):
                         await session.connection()
                 except TimeoutError as error:
                     raise Unavailable("The database does not answer. Try again in a moment.") from error
@@ -169,7 +172,7 @@ class Store:
         if self.is_sqlite:
             file = f"file:{quote(parsed.database or '')}"
             engine = create_engine(parsed.set(drivername="sqlite", database=file, query={"mode": "ro", "uri": "true"}))
-            _prepare_sqlite(engine, begin="BEGIN")
+            _prepare_sqlite(engine, LOCK_WAIT, begin="BEGIN")
         else:
             options = f"{_POSTGRES_OPTIONS} -c statement_timeout=60000"
             engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args={"options": options})
@@ -363,13 +366,13 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool = False) -> None:
+def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves: the driver would start reading, then fail to write
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout={int(LOCK_WAIT * 1000)}",
+            f"busy_timeout={int(lock_wait * 1000)}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",

@@ -20,7 +20,7 @@ from golub.vault import Vault
 
 async def back_up(settings: Settings, vault: Vault, order: Order, *, clock: Clock, tell: Tell) -> Backed:
     """`make`, with an entry in the audit: without one nothing is made. What is past its time goes afterwards."""
-    store = Store(settings.effective_database_url)
+    store = Store(settings.effective_database_url, patient=True)
     try:
         if not await asyncio.to_thread(_is_older, store):
             async with store.write() as session:

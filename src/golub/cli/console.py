@@ -41,7 +41,7 @@ def must_be_there(settings: Settings) -> "Store":
     from golub.doctor.stored import is_there
     from golub.store import Store
 
-    store = Store(settings.effective_database_url)
+    store = Store(settings.effective_database_url, patient=True)
     if not is_there(store):
         complain(f"there is no database in {settings.data_dir}")
         raise SystemExit(2)
