@@ -6,7 +6,7 @@ and by address, and a stranger can never lock an operator out of a place where h
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import structlog
@@ -100,6 +100,11 @@ class Operators:
         query = select(Session.operator_id, func.max(Session.seen_at)).group_by(Session.operator_id)
         async with self._store.read() as session:
             return dict((await session.execute(query)).all())
+
+    async def find_names(self, operator_ids: Iterable[int]) -> dict[int, str]:
+        async with self._store.read() as session:
+            found = select(Operator.id, Operator.name).where(Operator.id.in_(operator_ids))
+            return dict((await session.execute(found)).all())
 
     async def get(self, operator_id: int) -> Operator:
         async with self._store.read() as session:

@@ -2,20 +2,16 @@
 
 import asyncio
 import hashlib
-import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 from fastapi import FastAPI
-from starlette.types import Message, Scope
 
 from golub.live import EVERYTHING, Live, Ring
 from golub.model import Role
 from golub.web import stream
 from golub.web.parts import Parts
-from tests.web.conftest import Browser, Visit
+from tests.web.conftest import Visit
+from tests.web.listening import listening
 
 pytestmark = pytest.mark.anyio
 
@@ -31,65 +27,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "TICK", 0.02)
 
 
-@dataclass
-class Listener:
-    """A browser's EventSource, below HTTP: it sees each write, and may stop reading."""
-
-    status: int = 0
-    headers: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    writes: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue[bytes])
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    reads: bool = True
-    last_id: str = ""
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], dict(message["headers"])
-            return
-        if not self.reads:
-            await asyncio.Event().wait()
-        if message["body"]:
-            self.writes.put_nowait(message["body"])
-        if not message.get("more_body"):
-            self.ended.set()
-
-    async def receive(self) -> Message:
-        await self.left.wait()
-        return {"type": "http.disconnect"}
-
-    async def event(self, wanted: str) -> object:
-        """The next event of that name, whatever comes before it."""
-        while True:
-            async with asyncio.timeout(5):
-                text = (await self.writes.get()).decode()
-            lines = dict(line.split(": ", 1) for line in text.strip().splitlines())
-            self.last_id = lines.get("id", self.last_id)
-            if lines["event"] == wanted:
-                return json.loads(lines["data"])
-
-
-@asynccontextmanager
-async def listening(
-    site: FastAPI, browser: Browser, *, reads: bool = True, after: str = ""
-) -> AsyncGenerator[Listener]:
-    listener = Listener(reads=reads)
-    cookies = "; ".join(f"{name}={value}" for name, value in browser.client.cookies.items())
-    scope: Scope = {
-        "type": "http", "method": "GET", "path": "/stream", "raw_path": b"/stream", "query_string": b"",
-        "root_path": "", "scheme": "http", "http_version": "1.1",
-        "client": ("192.0.2.7", 50_000), "server": ("localhost", 80),
-        "headers": [(b"host", b"localhost"), (b"cookie", cookies.encode()), (b"last-event-id", after.encode())],
-    }  # fmt: skip
-    task = asyncio.create_task(site(scope, listener.receive, listener.send))
-    try:
-        yield listener
-    finally:
-        listener.left.set()
-        async with asyncio.timeout(5):
-            await task
-
-
 async def test_a_ring_is_told_with_ids_and_versions_only(site: FastAPI, parts: Parts, visit: Visit) -> None:
     async with listening(site, await visit(Role.MANAGER)) as listener:
         assert await listener.event("hello") == stream.TICK
@@ -97,7 +34,7 @@ async def test_a_ring_is_told_with_ids_and_versions_only(site: FastAPI, parts: P
         assert listener.headers[b"content-type"].startswith(b"text/event-stream")
         assert b"no-store" in listener.headers[b"cache-control"]
         parts.live.ring([Ring(1, 17, 42, True), Ring(1, 18, 3)])
-        assert await listener.event("rings") == [[17, 42], [18, 3]]
+        assert await listener.event("rings") == [[17, 42, 1], [18, 3]]
 
 
 async def test_one_commit_is_one_write_and_one_chat_one_ring(site: FastAPI, parts: Parts, visit: Visit) -> None:

@@ -5,9 +5,10 @@ The inbox's event streams subscribe, apply rings after its commit. Nothing that 
 """
 
 from golub.live.memory import EVERYTHING, Heard, Live, Ring
+from golub.live.presence import Beat, Here
 from golub.store import Store
 
-__all__ = ["EVERYTHING", "Heard", "Live", "Ring", "open_live"]
+__all__ = ["EVERYTHING", "Beat", "Heard", "Here", "Live", "Ring", "open_live"]
 
 
 def open_live(store: Store) -> Live:

@@ -3,10 +3,13 @@
 A slow listener costs a bounded place and nothing else: rings of one chat become one, and a listener that fell too far
 behind hears `EVERYTHING` instead. Rings are numbered, and the newest are remembered, so that a listener who comes back
 hears what he missed; where that is no longer known he hears `EVERYTHING`.
+
+Who of the team is where (`presence`) is told to the same listeners, beside the rings and without a number.
 """
 
 import asyncio
 import secrets
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -15,8 +18,12 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
+from golub.live.presence import Beat, Here, Presence
+from golub.runner import Loop
+
 PENDING_LIMIT = 4096  # chats that wait for one listener
 REMEMBERED = 4096  # rings of the past
+EXPIRE_EVERY = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +41,19 @@ EVERYTHING = Ring(account_id=0, chat_id=0, version=0)
 
 
 class Heard(list[Ring]):
-    """What rang since the last batch. With `place` one may come back, to this process or another, and miss nothing."""
+    """What rang since the last batch. With `place` one may come back, to this process or another, and miss nothing.
+    `moved`: chats at which somebody came, went, or began or ceased to type; ask `Live.here` who is there."""
 
     place = ""
+    moved: frozenset[int] = frozenset()
 
 
 class Live:
     """Listeners of this process. What is rung in it is heard in it alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._lock = Lock()
+        self._presence = Presence(monotonic)
         self._listeners: set[_Listener] = set()
         self._closed = False
         self._line = secrets.token_hex(4)  # numbers mean nothing outside it
@@ -71,13 +81,27 @@ class Live:
                 self._hear(self._all_heard + 1, told)
                 self._all_heard += 1
 
+    def meet(self, beat: Beat) -> None:
+        """A tab says where it is. From any thread; returns at once, and costs no database anything."""
+        with self._lock:
+            self._move(self._presence.take(beat))
+
+    def here(self, chat_id: int) -> Here:
+        with self._lock:
+            return self._presence.at(chat_id)
+
     async def run(self) -> None:
-        """Carries rings to and from other processes, where there are any."""
+        """Forgets who fell silent; carries to and from other processes, where there are any."""
+        await Loop("presence", longest_wait=EXPIRE_EVERY).run(self._expire)
+
+    async def _expire(self) -> None:
+        with self._lock:
+            self._move(self._presence.expire())
 
     @asynccontextmanager
     async def subscribe(self, after: str = "") -> AsyncGenerator[AsyncIterator[Heard]]:
-        """What rings while the block lasts, in batches, beginning behind the place `after`. The iterator ends when the
-        hub closes."""
+        """What rings while the block lasts, in batches, beginning behind the place `after`, and with everybody who is
+        somewhere. The iterator ends when the hub closes."""
         listener = _Listener(asyncio.get_running_loop(), lambda: self.place)
         with self._lock:
             if self._closed:
@@ -86,6 +110,8 @@ class Live:
                 self._listeners.add(listener)
                 if missed := self._missed(after):
                     listener.hear(missed)
+                if present := self._presence.chats:
+                    listener.see(present)
         try:
             yield listener.batches()
         finally:
@@ -105,6 +131,12 @@ class Live:
         gone = [listener for listener in self._listeners if not listener.hear(rings)]
         self._listeners.difference_update(gone)
         self._remember(number, rings)
+
+    def _move(self, chats: set[int]) -> None:
+        """Holding the lock."""
+        if chats:
+            gone = [listener for listener in self._listeners if not listener.see(chats)]
+            self._listeners.difference_update(gone)
 
     def _remember(self, number: int, rings: list[Ring]) -> None:
         self._past.extend((number, ring) for ring in rings)
@@ -129,6 +161,7 @@ class _Listener:
         self._woken = asyncio.Event()
         self._lock = Lock()
         self._pending: dict[int, Ring] = {}
+        self._moved = set[int]()
         self._closed = False
 
     def hear(self, rings: list[Ring]) -> bool:
@@ -136,6 +169,12 @@ class _Listener:
         with self._lock:
             for ring in rings:
                 self._add(ring)
+        return self._wake()
+
+    def see(self, chats: set[int]) -> bool:
+        """The same. However slow the listener is, this holds no more than the chats that have somebody, or had."""
+        with self._lock:
+            self._moved |= chats
         return self._wake()
 
     def _add(self, ring: Ring) -> None:
@@ -172,7 +211,8 @@ class _Listener:
             with self._lock:  # a number counts as heard only once every listener has it: see `_hear`
                 batch, self._pending = Heard(self._pending.values()), {}
                 batch.place = self._place()
-            if batch:
+                batch.moved, self._moved = frozenset(self._moved), set[int]()
+            if batch or batch.moved:
                 yield batch
             if self._closed:
                 return

@@ -5,6 +5,9 @@ come leaves a gap, whatever lost it: a NOTIFY that failed, a listener whose line
 commit and its ring. Each process looks once a second how far the sequence is, over another connection than the one it
 listens on, and rings `EVERYTHING` for a gap that is `GRACE` old: pages are right a few seconds after any loss, and
 nothing has to be stored or tidied.
+
+Who of the team is where goes over a channel of its own and without numbers: what is lost there is said again within
+seconds, and a process that died says nothing more.
 """
 
 import asyncio
@@ -23,18 +26,22 @@ from sqlalchemy import Connection, make_url, text
 
 from golub.errors import Unavailable
 from golub.live.memory import EVERYTHING, Live, Ring
+from golub.live.presence import Beat
 from golub.runner import Loop
 from golub.store import Store
 
 CHANNEL = "golub_rings"
+PRESENCE = "golub_presence"
 LOOK_EVERY = 1.0  # seconds
 GRACE = 1.5  # seconds between a number's drawing and its ring: a commit and a NOTIFY
 AGAIN = 0.5  # seconds until a connection that broke is tried again
 RINGS_A_NOTIFY = 120  # PostgreSQL carries 8000 bytes
+BEATS_A_NOTIFY = 80
 RINGS_AT_ONCE = 2000  # more are told as `EVERYTHING`
 UNTOLD = 1000  # changes that wait to be told
 
 _ASK = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ring_numbers"
+_NOTIFY = text("SELECT pg_notify(:to, :told)")
 _LINE = {"connect_timeout": "3", "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
 
 log = structlog.get_logger(__name__)
@@ -44,14 +51,15 @@ class LiveOverPostgres(Live):
     """Listeners of this process, who hear what is rung in any. `run` carries; without it a ring stays in its process,
     and the others miss its number."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__()
+    def __init__(self, store: Store, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(monotonic)
         self._line = "pg"  # the sequence is everybody's: a place in it means the same in every process
         self._store = store
         self._me = secrets.token_hex(6)
         self._ahead: set[int] = set()  # numbers heard past `_all_heard`
         self._placed = False  # whether we know how far the sequence was when we began to listen
         self._untold: deque[tuple[int, list[Ring]]] = deque()
+        self._beats: dict[tuple[int, str], Beat] = {}  # that wait to be told: the newest of each tab
         self._telling = Loop("rings", longest_wait=AGAIN)
         self._looked: deque[tuple[float, int]] | None = None  # when, and how far the sequence was
         self._called_at = 0.0
@@ -74,6 +82,13 @@ class LiveOverPostgres(Live):
                 self._untold.popleft()
         self._telling.nudge()
 
+    def meet(self, beat: Beat) -> None:
+        """Known here at once, and in the others when it has been told."""
+        with self._lock:
+            self._move(self._presence.take(beat))
+            self._beats[beat.operator_id, beat.tab] = beat
+        self._telling.nudge()
+
     def close(self) -> None:
         super().close()
         self._hang_up()
@@ -81,6 +96,7 @@ class LiveOverPostgres(Live):
     async def run(self) -> None:
         """Tells, listens and looks after the listening, until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(super().run())
             tasks.create_task(self._telling.run(self._tell))
             tasks.create_task(Loop("live", longest_wait=LOOK_EVERY).run(self._look))
             while not self._closed:
@@ -89,17 +105,18 @@ class LiveOverPostgres(Live):
 
     async def _tell(self) -> None:
         with self._lock:
-            batch = list(self._untold)
+            batch, beats = list(self._untold), list(self._beats.values())
             self._untold.clear()
+            self._beats.clear()
         try:
-            if batch:
-                await self._notify(batch)
+            if batch or beats:
+                await self._notify(batch, beats)
         except Unavailable as error:  # no longer pause than usual: pages wait for it
             log.warning("rings could not be told to other processes", reason=str(error))
             with self._lock:  # numbers are missed by themselves
-                self._untold.extendleft(one for one in reversed(batch) if not one[0])
+                self._untold.extendleft(one for one in reversed(batch) if not one[0])  # and beats come again
 
-    async def _notify(self, batch: list[tuple[int, list[Ring]]]) -> None:
+    async def _notify(self, batch: list[tuple[int, list[Ring]]], beats: list[Beat]) -> None:
         drawn: list[tuple[int, list[Ring]]] = []
         async with self._store.write() as session:
             await session.execute(text("SET LOCAL synchronous_commit = off"))  # a ring need not outlive a crash
@@ -108,7 +125,10 @@ class LiveOverPostgres(Live):
                 if not given:
                     drawn.append((number, rings))
                 for payload in _payloads(self._me, number, rings):
-                    await session.execute(text("SELECT pg_notify(:to, :told)"), {"to": CHANNEL, "told": payload})
+                    await session.execute(_NOTIFY, {"to": CHANNEL, "told": payload})
+            for start in range(0, len(beats), BEATS_A_NOTIFY):
+                payload = _beaten(self._me, beats[start : start + BEATS_A_NOTIFY])
+                await session.execute(_NOTIFY, {"to": PRESENCE, "told": payload})
         with self._lock:
             for number, rings in drawn:
                 self._remember(number, rings)
@@ -121,11 +141,15 @@ class LiveOverPostgres(Live):
         try:
             async with await psycopg.AsyncConnection.connect(address, autocommit=True) as line, self._open(line):
                 await line.execute(f"LISTEN {CHANNEL}")
+                await line.execute(f"LISTEN {PRESENCE}")
                 row = await (await line.execute(_ASK)).fetchone()
                 with self._lock:
                     self._begin_at(int(row[0]) if row else 0)
                 async for notify in line.notifies():
-                    self._take(notify.payload)
+                    if notify.channel == PRESENCE:
+                        self._take_beats(notify.payload)
+                    else:
+                        self._take(notify.payload)
         except (psycopg.Error, OSError) as error:
             if not self._closed:
                 log.warning("the line that rings come over broke", reason=type(error).__name__)
@@ -153,6 +177,14 @@ class LiveOverPostgres(Live):
         with self._lock:
             self._hear(number, [Ring(account, chat, version, bool(new)) for account, chat, version, new in told])
             self._count(number)
+
+    def _take_beats(self, payload: str) -> None:
+        sender, told = json.loads(payload)
+        if sender == self._me:
+            return
+        with self._lock:
+            for operator, tab, account, chat, typing in told:
+                self._move(self._presence.take(Beat(operator, tab, account, chat, bool(typing))))
 
     async def _look(self) -> None:
         """Finds what was not heard, by asking how far the sequence is."""
@@ -190,9 +222,7 @@ class LiveOverPostgres(Live):
         called_at = time.monotonic()
         with suppress(Unavailable):
             async with self._store.write() as session:
-                await session.execute(
-                    text("SELECT pg_notify(:to, :told)"), {"to": CHANNEL, "told": _payloads(self._me, 0, [])[0]}
-                )
+                await session.execute(_NOTIFY, {"to": CHANNEL, "told": _payloads(self._me, 0, [])[0]})
             self._called_at = called_at
 
     def _begin_at(self, number: int) -> None:
@@ -221,3 +251,8 @@ def _payloads(sender: str, number: int, rings: list[Ring]) -> list[str]:
     told = [[one.account_id, one.chat_id, one.version, int(one.new_message)] for one in rings]
     parts = [told[start : start + RINGS_A_NOTIFY] for start in range(0, len(told), RINGS_A_NOTIFY)] or [[]]
     return [json.dumps([sender, number, part], separators=(",", ":")) for part in parts]
+
+
+def _beaten(sender: str, beats: list[Beat]) -> str:
+    told = [[one.operator_id, one.tab, one.account_id, one.chat_id, int(one.typing)] for one in beats]
+    return json.dumps([sender, told], separators=(",", ":"))

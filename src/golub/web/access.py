@@ -46,6 +46,7 @@ ACCESS: dict[str, Role | Anyone] = {
     "/media/{signature}/voice/{message_id}": Role.MANAGER,
     "/media/{signature}/{kind}/{row}/{size}": Role.MANAGER,
     "/stream": Role.MANAGER,
+    "/presence": Role.MANAGER,
     "/admin/operators": Role.ADMIN,
     "/admin/operators/{operator_id}": Role.ADMIN,
     "/admin/operators/{operator_id}/link": Role.ADMIN,

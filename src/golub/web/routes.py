@@ -42,7 +42,7 @@ ROUTERS = (
     inbox.router,  # /inbox, /inbox/list, /inbox/rows
     thread.router,  # /inbox/{chat_id}, …/thread, …/messages, …/read
     replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
-    stream.router,  # /stream
+    stream.router,  # /stream, /presence
     pictures.router,  # /media/…
     operators.router,  # /admin/operators
     audit.router,  # /admin/audit

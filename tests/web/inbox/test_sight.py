@@ -58,8 +58,9 @@ LISTS: dict[str, Callable[[Ids], list[str]]] = {
     "/inbox/list": lambda it: ["/inbox/list", f"/inbox/list?account={it.account}"],
     "/inbox/rows": lambda it: [f"/inbox/rows?ids={it.chat}&account={it.account}&opened={it.chat}"],
 }
-# What a manager may open that shows nothing of any chat; a picture's name there is known to who attached it alone.
-NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/stream"}
+# What a manager may open that shows nothing of any chat; a picture's name there is known to who attached it alone, and
+# `test_presence.py` is about the stream and presence.
+NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/presence", "/stream"}
 
 
 def test_every_route_of_the_inbox_is_here() -> None:

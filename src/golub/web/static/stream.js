@@ -2,7 +2,10 @@
 // the others. Where a browser has no locks (plain HTTP in a local network) each tab holds its own.
 //
 // Tells the page by events on `document`:
-//   golub:rings   detail: [[chat id, version], …]; an empty list means that anything may have changed
+//   golub:rings   detail: [[chat id, version, 1 for a buyer's new message], …]; an empty list: anything may have changed
+//   golub:fresh   detail: [[chat id, version], …] of new messages, in the one tab that shall tell the person of them
+//   golub:here    detail: {chat id: [[operator id, name, 1 if typing], …]}: all colleagues who are at some chat
+//                 (who begins to listen asks for it by `golub:asked`)
 //   golub:line    detail: "up" after every (re)connection, "down" when it is lost, "out" when the session has ended
 
 const PATH = "/stream";
@@ -15,14 +18,17 @@ let source = null;
 let tries = 0;
 let ended = false;
 let line = "";
+let here = {};
 
 const channel = "BroadcastChannel" in self ? new BroadcastChannel(LOCK) : null;
 const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
 const take = ({ kind, detail }) => {
+  if (kind === "asked") return void (source && pass("here", here));
   heard = Date.now();
   if (kind !== "line" && line !== "up") take({ kind: "line", detail: "up" }); // another tab's stream was up before us
   if (kind === "rings") tell("golub:rings", detail);
+  else if (kind === "here") tell("golub:here", (here = detail));
   else if (kind === "line" && (detail !== line || detail === "up")) {
     line = detail;
     if (detail === "out") ended = true;
@@ -48,8 +54,18 @@ const open = () => {
     tries = 0;
     silence = Math.max(Number(tick) * 1500, 2400);
     pass("line", "up");
+    pass("here", {});
   });
-  on("rings", (rings) => pass("rings", JSON.parse(rings)));
+  on("rings", (told) => {
+    const rings = JSON.parse(told);
+    pass("rings", rings);
+    const fresh = rings.filter((ring) => ring[2]);
+    if (fresh.length) tell("golub:fresh", fresh);
+  });
+  on("here", (told) => {
+    const now = { ...here, ...Object.fromEntries(JSON.parse(told)) };
+    pass("here", Object.fromEntries(Object.entries(now).filter(([, people]) => people.length)));
+  });
   on("tick", () => pass("tick"));
   on("bye", () => {
     mine.close();
@@ -86,6 +102,10 @@ const watch = () => {
 };
 
 channel?.addEventListener("message", ({ data }) => take(data));
+document.addEventListener("golub:asked", () => {
+  tell("golub:here", here);
+  if (!source) channel?.postMessage({ kind: "asked" }); // the tab that has been told
+});
 setInterval(watch, 2000);
 addEventListener("offline", () => take({ kind: "line", detail: "down" }));
 addEventListener("online", () => source && open());
