@@ -35,6 +35,7 @@ from golub.operators import Operators
 from golub.outbox import Outbox, open_pictures
 from golub.relay import Relays
 from golub.replays import Replays
+from golub.reports import Filling
 from golub.server import Server
 from golub.settings import ProcessRole, Settings
 from golub.silence import Silence
@@ -134,6 +135,7 @@ class Golub:
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         self._housekeeping = Housekeeping(store, settings, clock)
+        self._filling = Filling(store, applier, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
         site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
@@ -273,6 +275,7 @@ class Golub:
             (parts.alerts, EVERYWHERE),
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),
+            (self._filling, WORKS),
             (self._jumps, WORKS),
             (parts.nodes, EVERYWHERE),
             (parts.meter, EVERYWHERE),

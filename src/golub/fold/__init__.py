@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
 from golub.clock import Millis
-from golub.fold import rows
+from golub.fold import rows, waits
 from golub.fold.care import fold_care, open_again
 from golub.fold.merge import (
     UNSEEN_BY_ALL,
@@ -29,6 +29,7 @@ from golub.fold.merge import (
 from golub.fold.observations import (
     Care,
     Close,
+    CountWaits,
     Delivered,
     FetchDue,
     Fetched,
@@ -36,6 +37,7 @@ from golub.fold.observations import (
     HandOver,
     Labelled,
     MarkRead,
+    Named,
     Observation,
     ReadSent,
     Reopen,
@@ -48,6 +50,7 @@ from golub.store import Store
 
 __all__ = [
     "Close",
+    "CountWaits",
     "Delivered",
     "FetchDue",
     "FetchFailed",
@@ -55,6 +58,7 @@ __all__ = [
     "HandOver",
     "Labelled",
     "MarkRead",
+    "Named",
     "Observation",
     "ReadSent",
     "Reopen",
@@ -80,13 +84,14 @@ def fold(
     users = [one for one in told if isinstance(one, UserSeen)]
     buyers = rows.chats_of_buyers(connection, account_id, {one.user_id for one in users}) if users else {}
     names = {name for one in told if (name := getattr(one, "chat_avito_id", ""))} | buyers.keys()
-    ids = {one.chat_id for one in told if isinstance(one, MarkRead | ReadSent | Care | Labelled)}
+    ids = {one.chat_id for one in told if isinstance(one, MarkRead | ReadSent | Care | Labelled | CountWaits)}
     locked, new = rows.lock_chats(connection, store, account_id, names, ids)
     chats = {name: _Touched(row, dict(row), name in new) for name, row in locked.items()}
 
     messages = [one for one in told if isinstance(one, MessageSeen)]
     delivered = [one for one in told if isinstance(one, Delivered)]
-    _fold_messages(connection, account_id, chats, messages, delivered, now)
+    named = [one for one in told if isinstance(one, Named)]
+    _fold_messages(connection, account_id, chats, messages, delivered, named, now)
     by_id = {touched.row["id"]: touched for touched in chats.values()}
     for one in told:
         if isinstance(one, UserSeen):
@@ -95,6 +100,9 @@ def fold(
             if (touched := by_id.get(one.chat_id)) and rows.mark_seen(connection, one.chat_id, one.up_to):
                 touched.derive = True
                 touched.row["read_due_at"] = now
+        elif isinstance(one, CountWaits):
+            if touched := by_id.get(one.chat_id):
+                touched.recount = True
         elif isinstance(one, ReadSent):
             if touched := by_id.get(one.chat_id):
                 _fold_read_sent(one, touched.row)
@@ -105,7 +113,7 @@ def fold(
             if touched := by_id.get(one.chat_id):
                 put = rows.put_label(connection, store, one) if one.on else rows.take_label(connection, one)
                 touched.visible |= put
-        elif not isinstance(one, MessageSeen | Delivered):
+        elif not isinstance(one, MessageSeen | Delivered | Named):
             _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
     return _settle(connection, account_id, list(chats.values()), now)
 
@@ -118,7 +126,9 @@ class _Touched:
     derive: bool = False
     visible: bool = False
     new_unread: bool = False
-    messages: list[Row] = field(default_factory=list[Row])
+    recount: bool = False
+    named: list[Millis] = field(default_factory=list[Millis])
+    messages: list[tuple[Row | None, Row]] = field(default_factory=list[tuple[Row | None, Row]])
 
 
 def _fold_messages(
@@ -127,10 +137,11 @@ def _fold_messages(
     chats: dict[str, _Touched],
     told: Sequence[MessageSeen],
     delivered: Sequence[Delivered],
+    named: Sequence[Named],
     now: Millis,
 ) -> None:
     keys = {(chats[one.chat_avito_id].row["id"], one.avito_id) for one in told}
-    keys |= {(chats[one.chat_avito_id].row["id"], one.message_avito_id) for one in delivered}
+    keys |= {(chats[one.chat_avito_id].row["id"], one.message_avito_id) for one in (*delivered, *named)}
     known = rows.find_messages(connection, keys)
     before = {key: dict(row) for key, row in known.items()}
     owners = {touched.row["id"]: touched for touched in chats.values()}
@@ -145,6 +156,10 @@ def _fold_messages(
     for one in delivered:
         if row := known.get((chats[one.chat_avito_id].row["id"], one.message_avito_id)):
             merge_delivered(row, one.at)
+    for one in named:
+        touched = chats[one.chat_avito_id]
+        if earlier := before.get((touched.row["id"], one.message_avito_id)):
+            touched.named.append(earlier["created_at"])
     added: list[Row] = []
     changed: list[Row] = []
     for key, row in known.items():
@@ -160,6 +175,7 @@ def _fold_messages(
             owner.new_unread |= row["unread"] and not (earlier and earlier["unread"])
             row["version"] = owner.row["version"] + 1
         (added if earlier is None else changed).append(row)
+        owner.messages.append((earlier, row))
     added.sort(key=lambda row: row["created_at"])  # stable: within a second the order of arrival stays
     rows.write_messages(connection, added, changed)
 
@@ -231,6 +247,10 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
         if row != touched.before:
             changed.append((touched.before, row))
     rows.write_chats(connection, changed)
+    waits.follow(
+        connection,
+        [waits.Told(one.row, one.before, one.new, one.messages, one.named, recount=one.recount) for one in chats],
+    )
     return rings
 
 

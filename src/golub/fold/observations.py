@@ -27,6 +27,21 @@ class ReadSent:
 
 
 @dataclass(frozen=True, slots=True)
+class CountWaits:
+    """Who waited in this chat is to be worked out from its beginning: its messages may be older than the waits."""
+
+    chat_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Avito has named this message as a reply of ours: who wrote it is known now, and may not have been before."""
+
+    chat_avito_id: str
+    message_avito_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """A webhook on the bare path had told of this message at that time, as the API now bears out. It changes no
     message that is not known: whoever observes it has seen the row."""
@@ -128,6 +143,8 @@ Observation = (
     | UserSeen
     | MarkRead
     | ReadSent
+    | CountWaits
+    | Named
     | Delivered
     | FetchDue
     | Fetched

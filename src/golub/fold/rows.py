@@ -74,8 +74,8 @@ def lock_chats(
 
 
 def _locked(connection: Connection, account_id: int, names: Collection[str], ids: Collection[int]) -> dict[str, Row]:
-    wanted = [_chats.c.avito_id.in_(chunk) for chunk in _chunks(sorted(names))]
-    wanted += [_chats.c.id.in_(chunk) for chunk in _chunks(sorted(ids))]
+    wanted = [_chats.c.avito_id.in_(chunk) for chunk in chunks(sorted(names))]
+    wanted += [_chats.c.id.in_(chunk) for chunk in chunks(sorted(ids))]
     found: dict[str, Row] = {}
     for condition in wanted:
         rows = connection.execute(
@@ -91,7 +91,7 @@ def _locked(connection: Connection, account_id: int, names: Collection[str], ids
 def chats_of_buyers(connection: Connection, account_id: int, buyers: Collection[int]) -> dict[str, int]:
     """Names of the account's chats with these buyers, each with its buyer."""
     found: dict[str, int] = {}
-    for chunk in _chunks(sorted(buyers)):
+    for chunk in chunks(sorted(buyers)):
         rows = connection.execute(
             select(_chats.c.avito_id, _chats.c.buyer_id).where(
                 _chats.c.account_id == account_id, _chats.c.buyer_id.in_(chunk)
@@ -105,7 +105,7 @@ def find_messages(connection: Connection, keys: Collection[tuple[int, str]]) -> 
     """Rows by (chat's row id, Avito's id). The chats are locked, so nobody adds one meanwhile."""
     found: dict[tuple[int, str], Row] = {}
     key = tuple_(_messages.c.chat_id, _messages.c.avito_id)
-    for chunk in _chunks(sorted(keys)):
+    for chunk in chunks(sorted(keys)):
         for row in connection.execute(select(_messages).where(key.in_(chunk))).mappings():
             found[row["chat_id"], row["avito_id"]] = dict(row)
     return found
@@ -188,7 +188,7 @@ def derived(connection: Connection, chat_ids: Collection[int]) -> Generator[Row]
 
     Avito's times have seconds, and ties are normal: among them the order of arrival counts, as it does in the thread.
     """
-    for chunk in _chunks(sorted(chat_ids)):
+    for chunk in chunks(sorted(chat_ids)):
         for row in connection.execute(_DERIVED, {"chat_ids": chunk}).mappings():
             yield dict(row)
 
@@ -251,7 +251,7 @@ def _derived_statement() -> Any:
     )
 
 
-def _chunks(keys: Sequence[T]) -> Generator[Sequence[T]]:
+def chunks(keys: Sequence[T]) -> Generator[Sequence[T]]:
     for start in range(0, len(keys), CHUNK):
         yield keys[start : start + CHUNK]
 

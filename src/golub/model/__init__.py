@@ -27,6 +27,7 @@ from golub.model.replays import Replay, ReplayKind, ReplayState
 from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import AckTally, Mark
+from golub.model.waits import Wait, WaitKind
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",
@@ -81,6 +82,8 @@ __all__ = [
     "Table",
     "TimelineEntry",
     "TimelineKind",
+    "Wait",
+    "WaitKind",
     "Webhook",
     "standing_of",
 ]

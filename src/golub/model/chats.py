@@ -129,6 +129,7 @@ class Message(Table):
         Index("ix_messages_chat_id_version", "chat_id", "version"),
         Index("ix_messages_unread", "chat_id", **where("unread")),
         Index("ix_messages_incoming", "account_id", "created_at", **where("direction = 'in'")),
+        Index("ix_messages_outgoing", "account_id", "created_at", **where("direction = 'out'")),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)

@@ -29,6 +29,9 @@ class OutgoingMessage(Table):
     __table_args__ = (
         Index("ix_outgoing_messages_due_at", "due_at", **where("due_at IS NOT NULL")),
         Index("ix_outgoing_messages_chat_id", "chat_id", "id"),
+        Index(
+            "ix_outgoing_messages_message_avito_id", "chat_id", "message_avito_id", **where("message_avito_id <> ''")
+        ),
         UniqueConstraint("chat_id", "client_key"),
     )
 

@@ -13,6 +13,7 @@ from golub.avito.pace import Lane
 from golub.avito.wire import MessageSeen, read_message, read_messages
 from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Ambiguous, Rejected, Unavailable
+from golub.fold import Named
 from golub.model import Account, Chat, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.outbox.finding import find_row
 from golub.outbox.moving import Moves
@@ -81,7 +82,8 @@ class Sender:
             await self._sent(outgoing, str(sent["id"]), certain=True)
             seen = read_message(sent | {"author_id": user_id}, user_id, chat.avito_id, self._clock())
             if isinstance(seen, MessageSeen):
-                await self._applier.submit(outgoing.account_id, [seen])
+                named = Named(chat.avito_id, seen.avito_id)  # its webhook may have been quicker
+                await self._applier.submit(outgoing.account_id, [seen, named])
 
     async def _upload(self, outgoing: OutgoingMessage) -> bool:
         """Gives the photo to Avito, which shows it to nobody yet: what is lost here is simply done again."""
@@ -147,7 +149,7 @@ class Sender:
             await self._move(outgoing, due_at=self._clock() + pause)
             return
         if found:
-            await self._sent(outgoing, found)
+            await self._found(outgoing, chat, found)
             return
         attempts = outgoing.attempts + 1
         due_at = self._clock() + LOOK_UPS[attempts] if attempts < len(LOOK_UPS) else None
@@ -164,8 +166,12 @@ class Sender:
         except Rejected:
             return True  # sending will say why
         if found:
-            await self._sent(outgoing, found)
+            await self._found(outgoing, chat, found)
         return not found
+
+    async def _found(self, outgoing: OutgoingMessage, chat: Chat, message_avito_id: str) -> None:
+        await self._sent(outgoing, message_avito_id)
+        await self._applier.submit(outgoing.account_id, [Named(chat.avito_id, message_avito_id)])
 
     async def _find_in_chat(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> str:
         """The id of a message of ours with these words that we learned of after it was started and that no other
