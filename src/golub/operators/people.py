@@ -1,12 +1,8 @@
-"""Operators: who they are, how they sign in, and the sessions that follow.
-
-Secrets (session cookies, one-time links) are 32 random bytes; only their SHA-256 is kept. Guessing is slowed by login
-and by address, and a stranger can never lock an operator out of a place where he has signed in before.
+"""The people who sign in: inviting, changing, letting in. Guessing is slowed by login and by address, and a stranger
+can never lock an operator out of a place where he has signed in before.
 """
 
-import hashlib
-import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, cast
 
 import structlog
@@ -14,36 +10,31 @@ from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import CONSOLE, Action, By
-from golub.clock import DAY, HOUR, Clock, Millis
-from golub.errors import Conflict, Forbidden, Invalid, NotFound, Rejected, Unavailable
+from golub.clock import DAY, Clock, Millis
+from golub.errors import Conflict, Invalid, Rejected
 from golub.model import OneTimeLink, Operator, Role, Session
+from golub.operators.links import Links
+from golub.operators.rights import get_author, get_operator, lock_super_admins, may
+from golub.operators.sessions import Sessions, end_sessions
 from golub.passwords import Passwords
 from golub.runner import Loop
 from golub.store import Store
 from golub.throttle import Throttle
 
-IDLE_LIFE = 14 * DAY
-ABSOLUTE_LIFE = 90 * DAY
-_TOUCH_EVERY = HOUR  # how exact `seen_at` is
-
 TIDY_EVERY = 3600.0  # seconds
-
-LINK_LIFE = {"setup": DAY, "sign_in": DAY, "password": HOUR}
 LOGIN_LONGEST = 64
-
 
 log = structlog.get_logger("golub.operators")
 
 
-class Operators:
-    """Made once in `app.py`. `on_closed` is told the hashes of sessions that ended here, so that streams end too."""
+class Operators(Sessions, Links):
+    """Made once in `app.py`."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
+        Sessions.__init__(self, store, clock)
+        Links.__init__(self, store, clock)
         self._throttle = Throttle(store, clock)
         self.passwords = Passwords()
-        self.on_closed: list[Callable[[Sequence[bytes]], None]] = []
 
     def close(self) -> None:
         self.passwords.close()
@@ -62,7 +53,7 @@ class Operators:
     async def invite(self, login: str, *, name: str, role: Role, locale: str, by: By) -> tuple[Operator, str]:
         """A new operator who chooses the password by the one-time link whose secret is returned."""
         async with self._store.write() as session:
-            _may(await _get_author(session, by), role)
+            may(await get_author(session, by), role)
             operator = await self._insert(session, tidy_login(login), name, role, locale, "")
             secret = self._add_link(session, "password", operator.id)
             await self._tell_added(session, by, operator)
@@ -108,7 +99,7 @@ class Operators:
 
     async def get(self, operator_id: int) -> Operator:
         async with self._store.read() as session:
-            return await _get(session, operator_id)
+            return await get_operator(session, operator_id)
 
     async def find(self, login: str) -> Operator | None:
         async with self._store.read() as session:
@@ -126,23 +117,23 @@ class Operators:
         """Raises `Forbidden` above one's own role, `Conflict` where no super_admin would remain. A changed role or a
         deactivation ends the operator's sessions."""
         async with self._store.write() as session:
-            super_admins = await _lock_super_admins(session)
-            author = await _get_author(session, by)
-            operator = await _get(session, operator_id, lock=True)
-            _may(author, Role(operator.role))
+            super_admins = await lock_super_admins(session)
+            author = await get_author(session, by)
+            operator = await get_operator(session, operator_id, lock=True)
+            may(author, Role(operator.role))
             before = _told_of(operator)
             ended: list[bytes] = []
             if name is not None:
                 operator.name = name.strip()[:100] or operator.login
             if role is not None and role != operator.role:
-                _may(author, role)
+                may(author, role)
                 operator.role = role
-                ended = await _end_sessions(session, operator.id)
+                ended = await end_sessions(session, operator.id)
             if active is not None and active != operator.active:
                 operator.active = active
-                ended = await _end_sessions(session, operator.id)
+                ended = await end_sessions(session, operator.id)
             await session.flush()
-            if super_admins and not await _lock_super_admins(session):
+            if super_admins and not await lock_super_admins(session):
                 raise Conflict("Golub needs at least one active super administrator.")
             after = _told_of(operator)
             if changed := [key for key in after if after[key] != before[key]]:
@@ -163,11 +154,11 @@ class Operators:
         hashed = await self.passwords.hash(password, login=operator.login)
         async with self._store.write() as session:
             await self._take_link(session, "password", secret)
-            operator = await _get(session, operator.id, lock=True)
+            operator = await get_operator(session, operator.id, lock=True)
             operator.password_hash = hashed
             older = (OneTimeLink.operator_id == operator.id, OneTimeLink.purpose == "password")
             await session.execute(delete(OneTimeLink).where(*older))
-            ended = await _end_sessions(session, operator.id)
+            ended = await end_sessions(session, operator.id)
             await By(operator, address).did(session, Action.PASSWORD_SET, operator.login, now=self._clock())
         log.info("a password was set by link", operator=operator.id)
         self._tell(ended)
@@ -189,64 +180,6 @@ class Operators:
         await self._throttle.forget(attempt)
         return operator
 
-    async def open_session(self, operator: Operator, *, address: str = "", user_agent: str = "") -> tuple[str, Session]:
-        """A new session and the secret for its cookie."""
-        secret, now = secrets.token_urlsafe(32), self._clock()
-        opened = Session(
-            hash=_digest(secret),
-            operator_id=operator.id,
-            csrf=secrets.token_urlsafe(32),
-            created_at=now,
-            seen_at=now,
-            expires_at=now + IDLE_LIFE,
-            address=address,
-            user_agent=user_agent[:300],
-        )
-        async with self._store.write() as session:
-            session.add(opened)
-            await By(operator, address).did(session, Action.SIGNED_IN, operator.login, now=now)
-        log.info("signed in", operator=operator.id, address=address)
-        return secret, opened
-
-    async def find_session(self, secret: str) -> tuple[Session, Operator] | None:
-        """The open session behind a cookie, and whose it is. Being asked keeps it from expiring."""
-        return await self._find_session(_digest(secret))
-
-    async def is_open(self, session_hash: bytes) -> bool:
-        """For streams, which ask every few seconds whether they may go on."""
-        return await self._find_session(session_hash, touch=False) is not None
-
-    async def _find_session(self, session_hash: bytes, *, touch: bool = True) -> tuple[Session, Operator] | None:
-        now = self._clock()
-        query = (
-            select(Session, Operator)
-            .join(Operator, Operator.id == Session.operator_id)
-            .where(Session.hash == session_hash, Session.expires_at > now, Operator.active)
-        )
-        async with self._store.read() as session:
-            found = (await session.execute(query)).first()
-        if found and touch and found[0].seen_at < now - _TOUCH_EVERY:
-            await self._touch(found[0])
-        return found
-
-    async def _touch(self, opened: Session) -> None:
-        now = self._clock()
-        expires_at = min(now + IDLE_LIFE, opened.created_at + ABSOLUTE_LIFE)
-        values = {"seen_at": now, "expires_at": expires_at}
-        try:
-            async with self._store.write() as session:
-                await session.execute(update(Session).where(Session.hash == opened.hash).values(values))
-        except Unavailable:
-            return  # the page can be shown all the same; the next one touches the session
-
-    async def close_session(self, session_hash: bytes, *, address: str = "") -> None:
-        async with self._store.write() as session:
-            closed = delete(Session).where(Session.hash == session_hash).returning(Session.operator_id)
-            if operator_id := await session.scalar(closed):
-                operator = await _get(session, operator_id)
-                await By(operator, address).did(session, Action.SIGNED_OUT, operator.login, now=self._clock())
-        self._tell([session_hash])
-
     async def run(self) -> None:
         """Removes what has expired, for ever. First it makes the hash that unknown logins are checked against."""
         await self.passwords.warm()
@@ -264,64 +197,6 @@ class Operators:
             await self._throttle.remove_old(session)
         await self._throttle.tell_untold()
         return cast(CursorResult[Any], gone).rowcount
-
-    async def make_link(self, purpose: str, operator_id: int | None = None) -> str:
-        """The secret of a link that works once: `setup`, `sign_in` or `password` (the last two of an operator).
-        A new set-up link replaces the earlier ones."""
-        async with self._store.write() as session:
-            if purpose == "setup":
-                await session.execute(delete(OneTimeLink).where(OneTimeLink.purpose == "setup"))
-            made = self._add_link(session, purpose, operator_id)
-            if operator_id is not None:
-                operator = await _get(session, operator_id)
-                await CONSOLE.did(session, Action.LINK_MADE, operator.login, after={"for": purpose}, now=self._clock())
-            return made
-
-    async def reset(self, operator_id: int, *, by: By) -> str:
-        """A link by which the operator chooses a new password; nobody else does it for him."""
-        async with self._store.write() as session:
-            operator = await _get(session, operator_id)
-            _may(await _get_author(session, by), Role(operator.role))
-            secret = self._add_link(session, "password", operator.id)
-            await by.did(session, Action.LINK_MADE, operator.login, after={"for": "password"}, now=self._clock())
-        log.info("a password link was made", operator=operator.id)
-        return secret
-
-    async def find_link(self, purpose: str, secret: str) -> OneTimeLink:
-        """Raises `NotFound` when the link never was, was used, or is too old."""
-        async with self._store.read() as session:
-            if link := await session.scalar(select(OneTimeLink).where(*self._usable(purpose, secret))):
-                return link
-        raise NotFound("This link does not work any more. Ask for a new one.", code="link")
-
-    async def use_link(self, purpose: str, secret: str) -> OneTimeLink:
-        """Uses it up: of two who try at the same moment one gets `NotFound`."""
-        async with self._store.write() as session:
-            return await self._take_link(session, purpose, secret)
-
-    async def _take_link(self, session: AsyncSession, purpose: str, secret: str) -> OneTimeLink:
-        statement = update(OneTimeLink).where(*self._usable(purpose, secret)).values(used_at=self._clock())
-        if link := await session.scalar(statement.returning(OneTimeLink)):
-            return link
-        raise NotFound("This link does not work any more. Ask for a new one.", code="link")
-
-    def _usable(self, purpose: str, secret: str) -> list[Any]:
-        return [
-            OneTimeLink.hash == _digest(secret),
-            OneTimeLink.purpose == purpose,
-            OneTimeLink.used_at.is_(None),
-            OneTimeLink.expires_at > self._clock(),
-        ]
-
-    def _add_link(self, session: AsyncSession, purpose: str, operator_id: int | None) -> str:
-        secret, now = secrets.token_urlsafe(32), self._clock()
-        life = LINK_LIFE[purpose]
-        session.add(
-            OneTimeLink(
-                hash=_digest(secret), purpose=purpose, operator_id=operator_id, created_at=now, expires_at=now + life
-            )
-        )
-        return secret
 
     async def _insert(
         self, session: AsyncSession, login: str, name: str, role: Role, locale: str, password_hash: str
@@ -344,14 +219,6 @@ class Operators:
             return cast(Operator, made)
         raise Conflict("There is an operator with the login {login} already.", login=login)
 
-    def _tell(self, ended: Sequence[bytes]) -> None:
-        for told in self.on_closed:
-            told(ended)
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
-
 
 def tidy_login(login: str) -> str:
     """As it is kept: without spaces around, in small letters. An e-mail address is a fine login."""
@@ -361,33 +228,5 @@ def tidy_login(login: str) -> str:
     return login
 
 
-def _may(by: Operator, role: Role) -> None:
-    if not Role(by.role).covers(role):
-        raise Forbidden("You cannot give or change a role above your own.")
-
-
-async def _get(session: AsyncSession, operator_id: int, *, lock: bool = False) -> Operator:
-    query = select(Operator).where(Operator.id == operator_id)
-    if operator := await session.scalar(query.with_for_update() if lock else query):
-        return operator
-    raise NotFound("There is no such operator.")
-
-
-async def _get_author(session: AsyncSession, by: By) -> Operator:
-    """As he is now: his role may have changed since the request came."""
-    return await _get(session, by.operator.id if by.operator else 0)
-
-
 def _told_of(operator: Operator) -> dict[str, Any]:
     return {"name": operator.name, "role": operator.role, "active": operator.active}
-
-
-async def _lock_super_admins(session: AsyncSession) -> list[int]:
-    """Locks them in one order, so that of two who demote each other at the same moment the second one waits."""
-    query = select(Operator.id).where(Operator.role == Role.SUPER_ADMIN, Operator.active)
-    return list(await session.scalars(query.order_by(Operator.id).with_for_update()))
-
-
-async def _end_sessions(session: AsyncSession, operator_id: int) -> list[bytes]:
-    ended = delete(Session).where(Session.operator_id == operator_id).returning(Session.hash)
-    return list(await session.scalars(ended))

@@ -1,0 +1,98 @@
+"""Signed-in browsers: opening, finding, closing. Who relies on a session is told when it ends here."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub.audit import Action, By
+from golub.clock import DAY, HOUR, Clock
+from golub.errors import Unavailable
+from golub.model import Operator, Session
+from golub.operators.rights import get_operator
+from golub.operators.secret import digest, new_secret
+from golub.store import Store
+
+IDLE_LIFE = 14 * DAY
+ABSOLUTE_LIFE = 90 * DAY
+_TOUCH_EVERY = HOUR  # how exact `seen_at` is
+
+log = structlog.get_logger("golub.operators")
+
+
+class Sessions:
+    """The part of `Operators` that is about them. `on_closed` is told the hashes of sessions that ended here, so that
+    streams end too."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.on_closed: list[Callable[[Sequence[bytes]], None]] = []
+
+    async def open_session(self, operator: Operator, *, address: str = "", user_agent: str = "") -> tuple[str, Session]:
+        """A new session and the secret for its cookie."""
+        secret, now = new_secret(), self._clock()
+        opened = Session(
+            hash=digest(secret),
+            operator_id=operator.id,
+            csrf=new_secret(),
+            created_at=now,
+            seen_at=now,
+            expires_at=now + IDLE_LIFE,
+            address=address,
+            user_agent=user_agent[:300],
+        )
+        async with self._store.write() as session:
+            session.add(opened)
+            await By(operator, address).did(session, Action.SIGNED_IN, operator.login, now=now)
+        log.info("signed in", operator=operator.id, address=address)
+        return secret, opened
+
+    async def find_session(self, secret: str) -> tuple[Session, Operator] | None:
+        """The open session behind a cookie, and whose it is. Being asked keeps it from expiring."""
+        return await self._find_session(digest(secret))
+
+    async def is_open(self, session_hash: bytes) -> bool:
+        """For streams, which ask every few seconds whether they may go on."""
+        return await self._find_session(session_hash, touch=False) is not None
+
+    async def _find_session(self, session_hash: bytes, *, touch: bool = True) -> tuple[Session, Operator] | None:
+        now = self._clock()
+        query = (
+            select(Session, Operator)
+            .join(Operator, Operator.id == Session.operator_id)
+            .where(Session.hash == session_hash, Session.expires_at > now, Operator.active)
+        )
+        async with self._store.read() as session:
+            found = (await session.execute(query)).first()
+        if found and touch and found[0].seen_at < now - _TOUCH_EVERY:
+            await self._touch(found[0])
+        return found
+
+    async def _touch(self, opened: Session) -> None:
+        now = self._clock()
+        expires_at = min(now + IDLE_LIFE, opened.created_at + ABSOLUTE_LIFE)
+        values = {"seen_at": now, "expires_at": expires_at}
+        try:
+            async with self._store.write() as session:
+                await session.execute(update(Session).where(Session.hash == opened.hash).values(values))
+        except Unavailable:
+            return  # the page can be shown all the same; the next one touches the session
+
+    async def close_session(self, session_hash: bytes, *, address: str = "") -> None:
+        async with self._store.write() as session:
+            closed = delete(Session).where(Session.hash == session_hash).returning(Session.operator_id)
+            if operator_id := await session.scalar(closed):
+                operator = await get_operator(session, operator_id)
+                await By(operator, address).did(session, Action.SIGNED_OUT, operator.login, now=self._clock())
+        self._tell([session_hash])
+
+    def _tell(self, ended: Sequence[bytes]) -> None:
+        for told in self.on_closed:
+            told(ended)
+
+
+async def end_sessions(session: AsyncSession, operator_id: int) -> list[bytes]:
+    ended = delete(Session).where(Session.operator_id == operator_id).returning(Session.hash)
+    return list(await session.scalars(ended))
