@@ -19,7 +19,7 @@ class Action(StrEnum):
     LINK_MADE = "link_made"  # a one-time link that signs in or sets a password
     PASSWORD_SET = "password_set"  # noqa: S105
     OPERATOR_ADDED = "operator_added"
-    OPERATOR_CHANGED = "operator_changed"  # name, role, whether let in
+    OPERATOR_CHANGED = "operator_changed"  # name, role, whether let in, accounts, working hours
     ACCOUNT_CONNECTED = "account_connected"
     ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_REMOVED = "account_removed"

@@ -1,4 +1,4 @@
-"""Operators: who they are, how they sign in, and the sessions that follow; a module a noun.
+"""Operators: who they are, how they sign in, and the sessions that follow, what each works on; a module a noun.
 
 Secrets (session cookies, one-time links) are 32 random bytes; only their SHA-256 is kept.
 """

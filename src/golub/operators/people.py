@@ -16,6 +16,7 @@ from golub.model import OneTimeLink, Operator, Role, Session
 from golub.operators.links import Links
 from golub.operators.rights import get_author, get_operator, lock_super_admins, may
 from golub.operators.sessions import Sessions, end_sessions
+from golub.operators.work import Work
 from golub.passwords import Passwords
 from golub.runner import Loop
 from golub.store import Store
@@ -27,12 +28,13 @@ LOGIN_LONGEST = 64
 log = structlog.get_logger("golub.operators")
 
 
-class Operators(Sessions, Links):
+class Operators(Sessions, Links, Work):
     """Made once in `app.py`."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         Sessions.__init__(self, store, clock)
         Links.__init__(self, store, clock)
+        Work.__init__(self, store, clock)
         self._throttle = Throttle(store, clock)
         self.passwords = Passwords()
 

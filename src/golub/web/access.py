@@ -50,6 +50,8 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/operators": Role.ADMIN,
     "/admin/operators/{operator_id}": Role.ADMIN,
     "/admin/operators/{operator_id}/link": Role.ADMIN,
+    "/admin/operators/{operator_id}/accounts": Role.ADMIN,
+    "/admin/operators/{operator_id}/duty": Role.ADMIN,
     "/admin/audit": Role.SUPER_ADMIN,
     "/admin/accounts": Role.ADMIN,
     "/admin/accounts/{account_id}": Role.ADMIN,

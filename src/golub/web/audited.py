@@ -94,6 +94,10 @@ FIELDS: dict[str, str] = {
     "deliveries": N_("deliveries"),
     "since": N_("since"),
     "entries": N_("entries"),
+    "accounts": N_("accounts"),
+    "days": N_("days"),
+    "hours": N_("hours"),
+    "chat_limit": N_("limit of open chats"),
 }
 
 _WORDS: dict[tuple[str, str], str] = {
@@ -102,6 +106,7 @@ _WORDS: dict[tuple[str, str], str] = {
     ("role", "super_admin"): N_("Super administrator"),
     ("for", "password"): N_("a new password"),
     ("for", "sign_in"): N_("signing in"),
+    ("accounts", "every"): N_("every account"),
 }
 
 

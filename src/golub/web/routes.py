@@ -19,6 +19,7 @@ from golub.web.admin import (
     backups,
     deliveries,
     doctor,
+    operator,
     operators,
     relays,
     replays,
@@ -45,6 +46,7 @@ ROUTERS = (
     stream.router,  # /stream, /presence
     pictures.router,  # /media/…
     operators.router,  # /admin/operators
+    operator.router,  # /admin/operators/{operator_id}, …/accounts, …/duty
     audit.router,  # /admin/audit
     accounts.router,  # /admin/accounts
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair

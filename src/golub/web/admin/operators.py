@@ -70,6 +70,7 @@ async def _page(
         status=422 if error else 200,
         operators=await parts.operators.list_all(),
         last_seen=await parts.operators.last_seen(),
+        account_counts=await parts.operators.account_counts(),
         roles=[role for role in Role if Role(me.role).covers(role)],
         made=made,
         link=link,
