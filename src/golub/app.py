@@ -36,7 +36,6 @@ from golub.outbox import Outbox, open_pictures
 from golub.relay import Relays
 from golub.replays import Replays
 from golub.reports import Filling
-from golub.search.catching_up import CatchingUp
 from golub.server import Server
 from golub.settings import ProcessRole, Settings
 from golub.silence import Silence
@@ -44,6 +43,7 @@ from golub.spool import Received, Spool
 from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
+from golub.waking import Waking
 from golub.web.keeping import Keeping
 from golub.web.media import Media
 from golub.web.parts import Parts
@@ -137,7 +137,7 @@ class Golub:
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         self._housekeeping = Housekeeping(store, settings, clock)
         self._filling = Filling(store, applier, clock)
-        self._catching_up = CatchingUp(store, clock)
+        self._waking = Waking(store, applier, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
         site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
@@ -272,13 +272,13 @@ class Golub:
             (parts.subscriptions, WORKS),
             (parts.subscriptions.secrets, SERVES),
             (self.silence, WORKS),
+            (self._waking, WORKS),
             (parts.relays, WORKS),
             (parts.replays, WORKS),
             (parts.alerts, EVERYWHERE),
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),
             (self._filling, WORKS),
-            (self._catching_up, WORKS),
             (self._jumps, WORKS),
             (parts.nodes, EVERYWHERE),
             (parts.meter, EVERYWHERE),

@@ -259,6 +259,7 @@ async def test_a_message_is_taken_back_and_a_buyer_is_blocked(golub: World) -> N
     await expect(own).to_contain_text("Сообщение удалено")
     assert chat.history[1].deleted
     golub.complaints.clear()  # the question was asked, as it should be
+    await page.get_by_label("Ещё об этом чате").click()
     await page.locator("[data-opens=block]").click()
     await page.get_by_label("Мошенничество").check()
     await look(page, "block")

@@ -3,7 +3,7 @@
 Promises: any shuffle of the same observations, with duplicates and in any partition into calls, ends in the same rows
 (our own row ids, versions and times of arrival aside; ties of one second are ordered by arrival). A pure duplicate
 writes nothing and rings nothing. Messages are merged by `merge`, what follows from them is derived anew for every chat
-that was touched. What search finds of them is written beside them, in the same transaction.
+that was touched.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from golub import index
 from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
 from golub.clock import Millis
 from golub.fold import rows, waits
@@ -77,10 +76,9 @@ def fold(
     now: Millis,
     *,
     again: bool = False,
-    searchable: bool = True,
 ) -> list[Ring]:
     """Writes what the observations change, and says which chats ring once that is committed. `again`: they were folded
-    before, so no chat is to be fetched because of them. `searchable` False: into tables that nobody searches."""
+    before, so no chat is to be fetched because of them."""
     told = list(observations)
     ask_at = None if again else now
     users = [one for one in told if isinstance(one, UserSeen)]
@@ -93,7 +91,7 @@ def fold(
     messages = [one for one in told if isinstance(one, MessageSeen)]
     delivered = [one for one in told if isinstance(one, Delivered)]
     named = [one for one in told if isinstance(one, Named)]
-    written = _fold_messages(connection, account_id, chats, messages, delivered, named, now)
+    _fold_messages(connection, account_id, chats, messages, delivered, named, now)
     by_id = {touched.row["id"]: touched for touched in chats.values()}
     for one in told:
         if isinstance(one, UserSeen):
@@ -117,11 +115,7 @@ def fold(
                 touched.visible |= put
         elif not isinstance(one, MessageSeen | Delivered | Named):
             _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
-    rings = _settle(connection, account_id, list(chats.values()), now)
-    if searchable:
-        index.note_messages(connection, written)
-        index.note_chats(connection, [(touched.before, touched.row) for touched in chats.values()])
-    return rings
+    return _settle(connection, account_id, list(chats.values()), now)
 
 
 @dataclass(slots=True)
@@ -145,8 +139,7 @@ def _fold_messages(
     delivered: Sequence[Delivered],
     named: Sequence[Named],
     now: Millis,
-) -> list[tuple[Row | None, Row]]:
-    """Returns what it wrote, each row as it was and as it is."""
+) -> None:
     keys = {(chats[one.chat_avito_id].row["id"], one.avito_id) for one in told}
     keys |= {(chats[one.chat_avito_id].row["id"], one.message_avito_id) for one in (*delivered, *named)}
     known = rows.find_messages(connection, keys)
@@ -185,7 +178,6 @@ def _fold_messages(
         owner.messages.append((earlier, row))
     added.sort(key=lambda row: row["created_at"])  # stable: within a second the order of arrival stays
     rows.write_messages(connection, added, changed)
-    return [*((None, row) for row in added), *((before[row["chat_id"], row["avito_id"]], row) for row in changed)]
 
 
 def _speaks_up(earlier: Row | None, row: Row) -> bool:

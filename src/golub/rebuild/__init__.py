@@ -124,15 +124,7 @@ class _Rebuild:
             if row["state"] == DeliveryState.APPLIED and (user_id := self._users.get(row["account_id"])) is not None:
                 told[row["account_id"]] += self._observed(row, user_id)
         for account_id, observations in told.items():
-            fold(
-                self._shadow.connection,
-                self._store,
-                account_id,
-                observations,
-                self._now,
-                again=True,
-                searchable=False,
-            )
+            fold(self._shadow.connection, self._store, account_id, observations, self._now, again=True)
 
     def _observed(self, row: Row, user_id: int) -> list[Observation]:
         """What its message was told to be. Facts of chats are left to the API, which outranks webhooks there."""

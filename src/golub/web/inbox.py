@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from babel.units import format_unit
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,8 +19,8 @@ from golub import inbox, outbox
 from golub.avito.client import TEXT_LIMIT
 from golub.clock import DAY, HOUR, MINUTE, Millis
 from golub.errors import Invalid
-from golub.inbox import LARGEST_ID, Place, View
-from golub.model import Message
+from golub.inbox import LARGEST_ID, Place, View, Wanted
+from golub.model import Message, Operator
 from golub.sight import Sight
 from golub.web.content import avito_chat_url, preview
 from golub.web.language import reader_of
@@ -28,11 +28,13 @@ from golub.web.links import visible
 from golub.web.page import render
 from golub.web.parts import Given, Parts
 from golub.web.pictures import Addresses
-from golub.web.session import Seen
+from golub.web.session import Seen, Signed
+from golub.web.snoozing import snooze_times
 
 router = APIRouter()
 
 ROWS_AT_ONCE = 100
+_LEFT_BY_ANSWERING = (View.UNREAD, View.WAITING)
 _UNITS = (("day", DAY), ("hour", HOUR), ("minute", MINUTE))
 
 ChatId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
@@ -43,14 +45,17 @@ OptionalId = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
 class Choice:
     """Which list is shown: every link within the inbox carries it on."""
 
-    view: View
-    account: int | None
+    view: View = View.ALL
+    account: int | None = None
+    label: int | None = None
+    item: int | None = None
 
     @property
     def query(self) -> str:
         """`?view=unread&account=2`, or nothing for the list that everybody sees first."""
         parts = [f"view={self.view}"] if self.view is not View.ALL else []
-        parts += [f"account={self.account}"] if self.account else []
+        narrowed = {"account": self.account, "label": self.label, "item": self.item}
+        parts += [f"{name}={value}" for name, value in narrowed.items() if value]
         return "?" + "&".join(parts) if parts else ""
 
     def joined(self, more: str) -> str:
@@ -59,30 +64,39 @@ class Choice:
     def other(self, **changed: Any) -> "Choice":
         return replace(self, **changed)
 
+    def wanted(self, operator: Operator) -> Wanted:
+        return Wanted(operator.id, self.view, self.account, self.label, self.item)
+
+    @classmethod
+    def of(cls, wanted: Wanted) -> "Choice":
+        return cls(wanted.view, wanted.account_id, wanted.label_id, wanted.item_id)
+
+
+def _choice(
+    view: View = View.ALL, account: OptionalId = None, label: OptionalId = None, item: OptionalId = None
+) -> Choice:
+    return Choice(view, account, label, item)
+
+
+Chosen = Annotated[Choice, Depends(_choice)]
+
 
 @router.get("/inbox")
-async def page(
-    request: Request, parts: Given, sight: Seen, view: View = View.ALL, account: OptionalId = None
-) -> HTMLResponse:
+async def page(request: Request, parts: Given, operator: Signed, sight: Seen, choice: Chosen) -> HTMLResponse:
     """The list alone; on a wide screen with room for a thread beside it."""
     async with parts.store.read() as session:
-        context = await list_context(session, parts, sight, Choice(view, account))
+        context = await list_context(session, operator, sight, choice)
     return render_inbox(request, parts, "inbox/page.html", **context, thread=None)
 
 
 @router.get("/inbox/list")
 async def more(
-    request: Request,
-    parts: Given,
-    sight: Seen,
-    view: View = View.ALL,
-    account: OptionalId = None,
-    before: str = "",
+    request: Request, parts: Given, operator: Signed, sight: Seen, choice: Chosen, before: str = ""
 ) -> HTMLResponse:
     """A page of the list."""
     place = Place.parse(before) if before else None
     async with parts.store.read() as session:
-        context = await list_context(session, parts, sight, Choice(view, account), place)
+        context = await list_context(session, operator, sight, choice, place)
     return render_inbox(request, parts, "inbox/more.html", **context, open_id=None)
 
 
@@ -90,51 +104,51 @@ async def more(
 async def rows(
     request: Request,
     parts: Given,
+    operator: Signed,
     sight: Seen,
+    choice: Chosen,
     ids: str = "",
-    view: View = View.ALL,
-    account: OptionalId = None,
     opened: OptionalId = None,
 ) -> HTMLResponse:
-    """The rows of some chats as they are now, and the counts. A chat that is not in the answer has left the view;
-    the one that is `opened` stays in it."""
-    wanted = _ids(ids)
+    """The rows of some chats as they are now, and the counts. A chat that is not in the answer has left the view; the
+    one that is `opened` stays in it while only its reader's own look or answer took it out."""
+    asked, wanted = _ids(ids), choice.wanted(operator)
     async with parts.store.read() as session:
-        lines = await inbox.find_lines(session, sight, wanted, view, account_id=account)
-        if opened in wanted and opened not in {line.chat.id for line in lines}:
-            lines += await inbox.find_lines(session, sight, [opened], View.ALL)
-        counts = await inbox.count_chats(session, sight, account_id=account)
-        everywhere = counts if account is None else await inbox.count_chats(session, sight)
-        accounts = await inbox.list_accounts(session, sight)
-    return render_inbox(
-        request,
-        parts,
-        "inbox/changed_rows.html",
-        lines=lines,
-        counts=counts,
-        everywhere=everywhere,
-        accounts={one.id: one for one in accounts},
-        several=len(accounts) > 1,
-        choice=Choice(view, account),
-        open_id=opened,
-    )
+        lines = await inbox.find_lines(session, sight, asked, wanted)
+        if wanted.view in _LEFT_BY_ANSWERING and opened in asked and opened not in {line.chat.id for line in lines}:
+            lines += await inbox.find_lines(session, sight, [opened], replace(wanted, view=View.ALL))
+        context = await _around(session, operator, sight, choice)
+    return render_inbox(request, parts, "inbox/changed_rows.html", **context, lines=lines, open_id=opened)
 
 
 async def list_context(
-    session: AsyncSession, parts: Parts, sight: Sight, choice: Choice, before: Place | None = None
+    session: AsyncSession, operator: Operator, sight: Sight, choice: Choice, before: Place | None = None
 ) -> dict[str, Any]:
-    found = await inbox.list_chats(session, sight, choice.view, account_id=choice.account, before=before)
-    counts = await inbox.count_chats(session, sight, account_id=choice.account)
-    everywhere = counts if choice.account is None else await inbox.count_chats(session, sight)
+    found = await inbox.list_chats(session, sight, choice.wanted(operator), before=before)
+    return await _around(session, operator, sight, choice) | {"lines": found.lines, "next": found.next}
+
+
+async def _around(session: AsyncSession, operator: Operator, sight: Sight, choice: Choice) -> dict[str, Any]:
+    """What the list's rows and its head say beside the chats. A fixed number of statements."""
+    wanted = choice.wanted(operator)
+    saved = await inbox.list_saved(session, operator.id)
+    lists = [replace(wanted, view=view) for view in View]
+    lists += [Wanted(operator.id, View.UNREAD), *(inbox.wanted_by(one) for one in saved)]
+    counts = await inbox.count_chats(session, sight, lists)
+    everywhere, *of_saved = counts[len(View) :]
     accounts = await inbox.list_accounts(session, sight)
+    named = {view.value: many(count) for view, count in zip(View, counts, strict=False)}
+    named |= {f"saved-{one.id}": many(count) for one, count in zip(saved, of_saved, strict=True)}
     return {
-        "lines": found.lines,
-        "next": found.next,
-        "counts": counts,
-        "everywhere": everywhere,
+        "counts": named,
+        "everywhere": many(everywhere),
         "accounts": {account.id: account for account in accounts},
         "several": len(accounts) > 1,
+        "team": {one.id: one for one in await inbox.list_team(session)},
+        "labels": await inbox.list_labels(session),
+        "saved": [(one, Choice.of(inbox.wanted_by(one))) for one in saved],
         "choice": choice,
+        "wanted": wanted,
     }
 
 
@@ -170,6 +184,7 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
         deletable=deletable,
         deletable_for=outbox.DELETABLE_FOR,
         left=left,
+        snooze_times=snooze_times(reader),
         **context,
     )
 

@@ -64,6 +64,7 @@ async def reply(
     if asks:
         return _ask(request, parts, chat, text, client_key, repeated)
     parts.outbox.nudge()
+    await inbox.Care(parts.store, parts.applier).take_for_answer(chat, operator, now=parts.clock())
     return await _after_reply(request, parts, sight, chat_id)
 
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
-from golub.web import guide, health, inbox, pictures, preferences, replies, sign_in, stream, thread
+from golub.web import care, guide, health, inbox, pictures, preferences, replies, saved, sign_in, stream, thread
 from golub.web.admin import (
     account,
     accounts,
@@ -19,6 +19,7 @@ from golub.web.admin import (
     backups,
     deliveries,
     doctor,
+    labels,
     operator,
     operators,
     relays,
@@ -42,12 +43,15 @@ ROUTERS = (
     guide.router,  # /guide
     inbox.router,  # /inbox, /inbox/list, /inbox/rows
     thread.router,  # /inbox/{chat_id}, …/thread, …/messages, …/read
+    saved.router,  # /inbox/views
+    care.router,  # /inbox/…/take, return, hand-over, close, snooze, reopen, labels
     replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
     stream.router,  # /stream, /presence
     pictures.router,  # /media/…
     operators.router,  # /admin/operators
     operator.router,  # /admin/operators/{operator_id}, …/accounts, …/duty
     audit.router,  # /admin/audit
+    labels.router,  # /admin/labels
     accounts.router,  # /admin/accounts
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
     webhooks.router,  # /admin/webhooks

@@ -8,14 +8,14 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox
-from golub.inbox import LARGEST_ID, Place, View
+from golub.inbox import LARGEST_ID, Place
 from golub.model import Account, Chat, Message
 from golub.sight import Sight
 from golub.web.content import Shown, avito_chat_url, show
-from golub.web.inbox import ChatId, Choice, OptionalId, list_context, render_inbox
+from golub.web.inbox import ChatId, Choice, Chosen, list_context, render_inbox
 from golub.web.links import read_link
 from golub.web.parts import Given, Parts
-from golub.web.session import Seen
+from golub.web.session import Seen, Signed
 
 router = APIRouter()
 
@@ -24,15 +24,14 @@ router = APIRouter()
 async def chat_page(
     request: Request,
     parts: Given,
+    operator: Signed,
     sight: Seen,
     chat_id: ChatId,
-    view: View = View.ALL,
-    account: OptionalId = None,
+    choice: Chosen,
 ) -> HTMLResponse:
     """The list with a chat opened."""
-    choice = Choice(view, account)
     async with parts.store.read() as session:
-        context = await list_context(session, parts, sight, choice)
+        context = await list_context(session, operator, sight, choice)
         context["thread"] = await _thread(session, parts, sight, choice, chat_id)
     return render_inbox(request, parts, "inbox/page.html", **context)
 
@@ -43,13 +42,12 @@ async def thread(
     parts: Given,
     sight: Seen,
     chat_id: ChatId,
-    view: View = View.ALL,
-    account: OptionalId = None,
+    choice: Chosen,
 ) -> HTMLResponse:
     """The thread alone, for the page that is already open."""
     async with parts.store.read() as session:
-        opened = await _thread(session, parts, sight, Choice(view, account), chat_id)
-    return render_inbox(request, parts, "inbox/thread.html", thread=opened)
+        shown = await _thread(session, parts, sight, choice, chat_id)
+    return render_inbox(request, parts, "inbox/thread.html", thread=shown)
 
 
 @router.get("/inbox/{chat_id}/messages")
@@ -58,14 +56,12 @@ async def messages(
     parts: Given,
     sight: Seen,
     chat_id: ChatId,
+    choice: Chosen,
     after: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
     before: str = "",
-    view: View = View.ALL,
-    account: OptionalId = None,
 ) -> Response:
     """What came or changed since version `after`, with the head, the replies and the version that it is then; or a
     page of messages before a place. 205 when too much has changed: open the chat anew."""
-    choice = Choice(view, account)
     async with parts.store.read() as session:
         chat = await inbox.get_chat(session, sight, chat_id)
         if after is None:
@@ -75,7 +71,7 @@ async def messages(
         changed = await inbox.find_changed(session, chat, after=after)
         if changed is None:
             return Response(status_code=205)
-        context = await _opened(session, parts, choice, chat)
+        context = await opened(session, parts, choice, chat)
         shown = await _shown(session, chat, changed)
     return render_inbox(request, parts, "inbox/changes.html", thread=context | {"messages": shown})
 
@@ -95,21 +91,24 @@ async def read(
 
 async def _thread(session: AsyncSession, parts: Parts, sight: Sight, choice: Choice, chat_id: int) -> dict[str, Any]:
     chat = await inbox.get_chat(session, sight, chat_id)
-    opened = await _opened(session, parts, choice, chat)
     found = await inbox.list_messages(session, chat)
-    return opened | {
+    return await opened(session, parts, choice, chat) | {
         "messages": await _shown(session, chat, found.messages),
         "older": found.older,
         "client_key": secrets.token_hex(16),
     }
 
 
-async def _opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat) -> dict[str, Any]:
+async def opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat) -> dict[str, Any]:
+    """What the head, the card and the replies of an open chat need."""
     return {
         "chat": chat,
         "account": await session.get(Account, chat.account_id),
         "outgoing": await inbox.list_outgoing(session, chat, now=parts.clock()),
         "choice": choice,
+        "team": {one.id: one for one in await inbox.list_team(session)},
+        "labels": await inbox.list_labels_of(session, chat.id),
+        "all_labels": await inbox.list_labels(session),
         "blocked": await inbox.find_block(session, chat),
         "avito_url": avito_chat_url(chat.avito_id),
         "item_link": read_link(chat.item_url),

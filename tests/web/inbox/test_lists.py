@@ -1,5 +1,6 @@
 """The lists of chats: their views and order, what a row says, what they cost, and odd addresses."""
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from golub import inbox
 from golub.clock import MINUTE
 from golub.errors import Invalid
 from golub.fold import MarkRead
-from golub.inbox import Place, View
+from golub.inbox import Place, View, Wanted
 from golub.model import Role
 from golub.sight import ALL_ACCOUNTS
 from golub.store import Store
@@ -41,7 +42,7 @@ async def walk(parts: Parts, view: View, **narrowed: Any) -> list[int]:
     place: Place | None = None
     while True:
         async with parts.store.read() as session:
-            page = await inbox.list_chats(session, ALL_ACCOUNTS, view, before=place, limit=3, **narrowed)
+            page = await inbox.list_chats(session, ALL_ACCOUNTS, Wanted(0, view, **narrowed), before=place, limit=3)
         found += [line.chat.id for line in page.lines]
         if page.next is None:
             return found
@@ -78,10 +79,10 @@ async def test_counts_are_of_chats_and_of_one_account_where_one_is_chosen(parts:
     await other.says("three", "вопрос")
     await talk.answers("two", "ответ")
     async with parts.store.read() as session:
-        everywhere = await inbox.count_chats(session, ALL_ACCOUNTS)
-        here = await inbox.count_chats(session, ALL_ACCOUNTS, account_id=talk.account.id)
-    assert (everywhere.waiting, here.waiting) == (2, 1)
-    assert everywhere.unread - here.unread == 1
+        lists = [Wanted(0, view, shop) for shop in (None, talk.account.id) for view in (View.WAITING, View.UNREAD)]
+        waiting, unread, waiting_here, unread_here = await inbox.count_chats(session, ALL_ACCOUNTS, lists)
+    assert (waiting, waiting_here) == (2, 1)
+    assert unread - unread_here == 1
 
 
 @ONE_DATABASE
@@ -127,7 +128,8 @@ async def test_rows_that_left_the_view_are_not_in_the_answer_and_the_open_one_st
     await manager.post(f"/inbox/{one}/read", {"up_to": str(await last_row(parts, one))})
     answer = await read(manager, f"/inbox/rows?view=unread&ids={one},{two},0")
     assert [row["data-chat"] for row in answer.all("li")] == [str(two)]
-    assert answer.all("ol", **{"data-unread": "1", "data-everywhere": "1"})
+    (shown,) = answer.all("ol")
+    assert (json.loads(shown["data-counts"])["unread"], shown["data-everywhere"]) == ("1", "1")
     answer = await read(manager, f"/inbox/rows?view=unread&ids={one}&opened={one}")
     assert [row["data-chat"] for row in answer.all("li")] == [str(one)]
 

@@ -8,7 +8,7 @@ import { ask, html, inbox, openId, pane, scroller, signedOut, texts, thread } fr
 const list = document.getElementById("chats");
 const listScroll = document.getElementById("chats-scroll");
 const query = inbox.dataset.query;
-const view = inbox.dataset.view;
+const soonestFirst = "soonestFirst" in inbox.dataset;
 const AT_ONCE = 80; // rows asked for in one request
 const NEAR = 80; // px from the end of a chat that still count as being there
 
@@ -20,7 +20,7 @@ const before = (one, other) => {
   const [at, id] = one.split(".").map(Number);
   const [otherAt, otherId] = other.split(".").map(Number);
   const newer = at - otherAt || id - otherId;
-  return view === "waiting" ? newer < 0 : newer > 0;
+  return soonestFirst ? newer < 0 : newer > 0;
 };
 
 // Whatever comes, goes or grows above, the first row in sight that keeps its place in the list stays where it is.
@@ -95,9 +95,10 @@ function announce(known, row) {
   document.getElementById("said").textContent = texts.newMessage.replace("{name}", name);
 }
 
-function count({ unread, waiting, everywhere }) {
-  for (const [name, value] of Object.entries({ unread, waiting })) {
+function count({ counts, everywhere }) {
+  for (const [name, value] of Object.entries(JSON.parse(counts))) {
     const shown = inbox.querySelector(`[data-count="${name}"]`);
+    if (!shown) continue; // a view that was named in another window
     shown.textContent = value;
     shown.hidden = value === "0";
   }
@@ -395,5 +396,5 @@ setInterval(() => {
   }
 }, 20_000);
 
-count({ unread: inbox.dataset.unread, waiting: inbox.dataset.waiting, everywhere: inbox.dataset.everywhere });
+count(inbox.dataset);
 ready();

@@ -1,0 +1,65 @@
+"""The team's labels: words with a colour, that admins make and anybody puts on chats."""
+
+import re
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub.clock import Millis
+from golub.errors import Invalid, NotFound
+from golub.inbox.names import named, put
+from golub.model import ChatLabel, Label
+
+LABELS_AT_MOST = 100
+COLOURS = ("#c2410c", "#b45309", "#4d7c0f", "#0f766e", "#0369a1", "#4338ca", "#a21caf", "#be123c", "#475569")
+
+
+async def list_labels(session: AsyncSession) -> list[Label]:
+    return list((await session.scalars(select(Label).order_by(Label.name, Label.id))).all())
+
+
+async def list_labels_of(session: AsyncSession, chat_id: int) -> list[Label]:
+    found = select(Label).join(ChatLabel, ChatLabel.label_id == Label.id).where(ChatLabel.chat_id == chat_id)
+    return list((await session.scalars(found.order_by(Label.name))).all())
+
+
+async def count_labelled(session: AsyncSession) -> dict[int, int]:
+    """On how many chats each label is."""
+    found = select(ChatLabel.label_id, func.count().label("number")).group_by(ChatLabel.label_id)
+    return {row.label_id: row.number for row in await session.execute(found)}
+
+
+async def add_label(session: AsyncSession, name: str, colour: str, *, now: Millis) -> Label:
+    """Raises `Invalid`, and `Conflict` where there is one of that name."""
+    if (await session.scalar(select(func.count()).select_from(Label)) or 0) >= LABELS_AT_MOST:
+        raise Invalid("There are {limit} labels, and more would help nobody. Remove one first.", limit=LABELS_AT_MOST)
+    label = Label(created_at=now, **_described(name, colour))
+    await put(session, label)
+    return label
+
+
+async def change_label(session: AsyncSession, label_id: int, name: str, colour: str) -> Label:
+    label = await _get_label(session, label_id)
+    for field, value in _described(name, colour).items():
+        setattr(label, field, value)
+    await put(session, label)
+    return label
+
+
+async def remove_label(session: AsyncSession, label_id: int) -> None:
+    """From every chat too, and with the views that were narrowed by it."""
+    await session.delete(await _get_label(session, label_id))
+
+
+async def _get_label(session: AsyncSession, label_id: int) -> Label:
+    label = await session.get(Label, label_id)
+    if label is None:
+        raise NotFound("There is no such label.")
+    return label
+
+
+def _described(name: str, colour: str) -> dict[str, str]:
+    name = named(name)
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+        raise Invalid("Choose a colour.", field="colour")
+    return {"name": name, "folded": name.casefold(), "colour": colour.lower()}

@@ -1,0 +1,190 @@
+"""The list of chats: its views, narrowed by account, label and item, in pages and in counts.
+
+Each view has an index in its own order, and another one for a single account; an item has one as well. A label that is
+on few chats is where the database begins, one that is on many is looked for along the view's order: so a page costs the
+same among a hundred chats and a hundred thousand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub.inbox.places import Place
+from golub.model import Account, Chat, ChatLabel, Label, Message, Operator
+from golub.sight import Sight
+
+CHATS_A_PAGE = 40
+COUNT_LIMIT = 1000  # counts are exact up to here; nobody reads further, and counting on costs time
+FEW = 2000  # chats that have a label
+
+
+class View(StrEnum):
+    ALL = "all"  # that are open
+    MINE = "mine"  # … that I have taken
+    UNASSIGNED = "unassigned"  # … that nobody has
+    WAITING = "waiting"  # … in which the buyer waits for us; the longest wait first
+    UNREAD = "unread"
+    SNOOZED = "snoozed"  # what comes back next first
+    CLOSED = "closed"  # the last one first
+
+
+_SOONEST_FIRST = frozenset({View.WAITING, View.SNOOZED})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A list as one operator wants it."""
+
+    operator_id: int
+    view: View = View.ALL
+    account_id: int | None = None
+    label_id: int | None = None
+    item_id: int | None = None  # Avito's
+
+    @property
+    def key(self) -> Any:
+        """The column by which the list is ordered."""
+        keys = {View.WAITING: Chat.waiting_since, View.SNOOZED: Chat.snoozed_until, View.CLOSED: Chat.closed_at}
+        return keys.get(self.view, Chat.listed_at)
+
+    @property
+    def soonest_first(self) -> bool:
+        return self.view in _SOONEST_FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A chat as the list shows it."""
+
+    chat: Chat
+    last: Message | None
+    labels: tuple[Label, ...] = ()
+
+    def place(self, wanted: Wanted) -> Place:
+        return Place(getattr(self.chat, wanted.key.key) or 0, self.chat.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Chats in the view's order. `next` is where the following page begins; None at the end."""
+
+    lines: list[Line]
+    next: Place | None
+
+
+async def list_chats(
+    session: AsyncSession, sight: Sight, wanted: Wanted, *, before: Place | None = None, limit: int = CHATS_A_PAGE
+) -> Page:
+    """A page of the list, beginning after `before`."""
+    key = wanted.key
+    found = _lines(sight, wanted, await _few(session, [wanted])).limit(limit + 1)
+    if before:
+        here = tuple_(key, Chat.id)
+        there = tuple_(before.key, before.id)
+        found = found.where(here > there if wanted.soonest_first else here < there)
+    order = (key, Chat.id) if wanted.soonest_first else (key.desc(), Chat.id.desc())
+    rows = [tuple(row) for row in await session.execute(found.order_by(*order))]
+    lines = await _labelled(session, rows[:limit])
+    return Page(lines, lines[-1].place(wanted) if len(rows) > limit else None)
+
+
+async def find_lines(session: AsyncSession, sight: Sight, chat_ids: Sequence[int], wanted: Wanted) -> list[Line]:
+    """Those of `chat_ids` that belong to the list, in no order: what a page needs after a ring."""
+    found = _lines(sight, wanted, await _few(session, [wanted])).where(Chat.id.in_(chat_ids))
+    return await _labelled(session, [tuple(row) for row in await session.execute(found)])
+
+
+async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wanted]) -> list[int]:
+    """How many chats each list has, of all in one statement; `COUNT_LIMIT` means "that many or more"."""
+    few = await _few(session, lists)
+    counts: list[Any] = []
+    for number, wanted in enumerate(lists):
+        some = select(Chat.id).where(_belongs(wanted), *_narrowed(sight, wanted, few)).limit(COUNT_LIMIT).subquery()
+        counts.append(select(func.count()).select_from(some).scalar_subquery().label(f"n{number}"))
+    return [*(await session.execute(select(*counts))).one()]
+
+
+async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:
+    found = select(Account).where(sight.of(Account.id)).order_by(Account.name, Account.id)
+    return list((await session.scalars(found)).all())
+
+
+async def list_team(session: AsyncSession) -> list[Operator]:
+    """Everybody who is or was an operator: chats say whose they are."""
+    return list((await session.scalars(select(Operator).order_by(Operator.name, Operator.id))).all())
+
+
+def _lines(sight: Sight, wanted: Wanted, few: frozenset[int]) -> Select[Chat, Message]:
+    return (
+        select(Chat, Message)
+        .outerjoin(Message, Message.id == Chat.last_message_id)
+        .where(_belongs(wanted), *_narrowed(sight, wanted, few))
+    )
+
+
+async def _labelled(session: AsyncSession, rows: Sequence[Any]) -> list[Line]:
+    found = (
+        select(ChatLabel.chat_id, Label)
+        .join(Label, Label.id == ChatLabel.label_id)
+        .where(ChatLabel.chat_id.in_([chat.id for chat, _ in rows]))
+        .order_by(Label.name)
+    )
+    labels: dict[int, list[Label]] = {}
+    for chat_id, label in await session.execute(found):
+        labels.setdefault(chat_id, []).append(label)
+    return [Line(chat, last, tuple(labels.get(chat.id, ()))) for chat, last in rows]
+
+
+def _belongs(wanted: Wanted) -> ColumnElement[bool]:
+    """In the words of the views' partial indexes, so that both databases see that they fit."""
+    is_open = and_(Chat.closed_at.is_(None), Chat.snoozed_until.is_(None))
+    match wanted.view:
+        case View.MINE:
+            return and_(Chat.owner_id.is_not(None), Chat.owner_id == wanted.operator_id, is_open)
+        case View.UNASSIGNED:
+            return and_(Chat.owner_id.is_(None), is_open)
+        case View.WAITING:
+            return and_(Chat.waiting_since.is_not(None), Chat.snoozed_until.is_(None))
+        case View.UNREAD:
+            return Chat.unread > 0
+        case View.SNOOZED:
+            return Chat.snoozed_until.is_not(None)
+        case View.CLOSED:
+            return Chat.closed_at.is_not(None)
+        case View.ALL:
+            return is_open
+
+
+async def _few(session: AsyncSession, lists: Sequence[Wanted]) -> frozenset[int]:
+    """Those of the lists' labels that are on few chats."""
+    labels = sorted({wanted.label_id for wanted in lists if wanted.label_id is not None})
+    if not labels:
+        return frozenset()
+    numbers = [
+        select(func.count()).select_from(_labelled_by(label_id).limit(FEW).subquery()).scalar_subquery()
+        for label_id in labels
+    ]
+    counted = (await session.execute(select(*numbers))).one()
+    return frozenset(label_id for label_id, number in zip(labels, counted, strict=True) if number < FEW)
+
+
+def _narrowed(sight: Sight, wanted: Wanted, few: frozenset[int]) -> list[ColumnElement[bool]]:
+    conditions = [sight.of(Chat.account_id)]
+    if wanted.account_id is not None:
+        # An operator's own chats are few beside an account's: `+ 0` keeps the account's index out of it.
+        account = Chat.account_id + 0 if wanted.view is View.MINE else Chat.account_id
+        conditions.append(account == wanted.account_id)
+    if wanted.item_id is not None:
+        conditions.append(and_(Chat.item_id.is_not(None), Chat.item_id == wanted.item_id))
+    if wanted.label_id is not None:
+        has_label = exists().where(ChatLabel.chat_id == Chat.id, ChatLabel.label_id == wanted.label_id)
+        conditions.append(Chat.id.in_(_labelled_by(wanted.label_id)) if wanted.label_id in few else has_label)
+    return conditions
+
+
+def _labelled_by(label_id: int) -> Select[int]:
+    return select(ChatLabel.chat_id).where(ChatLabel.label_id == label_id)
