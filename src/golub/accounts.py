@@ -7,6 +7,7 @@ known by its `user_id`, so a second pair for the same shop replaces the first an
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from zoneinfo import available_timezones
 
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import selectinload
@@ -197,6 +198,24 @@ class Accounts:
             if before != after:
                 await by.did(session, Action.ACCOUNT_RENAMED, name, before=before, after=after, now=self._clock())
 
+    async def choose_new_chats(self, account_id: int, *, in_turn: bool, zone: str, by: By = ITSELF) -> None:
+        """Whether new chats are given to the managers in turn, and by which clock these work. It counts for chats that
+        begin to wait from now on. Raises `Invalid`, `NotFound`."""
+        if zone not in available_timezones():
+            raise Invalid("This time zone is not known.", field="zone")
+        now = self._clock()
+        async with self._store.write() as session:
+            account = await session.get(Account, account_id, with_for_update={"key_share": True})
+            if account is None:
+                raise NotFound("This account is no longer connected.")
+            before = _new_chats_told(account)
+            account.zone = zone
+            account.in_turn_since = (account.in_turn_since or now) if in_turn else None
+            after = _new_chats_told(account)
+            if before != after:
+                changed = Action.ACCOUNT_CHATS_CHANGED
+                await by.did(session, changed, account.name, before=before, after=after, now=now)
+
     async def remove(self, account_id: int, *, by: By = ITSELF) -> None:
         """With its webhook, chats, messages and keys; the journal keeps what was received. At Avito nothing is deleted.
 
@@ -207,6 +226,10 @@ class Accounts:
             if gone := (await session.execute(removed)).first():
                 before = {"user_id": gone.user_id}
                 await by.did(session, Action.ACCOUNT_REMOVED, gone.name, before=before, now=self._clock())
+
+
+def _new_chats_told(account: Account) -> dict[str, str]:
+    return {"new_chats": "pool" if account.in_turn_since is None else "in_turn", "zone": account.zone}
 
 
 def _shown(client_id: str) -> str:

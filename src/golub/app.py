@@ -36,6 +36,7 @@ from golub.outbox import Outbox, open_pictures
 from golub.relay import Relays
 from golub.replays import Replays
 from golub.reports import Filling
+from golub.rota import Rota
 from golub.server import Server
 from golub.settings import ProcessRole, Settings
 from golub.silence import Silence
@@ -138,6 +139,7 @@ class Golub:
         self._housekeeping = Housekeeping(store, settings, clock)
         self._filling = Filling(store, applier, clock)
         self._waking = Waking(store, applier, clock)
+        self._rota = Rota(store, applier, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
         site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
@@ -275,6 +277,7 @@ class Golub:
             (self._waking, WORKS),
             (parts.relays, WORKS),
             (parts.replays, WORKS),
+            (self._rota, WORKS),
             (parts.alerts, EVERYWHERE),
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),

@@ -119,6 +119,12 @@ ACTIONS: dict[Action, tuple[Prepared, Callable[[World, Any], Request], str, str]
     ),
     Action.ACCOUNT_PAUSED: (account, lambda _, one: (f"accounts/{one}/pause", {}), "Велосипеды", ""),
     Action.ACCOUNT_RESUMED: (paused, lambda _, one: (f"accounts/{one}/resume", {}), "Велосипеды", ""),
+    Action.ACCOUNT_CHATS_CHANGED: (
+        account,
+        lambda _, one: (f"accounts/{one}/new-chats", {"in_turn": "true", "zone": "Europe/Moscow"}),
+        "Велосипеды",
+        "in_turn",
+    ),
     Action.ACCOUNT_REMOVED: (account, lambda _, one: (f"accounts/{one}/remove", {}), "Велосипеды", ""),
     Action.WEBHOOK_REGISTERED: (
         account,
@@ -156,7 +162,10 @@ async def state_of(store: Store) -> dict[str, Any]:
             table.__tablename__: await session.scalar(select(func.count()).select_from(table)) for table in tables
         }
         rows = [(one.role, one.active) for one in await session.scalars(select(Operator).order_by(Operator.id))]
-        names = [(one.name, one.paused_at) for one in await session.scalars(select(Account).order_by(Account.id))]
+        names = [
+            (one.name, one.paused_at, one.in_turn_since)
+            for one in await session.scalars(select(Account).order_by(Account.id))
+        ]
         repair = list(await session.scalars(select(Webhook.self_repair)))
         relays = list(await session.scalars(select(Relay.state).order_by(Relay.id)))
     return {**counts, "roles": rows, "names": names, "repair": repair, "relays": relays}

@@ -10,15 +10,18 @@ from sqlalchemy import Connection
 from golub.clock import Millis
 from golub.fold import rows
 from golub.fold.merge import Row
-from golub.fold.observations import Care, Close, HandOver, Reopen, Snooze
+from golub.fold.observations import Care, Close, Given, HandOver, Reopen, Snooze
 
 
 def fold_care(connection: Connection, one: Care, row: Row, now: Millis) -> bool:
     """Whether what follows from the chat's messages must be derived anew."""
     if isinstance(one, HandOver):
         if row["owner_id"] == one.was != one.owner_id:
-            row["owner_id"] = one.owner_id
-            row["owned_since"] = None if one.owner_id is None else one.at
+            _own(row, one.owner_id, one.at)
+        return False
+    if isinstance(one, Given):
+        if row["owner_id"] == one.was and row["wants_owner"]:
+            _own(row, one.owner_id, one.at)
         return False
     if isinstance(one, Close):
         return _close(connection, one, row, now)
@@ -38,14 +41,21 @@ def fold_care(connection: Connection, one: Care, row: Row, now: Millis) -> bool:
 
 def open_again(row: Row) -> None:
     """A buyer has written."""
+    row["wants_owner"] = row["wants_owner"] or row["owner_id"] is None or row["closed_at"] is not None
     row |= {"closed_at": None, "snoozed_until": None}
+
+
+def _own(row: Row, owner_id: int | None, at: Millis) -> None:
+    """Also by nobody: who gives a chat back leaves it to whoever takes it, until the buyer writes again."""
+    row |= {"owner_id": owner_id, "owned_since": None if owner_id is None else at, "wants_owner": False}
 
 
 def _close(connection: Connection, one: Close, row: Row, now: Millis) -> bool:
     """Who closes a chat has read it, and leaves nobody waiting."""
     if row["closed_at"] is not None or rows.has_spoken_since(connection, one.chat_id, one.version):
         return False
-    row |= {"closed_at": one.at, "snoozed_until": None, "settled_to": rows.newest_id(connection, one.chat_id)}
+    row |= {"closed_at": one.at, "snoozed_until": None, "wants_owner": False}
+    row |= {"settled_to": rows.newest_id(connection, one.chat_id)}
     rows.settle(connection, one.chat_id, row["settled_to"])
     if rows.mark_seen(connection, one.chat_id, row["settled_to"]):
         row["read_due_at"] = now

@@ -93,6 +93,17 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """The chat is given in turn, or stays with the operator it `was` with. Nothing happens where it wants no owner any
+    more: of two processes that give it the first does."""
+
+    chat_id: int
+    was: int | None
+    owner_id: int
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Nothing is left to do. Nothing happens where the buyer said more than was to be seen at the chat's `version`."""
 
@@ -136,7 +147,7 @@ class Labelled:
     at: Millis
 
 
-Care = HandOver | Close | Snooze | Reopen | Woken
+Care = HandOver | Given | Close | Snooze | Reopen | Woken
 Observation = (
     MessageSeen
     | ChatSeen

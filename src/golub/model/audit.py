@@ -25,6 +25,7 @@ class Action(StrEnum):
     ACCOUNT_REMOVED = "account_removed"
     ACCOUNT_PAUSED = "account_paused"
     ACCOUNT_RESUMED = "account_resumed"
+    ACCOUNT_CHATS_CHANGED = "account_chats_changed"  # who gets new ones
     KEYS_CHANGED = "keys_changed"
     WEBHOOK_REGISTERED = "webhook_registered"  # written before Avito is told
     WEBHOOK_UNCHANGED = "webhook_unchanged"  # what was written before came to nothing

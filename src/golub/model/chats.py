@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from golub.model.accounts import Account
@@ -81,6 +81,7 @@ class Chat(Table):
     # Care: what operators decided, told to `fold` as observations. Avito knows nothing of it.
     owner_id: Mapped[int | None]  # an operator; none is ever removed, so no foreign key watches over it
     owned_since: Mapped[int | None]
+    wants_owner: Mapped[bool] = mapped_column(default=False, server_default=false())  # a buyer spoke up: see `rota`
     closed_at: Mapped[int | None]
     settled_to: Mapped[int] = mapped_column(
         default=0

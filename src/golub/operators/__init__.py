@@ -4,6 +4,6 @@ Secrets (session cookies, one-time links) are 32 random bytes; only their SHA-25
 """
 
 from golub.operators.people import Operators
-from golub.operators.sessions import ABSOLUTE_LIFE, IDLE_LIFE
+from golub.operators.sessions import ABSOLUTE_LIFE, IDLE_LIFE, LISTENS_EVERY
 
-__all__ = ["ABSOLUTE_LIFE", "IDLE_LIFE", "Operators"]
+__all__ = ["ABSOLUTE_LIFE", "IDLE_LIFE", "LISTENS_EVERY", "Operators"]

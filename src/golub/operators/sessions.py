@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
-from golub.clock import DAY, HOUR, Clock
+from golub.clock import DAY, HOUR, MINUTE, Clock, Millis
 from golub.errors import Unavailable
 from golub.model import Operator, Session
 from golub.operators.rights import get_operator
@@ -16,7 +16,8 @@ from golub.store import Store
 
 IDLE_LIFE = 14 * DAY
 ABSOLUTE_LIFE = 90 * DAY
-_TOUCH_EVERY = HOUR  # how exact `seen_at` is
+_TOUCH_EVERY = HOUR  # how exact `seen_at` is where pages alone are asked for
+LISTENS_EVERY = MINUTE  # … and where a stream is open
 
 log = structlog.get_logger("golub.operators")
 
@@ -49,15 +50,15 @@ class Sessions:
         log.info("signed in", operator=operator.id, address=address)
         return secret, opened
 
-    async def find_session(self, secret: str) -> tuple[Session, Operator] | None:
+    async def find_session(self, secret: str, *, touch_every: Millis = _TOUCH_EVERY) -> tuple[Session, Operator] | None:
         """The open session behind a cookie, and whose it is. Being asked keeps it from expiring."""
-        return await self._find_session(digest(secret))
+        return await self._find_session(digest(secret), touch_every)
 
     async def is_open(self, session_hash: bytes) -> bool:
         """For streams, which ask every few seconds whether they may go on."""
-        return await self._find_session(session_hash, touch=False) is not None
+        return await self._find_session(session_hash, None) is not None
 
-    async def _find_session(self, session_hash: bytes, *, touch: bool = True) -> tuple[Session, Operator] | None:
+    async def _find_session(self, session_hash: bytes, touch_every: Millis | None) -> tuple[Session, Operator] | None:
         now = self._clock()
         query = (
             select(Session, Operator)
@@ -66,7 +67,7 @@ class Sessions:
         )
         async with self._store.read() as session:
             found = (await session.execute(query)).first()
-        if found and touch and found[0].seen_at < now - _TOUCH_EVERY:
+        if found and touch_every is not None and found[0].seen_at < now - touch_every:
             await self._touch(found[0])
         return found
 

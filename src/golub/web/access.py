@@ -69,6 +69,7 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/accounts/{account_id}": Role.ADMIN,
     "/admin/accounts/{account_id}/remove": Role.ADMIN,
     "/admin/accounts/{account_id}/history": Role.ADMIN,
+    "/admin/accounts/{account_id}/new-chats": Role.ADMIN,
     "/admin/deliveries": Role.ADMIN,
     "/admin/deliveries/quarantined": Role.ADMIN,
     "/admin/deliveries/newer": Role.ADMIN,

@@ -25,6 +25,7 @@ SENTENCES: dict[Action, str] = {
     Action.ACCOUNT_REMOVED: N_("Account “{subject}” was removed"),
     Action.ACCOUNT_PAUSED: N_("Account “{subject}” was paused"),
     Action.ACCOUNT_RESUMED: N_("Account “{subject}” was resumed"),
+    Action.ACCOUNT_CHATS_CHANGED: N_("Account “{subject}” gives new chats in another way"),
     Action.KEYS_CHANGED: N_("Account “{subject}” got new keys"),
     Action.WEBHOOK_REGISTERED: N_("The webhook of “{subject}” was registered"),
     Action.WEBHOOK_UNCHANGED: N_("Avito did not take the change of the webhook of “{subject}”"),
@@ -97,6 +98,8 @@ FIELDS: dict[str, str] = {
     "accounts": N_("accounts"),
     "days": N_("days"),
     "hours": N_("hours"),
+    "new_chats": N_("new chats"),
+    "zone": N_("time zone"),
     "chat_limit": N_("limit of open chats"),
 }
 
@@ -107,6 +110,8 @@ _WORDS: dict[tuple[str, str], str] = {
     ("for", "password"): N_("a new password"),
     ("for", "sign_in"): N_("signing in"),
     ("accounts", "every"): N_("every account"),
+    ("new_chats", "pool"): N_("to nobody"),
+    ("new_chats", "in_turn"): N_("in turn"),
 }
 
 

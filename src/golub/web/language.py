@@ -113,6 +113,10 @@ def zone_named(name: str) -> ZoneInfo:
     return ZoneInfo(name) if name in _zones() else DEFAULT_ZONE
 
 
+def zone_names() -> list[str]:
+    return sorted(_zones())
+
+
 @cache
 def _zones() -> set[str]:
     return available_timezones()

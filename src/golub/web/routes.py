@@ -20,6 +20,7 @@ from golub.web.admin import (
     deliveries,
     doctor,
     labels,
+    new_chats,
     operator,
     operators,
     relays,
@@ -54,6 +55,7 @@ ROUTERS = (
     labels.router,  # /admin/labels
     accounts.router,  # /admin/accounts
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
+    new_chats.router,  # /admin/accounts/…/new-chats
     webhooks.router,  # /admin/webhooks
     status.router,  # /admin/status
     doctor.router,  # /admin/doctor

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from golub import inbox, metrics
 from golub.errors import Unavailable
 from golub.live import EVERYTHING, Beat, Heard, Ring
+from golub.operators import LISTENS_EVERY
 from golub.sight import Sight, find_sight
 from golub.web.parts import LARGEST_ID, Given, Parts
 from golub.web.session import COOKIE, Seen, Signed
@@ -175,7 +176,7 @@ class Stream(Response):
     async def _may_listen(self) -> bool:
         """While the database is away nobody's session can be looked at; rings alone tell nothing."""
         try:
-            found = await self._parts.operators.find_session(self._secret)
+            found = await self._parts.operators.find_session(self._secret, touch_every=LISTENS_EVERY)
             if found is not None:
                 async with self._parts.store.read() as session:
                     self._sight = await find_sight(session, found[1])
