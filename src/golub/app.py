@@ -37,7 +37,6 @@ from golub.relay import Relays
 from golub.replays import Replays
 from golub.reports import Filling
 from golub.rota import Rota
-from golub.search.catching_up import CatchingUp
 from golub.server import Server
 from golub.settings import ProcessRole, Settings
 from golub.silence import Silence
