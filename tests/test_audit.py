@@ -40,6 +40,14 @@ async def test_the_chain_holds_whatever_is_written_at_once(store: Store, clock: 
     assert (found.broken, found.checked, found.head.number) == (None, 12, 12)
 
 
+async def test_a_search_tells_no_capitals_from_small_letters(store: Store, clock: SteppedClock) -> None:
+    await write(store, clock(), "Магазин «Ёлка» №1_%")
+    for text_part, count in (("магазин", 1), ("МАГАЗИН «ёЛКА", 1), ("№1_%", 1), ("1%", 0), ("елка", 0)):
+        async with store.read() as session:
+            found = await audit.list_entries(session, audit.Wanted(text=text_part))
+        assert len(found.entries) == count, text_part
+
+
 async def test_what_is_done_while_it_is_walked_breaks_nothing(store: Store, clock: SteppedClock) -> None:
     for _ in range(3):
         await write(store, clock.step(1))

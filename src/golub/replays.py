@@ -27,7 +27,7 @@ from golub.model import Delivery, DeliveryState, Mark, Replay, ReplayKind, Repla
 from golub.runner import Loop
 from golub.store import Store
 
-PART = 200  # deliveries; normal ones wait while so many are folded
+PART = 100  # deliveries; normal ones wait while so many are folded, which takes as long as a batch of theirs, or less
 BREATH: Millis = 20  # between two parts
 LEASE = 30 * SECOND
 CHANGES_KEPT = 50

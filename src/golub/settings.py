@@ -185,6 +185,16 @@ class Settings(BaseSettings):
         return self.backup_dir or self.data_dir / "backups"
 
     @property
+    def alert_kinds(self) -> list[str]:
+        """The channels for alerts that are given here in full."""
+        given = {
+            "telegram": self.telegram_token and self.telegram_chat,
+            "email": self.smtp_url and self.alert_email,
+            "url": self.alert_url,
+        }
+        return [kind for kind, values in given.items() if values]
+
+    @property
     def effective_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'golub.db'}"
 

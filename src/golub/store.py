@@ -366,6 +366,10 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _lower(words: str | None) -> str | None:  # SQLite's own folds the letters of ASCII alone, PostgreSQL's all of them
+    return words and words.lower()
+
+
 def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: ConnectionPoolEntry) -> None:
@@ -383,6 +387,7 @@ def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: 
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -113,7 +113,7 @@ async def test_a_nudge_brings_an_unknown_chats_name_at_once(town: Town) -> None:
         running = asyncio.create_task(town.backfill.run())
         await town.call_without_token(hint(message))
         town.backfill.nudge()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             async for _ in batches:
                 async with town.store.read() as session:
                     if await session.scalar(select(Chat.buyer_name).where(Chat.avito_id == chat.id)):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from typer.testing import CliRunner
 
 from golub.cli import cli
 from golub.doctor import Check, examine_beside, note_where
+from golub.doctor.beside import SERVED_AT
 from golub.doctor.telling import tell
+from golub.model import Mark
 from golub.settings import Settings
 from golub.store import Store
 from golub.web.language import words, words_of_console
@@ -87,6 +90,26 @@ async def test_its_own_environment_goes_before_what_a_server_noted(tmp_path: Pat
         assert told[Check.PUBLIC_URL] == f"https://{host}"
         assert told[Check.NAME] == f"The name {host} leads nowhere."
         assert told[Check.LISTENING] == "Golub listens on 127.0.0.1:2"
+
+
+async def test_alerts_and_backups_are_judged_by_the_servers_environment(tmp_path: Path, database_url: str) -> None:
+    store = Store(database_url)
+    elsewhere = tmp_path / "another-disk"
+    elsewhere.mkdir()
+    made = time.strftime("golub-%Y%m%dT%H%M%SZ-planned.zip", time.gmtime(time.time() - 3600))
+    (elsewhere / made).write_bytes(b"")
+    told = {"smtp_url": "smtps://golub:hidden@mail.example.ru:465", "alert_email": "anna@example.ru"}
+    await note_where(store, Settings.model_validate({"backup_dir": elsewhere, **told}))
+    async with store.read() as session:
+        assert "hidden" not in (await session.get_one(Mark, SERVED_AT)).value
+    await store.close()
+    own = Settings.model_validate(
+        {"data_dir": tmp_path, "database_url": database_url, "avito_url": "http://127.0.0.1:9"}
+    )
+    found, _ = await examine_beside(own, words("en"))
+    shown = {one.check: one.write(words("en")).what for one in found}
+    assert shown[Check.ALERTS] == "By email"
+    assert shown[Check.BACKUP] == "The newest one is 1 hours old."
 
 
 async def test_people_read_what_to_do_first_and_the_lines_to_copy(tmp_path: Path, sqlite_url: str) -> None:

@@ -4,7 +4,7 @@ from golub.avito.wire import (
     API,
     DELETED_TEXT,
 )
-from golub.fold import MarkRead, ReadSent
+from golub.fold import FetchDue, Fetched, MarkRead, ReadSent
 from golub.live import Ring
 from golub.store import Store
 from tests.conftest import ONE_DATABASE
@@ -53,6 +53,21 @@ def test_a_late_older_version_changes_only_that_it_was_edited(world: World) -> N
     world.fold(webhook(content={"text": "Исправлено"}, at=CREATED + 9))
     world.fold(webhook())
     assert (world.message()["text"], world.message()["edited"]) == ("Исправлено", True)
+
+
+def test_an_edit_that_seems_a_moment_older_than_what_the_api_told_is_asked_about(world: World) -> None:
+    """Our clock may be ahead of Avito's: it dates what the API tells."""
+    world.fold(webhook(), FetchDue("u2i-abc", NOW), Fetched("u2i-abc", at=NOW), from_api(at=CREATED + 30))
+    assert world.chat()["fetch_due_at"] is None
+    world.fold(webhook(), now=NOW + 5)  # the same words
+    assert world.chat()["fetch_due_at"] is None
+    edited = webhook(content={"text": "Исправлено"}, at=CREATED + 20)
+    world.fold(edited, now=NOW + 9)
+    assert (world.message()["text"], world.chat()["fetch_due_at"]) == (from_api().text, NOW + 9)
+    world.fold(Fetched("u2i-abc", at=NOW), from_api(content={"text": "Исправлено"}, at=CREATED + 40))
+    assert world.message()["text"] == "Исправлено"
+    world.fold(edited, webhook(at=CREATED - 60), now=NOW + 90)  # long before: an older version
+    assert world.chat()["fetch_due_at"] is None
 
 
 def test_other_addresses_of_the_same_picture_are_no_edit(world: World) -> None:

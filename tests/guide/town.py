@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import httpx2
 import structlog
 from sqlalchemy import select
-from starlette.types import Receive, Scope, Send
 
 from golub import logs
 from golub.app import Golub
@@ -61,8 +60,8 @@ class Clock:
 class Street(httpx2.AsyncBaseTransport):
     """The way from the internet to our door; `leads_to` may be another house, or a status that somebody answers."""
 
-    def __init__(self, door: httpx2.ASGITransport) -> None:
-        self.leads_to: httpx2.ASGITransport | int = door
+    def __init__(self, leads_to: httpx2.ASGITransport | int) -> None:
+        self.leads_to = leads_to
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if watch := request.extensions.get("trace"):
@@ -193,18 +192,37 @@ class Town:
         return await browser.open(f"/inbox/{rows[0].removeprefix('chat-')}")
 
 
+@dataclass
+class World:
+    """What is there whoever lives behind the public address: Avito, its time, and the way to our door."""
+
+    sim: Simulator
+    street: Street
+    clock: Clock
+
+
+@asynccontextmanager
+async def world(folder: Path) -> AsyncGenerator[World]:
+    clock, street = Clock(), Street(503)
+    async with Simulator(folder / "simulator.jsonl", clock=clock, base_url=AVITO, deliver=street) as sim:
+        yield World(sim, street, clock)
+
+
 @asynccontextmanager
 async def opened(
     folder: Path, database_url: str, *, our_clock: OurClock = now, **settings: Any
 ) -> AsyncGenerator[Town]:
     """Everything started, nobody signed in, no account connected."""
+    async with world(folder) as around, housed(around, folder, database_url, our_clock=our_clock, **settings) as town:
+        yield town
 
-    async def door(scope: Scope, receive: Receive, send: Send) -> None:
-        await golub.asgi(scope, receive, send)
 
-    street = Street(httpx2.ASGITransport(door, client=(AVITO_ADDRESS, 40_000)))
-    clock = Clock()
-    sim = Simulator(folder / "simulator.jsonl", clock=clock, base_url=AVITO, deliver=street)
+@asynccontextmanager
+async def housed(
+    around: World, folder: Path, database_url: str, *, our_clock: OurClock = now, **settings: Any
+) -> AsyncGenerator[Town]:
+    """A Golub that lives at the public address from here on, also after it has ended."""
+    sim, street = around.sim, around.street
     chosen: Mapping[str, Any] = {
         "data_dir": folder,
         "database_url": database_url,
@@ -214,6 +232,7 @@ async def opened(
     golub = Golub(
         Settings.model_validate({**chosen, **settings}), clock=our_clock, transport=httpx2.ASGITransport(sim.app)
     )
+    street.leads_to = httpx2.ASGITransport(golub.asgi, client=(AVITO_ADDRESS, 40_000))
     parts = golub.parts
     parts.subscriptions = Subscriptions(
         parts.store,
@@ -225,8 +244,8 @@ async def opened(
         Guarded(transport=street, resolve=_public_address),
     )
     with _logging(folder):
-        async with sim, golub.working(), AsyncExitStack() as stack:
-            yield Town(golub, sim, street, parts, clock, stack)
+        async with golub.working(), AsyncExitStack() as stack:
+            yield Town(golub, sim, street, parts, around.clock, stack)
             sim.release()  # or a call that hangs would hold up the end
 
 

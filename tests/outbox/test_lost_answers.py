@@ -1,5 +1,6 @@
 """A reply whose answer was lost is looked for in the chat, taken for no other, and never sent again by itself."""
 
+import asyncio
 import random
 from collections import Counter
 from typing import Any
@@ -96,6 +97,31 @@ async def test_what_avito_answers_counts_more_than_what_was_found_by_words(desk:
     await desk.retry(first)
     assert (await desk.reply(first)).state == OutgoingState.SENT
     assert desk.sends() == {"Да": 2}
+
+
+async def test_two_that_are_looked_up_at_once_never_take_the_same_message(desk: Desk) -> None:
+    """The first was given up and is wanted again while another process looks for the second."""
+    for _ in range(8):
+        theirs, ours = await desk.chat()
+        replies: list[int] = []
+        for _ in range(2):
+            desk.sim.fault("postSendMessage", status=500)
+            replies.append(await desk.write(ours, "Да"))
+            await desk.work_until_done(replies[-1])
+        desk.sim.shop_said(theirs, "Да", at=desk.clock() // SECOND)
+        anna = await desk.operator()
+        for one in replies:
+            await desk.outbox.retry(one, anna)
+        await asyncio.gather(
+            *(
+                process._sender.attend_to(one)
+                for process, one in zip((desk.outbox, desk.process()), replies, strict=True)
+            )
+        )
+        await desk.work()
+        ended = [await desk.reply(one) for one in replies]
+        assert {one.message_avito_id for one in ended} == {one.id for one in theirs.history}
+        assert len(theirs.history) == 2
 
 
 @pytest.mark.promise("P7")

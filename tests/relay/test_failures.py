@@ -1,10 +1,13 @@
 """Whatever the other side answers: tried again for three days, left alone while it is down, and given up in the end."""
 
+from typing import Any
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from golub.clock import DAY, HOUR, MINUTE, SECOND
 from golub.guarded import Call, Failure
+from golub.jumps import Jumps
 from golub.model import Relay, RelayedState, RelayState
 from golub.relay.request import LONGEST_HOLD, PAUSES, hold_after, hold_asked, pause_after
 from tests.relay.post import CRM, Post, said
@@ -156,6 +159,50 @@ async def test_after_a_day_of_failure_the_relay_waits_for_a_click(post: Post) ->
     assert post.receiver.bodies == [said(1), said(2)]
     found = await post.relays.get(relay.id)
     assert (found.state, found.failing_since, found.last_ok_at) == (RelayState.WORKING, None, post.clock())
+
+
+async def test_a_clock_that_was_a_day_ahead_stops_no_relay(post: Post) -> None:
+    """It fails for a moment by then, and for longer than a day by a clock that is put right afterwards."""
+    relay = await post.relays.add(post.account_id, CRM)
+    jumps = Jumps(post.store, post.clock, "0" * 16)
+    await jumps.run_once()
+    post.receiver.answer = lambda _: 500
+    await post.arrive(said(1))
+    await post.send()
+    post.clock.step(3 * DAY)
+    await jumps.run_once()
+    await post.send()
+    assert (await post.relays.get(relay.id)).state == RelayState.STALLED
+    await post.relays.add(post.account_id, f"{CRM}/2")
+    await post.arrive(said(2))
+    await post.send()  # the second one begins to fail now
+    now = post.clock.step(-3 * DAY)
+    await jumps.run_once()
+    post.receiver.answer = lambda _: 200
+    await post.relays.run_once()
+    for standing in (await post.relays.list_all())[post.account_id]:
+        assert standing.relay.state == RelayState.WORKING
+        assert standing.relay.failing_since == now or standing.relay.failing_since is None
+    post.clock.step(5 * MINUTE + 30 * SECOND)
+    await post.send()
+    assert await post.states() == [RelayedState.SENT] * 3
+
+
+async def test_a_failure_is_dated_when_it_is_written_down(post: Post) -> None:
+    """A clock is set back while that waits for its turn: what is due was moved already."""
+    await post.relays.add(post.account_id, CRM)
+    post.clock.step(3 * DAY)
+    await post.arrive(said(1))
+
+    def answer(_: Any) -> int:
+        event.listen(post.store._write.sync_engine, "begin", lambda _: post.clock.step(-3 * DAY), once=True)
+        return 500
+
+    post.receiver.answer = answer
+    await post.relays.run_once()
+    (row,) = await post.rows()
+    assert row.due_at is not None
+    assert row.due_at <= post.clock() + 6 * SECOND
 
 
 def test_pauses_and_holds() -> None:

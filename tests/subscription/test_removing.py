@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+from sqlalchemy import event, func, select
 
+from golub.audit import By
+from golub.clock import Millis
 from golub.errors import NotFound, Unavailable, WrongKeys
-from golub.model import SubscriptionState
+from golub.model import PathToken, SubscriptionState, Webhook
 from golub.subscription import (
     token_of,
 )
@@ -23,6 +26,29 @@ async def test_removing_unsubscribes_and_the_secret_opens_three_days_more(world:
     assert await world.opens(url)
     with pytest.raises(NotFound):
         await world.subscriptions.remove(world.account_id)
+
+
+async def test_no_crash_leaves_half_of_a_removal_or_of_a_closed_address(world: World) -> None:
+    """At the beginning of each transaction, which is where a process may have died before, all that was committed is
+    whole: what has no webhook any more, or is closed by a person's word, opens for a while at most."""
+    old, new = world.subscriptions.recommended_url(), world.subscriptions.recommended_url()
+    await world.subscriptions.register(world.account_id, old, ["message"])
+    await world.subscriptions.update(world.account_id, new)
+    found: list[tuple[list[Millis | None], int]] = []  # webhooks (since when each rotates), secrets without an end
+
+    def look(_: object) -> None:
+        with world.store._look.connect() as connection:
+            opens = select(func.count()).select_from(PathToken).where(PathToken.retired_at.is_(None))
+            webhooks = list(connection.scalars(select(Webhook.rotating_since)))
+            found.append((webhooks, connection.execute(opens).scalar_one()))
+
+    event.listen(world.store._write.sync_engine, "begin", look)
+    webhook = await world.subscriptions.get(world.account_id)
+    await world.subscriptions.secrets.close_replaced(webhook, By())
+    await world.subscriptions.remove(world.account_id)
+    look(None)
+    whole = [([webhook.rotating_since], 2), ([None], 1), ([], 0)]
+    assert [state for number, state in enumerate(found) if state not in found[:number]] == whole
 
 
 async def test_removing_never_touches_another_services_url(world: World) -> None:

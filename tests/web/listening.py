@@ -40,7 +40,7 @@ class Listener:
         return {"type": "http.disconnect"}
 
     async def next(self) -> tuple[str, object]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             text = (await self.writes.get()).decode()
         lines = dict(line.split(": ", 1) for line in text.strip().splitlines())
         self.last_id = lines.get("id", self.last_id)
@@ -71,5 +71,5 @@ async def listening(
         yield listener
     finally:
         listener.left.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await task

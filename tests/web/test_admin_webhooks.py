@@ -78,6 +78,12 @@ async def test_a_page_shows_no_secret_before_a_click(world: World, owner: Browse
 
 
 @ONE_DATABASE
+async def test_no_number_in_the_address_breaks_the_page(owner: Browser) -> None:
+    for number, status in ((424242, 200), (2**63, 422), (-1, 422)):
+        assert (await owner.get(f"{PAGE}?edit={number}")).status_code == status
+
+
+@ONE_DATABASE
 async def test_a_missing_public_address_is_explained_and_can_be_typed(
     store: Store, clock: SteppedClock, tmp_path: Path, owner: Browser, parts: Parts
 ) -> None:

@@ -1,8 +1,8 @@
 """The doctor beside the server, and without it: for the command. It takes no lock, makes no key and changes nothing but
 by the one probe that it sends through the public address.
 
-A server is told its address by its own environment, which a person at a console seldom has. So it notes in the database
-where it serves, and the doctor goes by that in what his own environment leaves open.
+A server is told its address, who gets its alerts and where its backups go by its own environment, which a person at a
+console seldom has. So it notes that in the database, and the doctor goes by it in what his own environment leaves open.
 """
 
 import asyncio
@@ -27,13 +27,16 @@ from golub.vault import Vault
 
 NOTHING_WRONG, WRONG, NO_LOOK = 0, 1, 2  # how the command ends
 SERVED_AT = "served_at"  # a mark: these settings of the server that started last
-_NOTED = ("public_url", "allow_loopback_webhook", "host", "port")
+_NOTED = ("public_url", "allow_loopback_webhook", "host", "port", "backup_dir", "backup_every")
+_ALERT_KINDS = "alert_kinds"  # beside them: addresses and tokens are nobody else's
 _COLOURS = {Verdict.WRONG: "red", Verdict.WARNING: "yellow", Verdict.OK: "green"}
 
 
 async def note_where(store: Store, settings: Settings) -> None:
     """Called by a server that starts."""
-    noted = {"value": json.dumps({name: getattr(settings, name) for name in _NOTED})}
+    told: dict[str, Any] = {name: getattr(settings, name) for name in _NOTED}
+    told |= {"backup_dir": settings.backup_dir and str(settings.backup_dir.absolute())}
+    noted = {"value": json.dumps({**told, _ALERT_KINDS: settings.alert_kinds})}
     mark = store.insert(Mark).values(name=SERVED_AT, **noted)
     async with store.write() as session:  # of several that start at once the last one stays
         await session.execute(mark.on_conflict_do_update(index_elements=["name"], set_=noted))
@@ -61,27 +64,31 @@ async def examine_beside(settings: Settings, words: Words, *, bundle: bool = Fal
         raise NotFound("There is no folder {folder}.", folder=settings.data_dir.absolute())
     store = Store(settings.effective_database_url)
     try:
-        settings = await _as_served(settings, store)
-        found = await Doctor(settings, store, now, _key(settings)).examine()
+        noted = await _noted(store)
+        alert_kinds = noted.pop(_ALERT_KINDS, ())
+        settings = settings.model_copy(
+            update={name: value for name, value in noted.items() if name not in settings.model_fields_set}
+        )
+        found = await Doctor(settings, store, now, _key(settings), alert_kinds=alert_kinds).examine()
         packed = await make_bundle(settings, store, found, words, now=now()) if bundle else b""
     finally:
         await store.close()
     return found, packed
 
 
-async def _as_served(settings: Settings, store: Store) -> Settings:
-    """What our environment says, and for the rest what the server noted, where that can be read."""
+async def _noted(store: Store) -> dict[str, Any]:
+    """What the server noted, where that can be read."""
     if not is_there(store):
-        return settings
+        return {}
     try:
         async with store.read() as session:
             mark = await session.get(Mark, SERVED_AT)
     except (Unavailable, SQLAlchemyError, OSError):  # the doctor says so himself
-        return settings
+        return {}
     noted: dict[str, Any] = json.loads(mark.value) if mark else {}
-    return settings.model_copy(
-        update={name: value for name, value in noted.items() if name not in settings.model_fields_set}
-    )
+    if folder := noted.get("backup_dir"):
+        noted["backup_dir"] = Path(folder)
+    return noted
 
 
 def _key(settings: Settings) -> Vault | None:

@@ -9,7 +9,7 @@ nobody else; and it looks at most six times a minute.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -70,7 +70,8 @@ class Examination:
 
 
 class Doctor:
-    """`reach`, `machine` and `avito` lead elsewhere in tests alone. `vault` is None where there is no key to read."""
+    """`reach`, `machine` and `avito` lead elsewhere in tests alone. `vault` is None where there is no key to read.
+    `alert_kinds`: what a server noted of its environment, where ours has none."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Doctor:
         vault: Vault | None,
         inside: Inside | None = None,
         *,
+        alert_kinds: Sequence[str] = (),
         reach: Reach | None = None,
         machine: Machine | None = None,
         avito: httpx2.AsyncBaseTransport | None = None,
@@ -90,6 +92,7 @@ class Doctor:
         self._clock = clock
         self._vault = vault
         self._inside = inside
+        self._alert_kinds = settings.alert_kinds or alert_kinds
         self._reach = reach or Reach(allow_loopback=settings.allow_loopback_webhook)
         self._machine = machine or Machine()
         self._avito = avito
@@ -136,7 +139,7 @@ class Doctor:
 
     async def _look(self) -> AsyncIterator[Finding]:
         health = self._inside.health if self._inside else None
-        ground = Ground(self._settings, self._machine, self._clock, health, self._avito)
+        ground = Ground(self._settings, self._machine, self._clock, health, self._avito, self._alert_kinds)
         stored = Stored(
             self._settings, self._store, self._clock, self._vault, self._inside.spool if self._inside else None
         )

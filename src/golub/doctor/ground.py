@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -35,7 +35,8 @@ _SECRET_FILES = ("golub.db", "golub.db-wal", "spool.db", "spool.db-wal", "logs/a
 
 
 class Ground:
-    """`health` is the running server's own, None beside it; `avito` leads to a simulator in tests."""
+    """`health` is the running server's own, None beside it; `avito` leads to a simulator in tests. `alert_kinds`: the
+    channels for alerts that the server's environment gives."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Ground:
         clock: Clock,
         health: Health | None,
         avito: httpx2.AsyncBaseTransport | None,
+        alert_kinds: Sequence[str],
     ) -> None:
         self._settings = settings
         self._folder = settings.data_dir.absolute()
@@ -51,6 +53,7 @@ class Ground:
         self._clock = clock
         self._health = health
         self._avito = avito
+        self._alert_kinds = alert_kinds
         self._pid = os.getpid() if health else machine.owner_of(self._folder)
 
     async def look(self) -> AsyncGenerator[Finding]:
@@ -197,12 +200,9 @@ class Ground:
         )
 
     def _alerts(self) -> Finding:
-        settings = self._settings
-        if settings.telegram_token and settings.telegram_chat:
-            return well(Check.ALERTS, N_("By Telegram"))
-        if settings.alert_url:
-            return well(Check.ALERTS, N_("By an address that takes a POST"))
-        return self._found(faults.NOBODY_TOLD)
+        if not self._alert_kinds:
+            return self._found(faults.NOBODY_TOLD)
+        return well(Check.ALERTS, N_("By {kinds}"), kinds=", ".join(self._alert_kinds))
 
     def _backup(self, backed_at: Millis | None) -> Finding:
         newest, failed = backup.last(self._settings), backup.last_failure(self._settings)

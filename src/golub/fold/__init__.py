@@ -18,6 +18,7 @@ from golub.fold.care import fold_care, open_again
 from golub.fold.merge import (
     UNSEEN_BY_ALL,
     Row,
+    may_be_newer,
     merge_chat,
     merge_chat_of_message,
     merge_delivered,
@@ -93,7 +94,7 @@ def fold(
     messages = [one for one in told if isinstance(one, MessageSeen)]
     delivered = [one for one in told if isinstance(one, Delivered)]
     named = [one for one in told if isinstance(one, Named)]
-    _fold_messages(connection, account_id, chats, messages, delivered, named, now)
+    _fold_messages(connection, account_id, chats, messages, delivered, named, now, ask_at)
     by_id = {touched.row["id"]: touched for touched in chats.values()}
     for one in told:
         if isinstance(one, UserSeen):
@@ -141,6 +142,7 @@ def _fold_messages(
     delivered: Sequence[Delivered],
     named: Sequence[Named],
     now: Millis,
+    ask_at: Millis | None,
 ) -> None:
     keys = {(chats[one.chat_avito_id].row["id"], one.avito_id) for one in told}
     keys |= {(chats[one.chat_avito_id].row["id"], one.message_avito_id) for one in (*delivered, *named)}
@@ -153,6 +155,8 @@ def _fold_messages(
         key = (chat["id"], one.avito_id)
         if key in known:
             merge_message(known[key], one)
+            if may_be_newer(known[key], one):
+                _make_due(chat, ask_at, quietly=False)
         else:
             known[key] = new_message(one, account_id, chat["id"], now)
     for one in delivered:

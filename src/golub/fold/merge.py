@@ -10,11 +10,12 @@ from typing import Any
 
 from golub.avito.wire import API, WEBHOOK, BuyerFacts, ChatSeen, ItemFacts, MessageSeen, UserSeen
 from golub.avito.wire_seen import canonical, rank_of, words_of
-from golub.clock import Millis
+from golub.clock import MINUTE, Millis
 from golub.model import Direction
 
 Row = dict[str, Any]
 
+CLOCKS_DIFFER = MINUTE  # by more than that the doctor warns
 _KNOWS_CONTENT = 2  # see `rank_of`
 
 # Written, but nothing that anybody sees: a change here alone rings no bell.
@@ -63,6 +64,17 @@ def merge_message(row: Row, seen: MessageSeen) -> None:
     if (told, seen.observed_at, seen.source, seen.digest) > (known, row["observed_at"], row["source"], row["digest"]):
         _take_content(row, seen)
     _grow(row, seen, told)
+
+
+def may_be_newer(row: Row, seen: MessageSeen) -> bool:
+    """Whether a webhook lost against other words that the API told moments later, as we date it. Where our clock is
+    ahead of Avito's it may be an edit made since: only the API can tell."""
+    lead = row["observed_at"] - seen.observed_at
+    return (
+        (seen.source, row["source"]) == (WEBHOOK, API)
+        and 0 <= lead <= CLOCKS_DIFFER
+        and words_of(row["type"], row["text"]) != words_of(seen.type, seen.text)
+    )
 
 
 def _take_content(row: Row, seen: MessageSeen) -> None:

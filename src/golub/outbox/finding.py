@@ -7,7 +7,8 @@ very same in Avito's own application meanwhile, that may be taken for ours; the 
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
+from sqlalchemy.orm import aliased
 
 from golub.avito.wire_fields import object_or_empty
 from golub.clock import SECOND
@@ -20,8 +21,6 @@ CLOCKS_DIFFER = 30 * SECOND  # Avito's `created` may be this much before our `st
 async def find_row(store: Store, outgoing: OutgoingMessage) -> str:
     """The Avito id of the message that this reply has become; empty where there is none yet."""
     started_at = outgoing.started_at or outgoing.created_at
-    of_this_chat = OutgoingMessage.chat_id == outgoing.chat_id
-    claimed = select(OutgoingMessage.message_avito_id).where(of_this_chat)
     async with store.read() as session:
         rows = list(
             await session.execute(
@@ -32,7 +31,7 @@ async def find_row(store: Store, outgoing: OutgoingMessage) -> str:
                     Message.type == outgoing.kind,
                     Message.created_at >= started_at - CLOCKS_DIFFER,
                     Message.received_at >= started_at,
-                    Message.avito_id.not_in(claimed),
+                    Message.avito_id.not_in(claimed_in(outgoing.chat_id)),
                 )
                 .order_by(Message.created_at, Message.id)
             )
@@ -42,6 +41,12 @@ async def find_row(store: Store, outgoing: OutgoingMessage) -> str:
         return next((row.avito_id for row in rows if row.text.split() == words), "")
     # A photo has no words, and one that came at the right time may be a colleague's: its address must name the picture.
     return next((row.avito_id for row in rows if _shows(row.content, outgoing.image_avito_id)), "")
+
+
+def claimed_in(chat_id: int) -> Select[str]:
+    """The messages of a chat that a reply has become already."""
+    reply = aliased(OutgoingMessage)  # the statement around may be about this table as well
+    return select(reply.message_avito_id).where(reply.chat_id == chat_id)
 
 
 def _shows(content: Any, image_avito_id: str) -> bool:

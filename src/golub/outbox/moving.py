@@ -6,7 +6,7 @@ Those who send and the people who decide step here alike; whoever comes second i
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import ColumnElement, Update, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Clock, Millis
@@ -24,14 +24,26 @@ class Moves:
         self._clock = clock
 
     async def move(
-        self, outgoing: OutgoingMessage, *, only_from: Sequence[str] = (), also: Update | None = None, **values: Any
+        self,
+        outgoing: OutgoingMessage,
+        *,
+        only_from: Sequence[str] = (),
+        only: Sequence[ColumnElement[bool]] = (),
+        also: Update | None = None,
+        **values: Any,
     ) -> bool:
         """Commits the next state, with what follows `also`, and rings. False, and nothing done, where somebody else
-        has moved it meanwhile."""
+        has moved it meanwhile, or `only` does not hold."""
         async with self._store.write() as session:
+            if "message_avito_id" in values:
+                await _wait_for_others(session, outgoing)
             moved = await session.scalar(
                 update(OutgoingMessage)
-                .where(OutgoingMessage.id == outgoing.id, OutgoingMessage.state.in_(only_from or (outgoing.state,)))
+                .where(
+                    OutgoingMessage.id == outgoing.id,
+                    OutgoingMessage.state.in_(only_from or (outgoing.state,)),
+                    *only,
+                )
                 .values(values)
                 .returning(OutgoingMessage.id)
             )
@@ -77,6 +89,18 @@ def _has_failed(state: str, values: dict[str, Any]) -> bool:
     """Whether nothing more happens by itself to a message that is not known to have arrived."""
     given_up = "due_at" in values and values["due_at"] is None
     return given_up and state in (OutgoingState.REJECTED, OutgoingState.UNCONFIRMED)
+
+
+async def _wait_for_others(session: AsyncSession, outgoing: OutgoingMessage) -> None:
+    """Two replies of one chat that take a message for theirs do so one after the other, and the second sees the
+    first's: each locks all that are unfinished there, in their order."""
+    unfinished = or_(OutgoingMessage.due_at.is_not(None), OutgoingMessage.id == outgoing.id)
+    await session.execute(
+        select(OutgoingMessage.id)
+        .where(OutgoingMessage.chat_id == outgoing.chat_id, unfinished)
+        .order_by(OutgoingMessage.id)
+        .with_for_update()
+    )
 
 
 async def _stop_later_parts(session: AsyncSession, outgoing: OutgoingMessage, now: Millis) -> None:

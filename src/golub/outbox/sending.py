@@ -5,7 +5,7 @@ answer was lost, or whose process died, is looked up in the chat; what cannot be
 never sent again by itself.
 """
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import Update, literal, select, update
 
 from golub.apply import Applier
 from golub.avito.client import Avito
@@ -15,7 +15,7 @@ from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Ambiguous, Rejected, Unavailable
 from golub.fold import Named
 from golub.model import Account, Chat, OutgoingKind, OutgoingMessage, OutgoingState
-from golub.outbox.finding import find_row
+from golub.outbox.finding import claimed_in, find_row
 from golub.outbox.moving import Moves
 from golub.outbox.pictures import Pictures
 from golub.store import Store
@@ -149,7 +149,7 @@ class Sender:
             await self._move(outgoing, due_at=self._clock() + pause)
             return
         if found:
-            await self._found(outgoing, chat, found)
+            await self._claim(outgoing, chat, found)
             return
         attempts = outgoing.attempts + 1
         due_at = self._clock() + LOOK_UPS[attempts] if attempts < len(LOOK_UPS) else None
@@ -166,12 +166,8 @@ class Sender:
         except Rejected:
             return True  # sending will say why
         if found:
-            await self._found(outgoing, chat, found)
+            await self._claim(outgoing, chat, found)
         return not found
-
-    async def _found(self, outgoing: OutgoingMessage, chat: Chat, message_avito_id: str) -> None:
-        await self._sent(outgoing, message_avito_id)
-        await self._applier.submit(outgoing.account_id, [Named(chat.avito_id, message_avito_id)])
 
     async def _find_in_chat(self, outgoing: OutgoingMessage, chat: Chat, user_id: int) -> str:
         """The id of a message of ours with these words that we learned of after it was started and that no other
@@ -184,24 +180,31 @@ class Sender:
             found = await find_row(self._store, outgoing)
         return found
 
-    async def _sent(self, outgoing: OutgoingMessage, message_avito_id: str, *, certain: bool = False) -> None:
+    async def _claim(self, outgoing: OutgoingMessage, chat: Chat, found: str) -> None:
+        """Unless another reply of the same words has claimed the message since it was found: then look again."""
+        if await self._sent(outgoing, found):
+            await self._applier.submit(outgoing.account_id, [Named(chat.avito_id, found)])
+        else:
+            await self._move(outgoing, due_at=self._clock())
+
+    async def _sent(self, outgoing: OutgoingMessage, message_avito_id: str, *, certain: bool = False) -> bool:
         now = self._clock()
-        if (
-            await self._move(
-                outgoing,
-                # What is certain counts, whatever was believed meanwhile.
-                only_from=(OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.QUEUED),
-                also=_look_for_others_again(outgoing, message_avito_id, now) if certain else None,
-                state=OutgoingState.SENT,
-                due_at=None,
-                finished_at=now,
-                message_avito_id=message_avito_id,
-                error="",
-                error_code="",
-            )
-            and outgoing.picture
-        ):
+        sent = await self._move(
+            outgoing,
+            # What is certain counts, whatever was believed meanwhile.
+            only_from=(OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.QUEUED),
+            only=() if certain else (literal(message_avito_id).not_in(claimed_in(outgoing.chat_id)),),
+            also=_look_for_others_again(outgoing, message_avito_id, now) if certain else None,
+            state=OutgoingState.SENT,
+            due_at=None,
+            finished_at=now,
+            message_avito_id=message_avito_id,
+            error="",
+            error_code="",
+        )
+        if sent and outgoing.picture:
             await self._pictures.drop(outgoing.picture)
+        return sent
 
 
 def _look_for_others_again(outgoing: OutgoingMessage, message_avito_id: str, now: Millis) -> Update:

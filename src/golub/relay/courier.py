@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, func, or_, select, update
 
 from golub import metrics
 from golub.clock import DAY, HOUR, MINUTE, SECOND, Clock, Millis
@@ -195,8 +195,8 @@ class Courier:
 
     async def _record_success(self, parcel: _Parcel) -> None:
         metrics.relay_sends.labels("sent").inc()
-        now = self._clock()
         async with self._store.write() as session:  # the relay's row first, everywhere: two nodes never wait in a ring
+            now = self._clock()
             before = await session.get(Relay, parcel.relay_id, with_for_update={"key_share": True})
             if before is None:
                 return
@@ -240,11 +240,12 @@ class Courier:
 
     async def _record_failure(self, parcel: _Parcel, call: Call) -> None:
         metrics.relay_sends.labels("failed").inc()
-        now, error, attempts = self._clock(), outcome_of(call), parcel.attempts + 1
-        pause = pause_after(attempts, call, now, random.random())  # noqa: S311 - jitter
-        hold = hold_after(parcel.failures + 1, call, now)
-        stalled = (Relay.state == RelayState.WORKING) & (Relay.failing_since <= now - STALLED_AFTER)
+        error, attempts = outcome_of(call), parcel.attempts + 1
         async with self._store.write() as session:
+            now = self._clock()  # not before its turn to write: set back meanwhile, nobody would move what is due
+            pause = pause_after(attempts, call, now, random.random())  # noqa: S311 - jitter
+            hold = hold_after(parcel.failures + 1, call, now)
+            stalled = (Relay.state == RelayState.WORKING) & (Relay.failing_since <= now - STALLED_AFTER)
             await session.execute(
                 update(Relay)
                 .where(Relay.id == parcel.relay_id)
@@ -279,8 +280,21 @@ class Courier:
         async with self._store.read() as session:
             metrics.relay_waiting.set(await session.scalar(waiting) or 0)
             old = (await session.scalars(done)).all()
+            misjudged = (await session.scalars(select(Relay.id).where(_is_misjudged(now)))).all()
         if old:
             async with self._store.write() as session:
                 await session.execute(delete(RelayedDelivery).where(RelayedDelivery.id.in_(old)))
+        if misjudged:
+            async with self._store.write() as session:
+                state = case((Relay.state == RelayState.STALLED, RelayState.WORKING.value), else_=Relay.state)
+                since = case((Relay.failing_since > now, now), else_=Relay.failing_since)
+                await session.execute(update(Relay).where(_is_misjudged(now)).values(state=state, failing_since=since))
+            log.warning("relays were judged by a clock that was ahead; judged anew", relays=list(misjudged))
         if len(old) == TIDIED:
             self._tidied_at = None
+
+
+def _is_misjudged(now: Millis) -> ColumnElement[bool]:
+    """A relay that was stopped, or began to fail, by a clock that has been set back since."""
+    stalled = (Relay.state == RelayState.STALLED) & (Relay.failing_since > now - STALLED_AFTER)
+    return or_(Relay.failing_since > now, stalled)

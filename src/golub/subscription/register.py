@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from golub.audit import ITSELF, Action, By
 from golub.avito.client import Avito
@@ -180,16 +180,15 @@ class Subscriptions:
         return await self._record(account_id, None, chosen, by=by)
 
     async def remove(self, account_id: int, *, by: By = ITSELF) -> Listed:
-        """Unsubscribes our URLs and forgets the webhook. A foreign one is named in the answer, and left alone."""
+        """Unsubscribes our URLs and forgets the webhook. A foreign one is named in the answer, and left alone.
+        Cut short by a crash, it leaves the webhook, and may be done again."""
         async with self._lock(account_id):
             await self.get(account_id)
             listed = await self.preview(account_id)
             async with telling(self._store, self._clock, by, account_id, Action.WEBHOOK_REMOVED):
                 for url in listed.ours:
                     await self._avito.unsubscribe(account_id, url)
-            async with self._store.write() as session:
-                await session.execute(delete(Webhook).where(Webhook.account_id == account_id))
-            await self.secrets.retire_all(account_id)
+            await self.secrets.retire_with_webhook(account_id)
         log.info("a webhook was removed", account=account_id)
         return listed
 

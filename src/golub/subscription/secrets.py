@@ -131,7 +131,9 @@ class Secrets:
                     continue
                 told = TimelineEntry(account_id=webhook.account_id, kind=kind, at=self._clock(), detail=detail)
                 session.add(told)
-            await self._retire(*_all_but(webhook.account_id, webhook.token_hash), open_for=open_for)
+                older = _all_but(webhook.account_id, webhook.token_hash)
+                retired = await self._retire(session, *older, open_for=open_for)
+            await self._tell_spool(retired)
 
     async def _has_brought(self, webhook: Webhook) -> bool:
         """Anything but a probe: ours and Avito's come before the first real one."""
@@ -151,9 +153,12 @@ class Secrets:
                 is not None
             )
 
-    async def retire_all(self, account_id: int) -> None:
-        """The account's secrets open for three days more."""
-        await self._retire(PathToken.account_id == account_id)
+    async def retire_with_webhook(self, account_id: int) -> None:
+        """The account's webhook is forgotten, and its secrets open for three days more: both or neither."""
+        async with self._store.write() as session:
+            await session.execute(delete(Webhook).where(Webhook.account_id == account_id))
+            retired = await self._retire(session, PathToken.account_id == account_id)
+        await self._tell_spool(retired)
 
     async def replaced(self, webhook: Webhook) -> Replaced:
         mine = _replaced_by(webhook, self._clock())
@@ -166,12 +171,13 @@ class Secrets:
         """A person closes the older secrets at once. What Avito still sends there is refused; the sweep fetches it."""
         now = self._clock()
         async with self._store.write() as session:
-            if await session.scalar(select(PathToken.id).where(*_replaced_by(webhook, now)).limit(1)):
-                account = await session.get_one(Account, webhook.account_id)
-                await by.did(session, Action.OLD_ADDRESS_CLOSED, account.name, now=now)
-                session.add(TimelineEntry(account_id=account.id, kind=TimelineKind.OLD_CLOSED, at=now, detail="person"))
+            closed = await self._retire(session, *_replaced_by(webhook, now), open_for=0)
             await session.execute(update(Webhook).where(*_still(webhook)).values(rotating_since=None))
-        await self._retire(*_replaced_by(webhook, now), open_for=0)
+            if closed:
+                account = await session.get_one(Account, webhook.account_id)
+                session.add(TimelineEntry(account_id=account.id, kind=TimelineKind.OLD_CLOSED, at=now, detail="person"))
+                await by.did(session, Action.OLD_ADDRESS_CLOSED, account.name, now=now)
+        await self._tell_spool(closed)
 
     async def _used_at(self, session: AsyncSession, account_id: int, token_ids: Any) -> Millis | None:
         return await session.scalar(
@@ -183,18 +189,20 @@ class Secrets:
             )
         )
 
-    async def _retire(self, *which: Any, open_for: Millis = RETIRED_FOR) -> None:
-        """Never later than was said before."""
+    async def _retire(self, session: AsyncSession, *which: Any, open_for: Millis = RETIRED_FOR) -> Sequence[TokenEntry]:
+        """Never later than was said before. What it returns is for the spool, once that is committed."""
         until = self._clock() + open_for
-        async with self._store.write() as session:
-            tokens = await session.scalars(
-                update(PathToken)
-                .where(or_(PathToken.retired_at.is_(None), PathToken.retired_at > until), *which)
-                .values(retired_at=until)
-                .returning(PathToken)
-                .execution_options(synchronize_session=False)
-            )
-            entries = [_entry(token) for token in tokens]
+        tokens = await session.scalars(
+            update(PathToken)
+            .where(or_(PathToken.retired_at.is_(None), PathToken.retired_at > until), *which)
+            .values(retired_at=until)
+            .returning(PathToken)
+            .execution_options(synchronize_session=False)
+        )
+        return [_entry(token) for token in tokens]
+
+    async def _tell_spool(self, entries: Sequence[TokenEntry]) -> None:
+        """Where a process dies before it comes to this, `keep_in_step` does it at the next start."""
         for entry in entries:
             await asyncio.to_thread(self._spool.put_token, entry)
 
@@ -231,7 +239,9 @@ class Secrets:
             )
             stray = (await session.scalars(strays)).all()
         if stray:
-            await self._retire(PathToken.id.in_(stray))
+            async with self._store.write() as session:
+                retired = await self._retire(session, PathToken.id.in_(stray))
+            await self._tell_spool(retired)
         await self.keep_in_step()
         async with self._store.write() as session:
             await session.execute(delete(PathToken).where(PathToken.retired_at <= now - FORGOTTEN_AFTER))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from golub.audit import By
@@ -28,7 +28,7 @@ from golub.subscription import (
     walk,
 )
 from golub.web.page import render
-from golub.web.parts import Given, Parts, RowId
+from golub.web.parts import LARGEST_ID, Given, Parts, RowId
 from golub.web.revealing import tell_revealed
 from golub.web.session import Doer, SuperAdmin
 from golub.web.takeover import forwarding, why_not
@@ -96,7 +96,7 @@ async def show(
     parts: Given,
     _: SuperAdmin,
     by: Doer,
-    edit: int = 0,
+    edit: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     fresh: bool = False,
     done: str = "",
     account: int = 0,
