@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,20 +28,33 @@ class Written(TypedDict):
 
 
 async def queue(
-    session: AsyncSession, *, chat: Chat, operator_id: int | None, text: str, client_key: str, now: Millis
+    session: AsyncSession,
+    *,
+    chat: Chat,
+    operator_id: int | None,
+    text: str,
+    client_key: str,
+    now: Millis,
+    further: Sequence[str] = (),
 ) -> list[OutgoingMessage]:
-    """Queues a reply, in as many messages as Avito's limit asks for. The same `client_key` queues once.
+    """Queues a reply, in as many messages as Avito's limit asks for, and `further` ones behind it in their order: what
+    fails stops those after it. The same `client_key` queues once.
 
     Raises `Invalid` for a text that Avito would refuse and for Avito's own chats, `Conflict` where that key stands for
     other words.
     """
-    texts = split(_sendable(text), TEXT_LIMIT)
+    texts = in_messages([text, *further])
     _check(chat, client_key)
     rows = [
         _row(chat, operator_id, part_key(client_key, number), now, text=one, part=number, parts=len(texts))
         for number, one in enumerate(texts, 1)
     ]
     return await _add(session, rows)
+
+
+def in_messages(texts: Sequence[str]) -> list[str]:
+    """The messages in which these texts go out, one after another. Raises `Invalid` for what Avito would refuse."""
+    return [message for text in texts for message in split(_sendable(text), TEXT_LIMIT)]
 
 
 async def queue_pictures(
@@ -52,13 +65,20 @@ async def queue_pictures(
         raise Invalid("Attach at most {count} photos at once.", field="pictures", count=PICTURES_AT_ONCE)
     _check(chat, client_key)
     rows = [
-        _row(chat, operator_id, f"{client_key}+{number}", now, kind=OutgoingKind.IMAGE, picture=picture)
+        _row(chat, operator_id, picture_key(client_key, number), now, kind=OutgoingKind.IMAGE, picture=picture)
         for number, picture in enumerate(pictures, 1)
     ]
     return await _add(session, rows) if rows else []
 
 
-async def is_repeated(session: AsyncSession, *, chat_id: int, text: str, client_key: str, now: Millis) -> bool:
+async def is_taken(session: AsyncSession, *, chat_id: int, client_key: str) -> bool:
+    """Whether a reply with this key was queued before: the same click comes again, and no question is left."""
+    keys = (client_key, picture_key(client_key, 1))
+    found = exists().where(OutgoingMessage.chat_id == chat_id, OutgoingMessage.client_key.in_(keys))
+    return bool(await session.scalar(select(found)))
+
+
+async def is_repeated(session: AsyncSession, *, chat_id: int, messages: Sequence[str], now: Millis) -> bool:
     """Whether this chat's last reply from here has the same words and is only just written: a person is asked then."""
     latest = await session.scalar(
         select(OutgoingMessage)
@@ -70,14 +90,17 @@ async def is_repeated(session: AsyncSession, *, chat_id: int, text: str, client_
         .order_by(OutgoingMessage.id.desc())
         .limit(1)
     )
-    if latest is None or latest.created_at <= now - REPEATED_WITHIN or _first_key(latest) == client_key:
+    if latest is None or latest.created_at <= now - REPEATED_WITHIN or not messages:
         return False
-    texts = split(text, TEXT_LIMIT)
-    return bool(texts) and latest.parts == len(texts) and latest.text.split() == texts[-1].split()
+    return latest.parts == len(messages) and latest.text.split() == messages[-1].split()
 
 
 def part_key(client_key: str, part: int) -> str:
     return client_key if part == 1 else f"{client_key}/{part}"
+
+
+def picture_key(client_key: str, number: int) -> str:
+    return f"{client_key}+{number}"
 
 
 def later_parts(outgoing: OutgoingMessage) -> ColumnElement[bool]:

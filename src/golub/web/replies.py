@@ -1,17 +1,20 @@
 """Answering: text, photos, second thoughts. What is queued here the outbox sends; what it says is in the thread."""
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
-from golub.avito.client import TEXT_LIMIT
 from golub.errors import Invalid
-from golub.model import Chat
+from golub.inbox import LARGEST_ID
+from golub.model import Chat, Operator
+from golub.outbox import Screen
 from golub.redraw import LARGEST
 from golub.sight import Sight
+from golub.web.content import show
 from golub.web.inbox import ChatId, render_inbox
 from golub.web.parts import Given, Parts
 from golub.web.pictures import HEADERS
@@ -19,7 +22,10 @@ from golub.web.session import Admin, Seen, Signed
 
 router = APIRouter()
 
+TEXTS_AT_ONCE = 10
+
 MessageId = ChatId
+SeenId = Annotated[int | None, Form(ge=0, le=LARGEST_ID)]
 PictureName = Annotated[str, Path(max_length=40)]
 
 
@@ -30,28 +36,37 @@ async def reply(
     operator: Signed,
     sight: Seen,
     chat_id: ChatId,
-    text: Annotated[str, Form()] = "",
+    text: Annotated[list[str], Form(default_factory=list)],
     client_key: Annotated[str, Form(max_length=64)] = "",
     pictures: Annotated[str, Form(max_length=1000)] = "",
+    seen_message: SeenId = None,
+    seen_outgoing: SeenId = None,
     sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Queues a reply, its photos first, once for one `client_key`, and returns what is on its way.
+    """Queues a reply, its photos first, once for one `client_key`, and returns what is on its way. Several texts go
+    out one after another.
 
-    A reply that goes out in several messages, or says again what was just said, is shown first: it is queued when the
-    person is `sure`.
+    It is shown first, and queued when the person is `sure`, where it goes out in more messages than were written or
+    says again what was just said. It is shown too, sure or not, where the chat has something newer than `seen_message`
+    and `seen_outgoing`, the newest rows on the writer's screen: what is shown counts as seen the next time. A program
+    has no screen, and names none.
     """
-    text = text.replace("\r\n", "\n").strip()
+    texts = [one for whole in text if (one := whole.replace("\r\n", "\n").strip())]
     names = [name for name in pictures.split(",") if name]
-    if not text and not names:
+    if not texts and not names:
         raise Invalid("Write something first.", field="text")
+    if len(texts) > TEXTS_AT_ONCE:
+        raise Invalid("Send at most {count} messages at once.", field="text", count=TEXTS_AT_ONCE)
+    messages = outbox.in_messages(texts)
     client_key = client_key or secrets.token_hex(16)
+    screen = None if seen_message is None or seen_outgoing is None else Screen(seen_message, seen_outgoing)
+    doubts = None
     async with parts.store.write() as session:
         chat = await inbox.get_chat(session, sight, chat_id)
-        repeated = bool(text) and await outbox.is_repeated(
-            session, chat_id=chat_id, text=text, client_key=client_key, now=parts.clock()
-        )
-        asks = not sure and (repeated or len(text) > TEXT_LIMIT)
-        if not asks:
+        await outbox.hold(session, chat_id)
+        if not await outbox.is_taken(session, chat_id=chat_id, client_key=client_key):
+            doubts = await _doubts(session, parts, chat, operator, texts, messages, screen, sure=sure)
+        if doubts is None:
             written: outbox.Written = {
                 "chat": chat,
                 "operator_id": operator.id,
@@ -59,30 +74,39 @@ async def reply(
                 "now": parts.clock(),
             }
             await outbox.queue_pictures(session, pictures=names, **written)
-            if text:
-                await outbox.queue(session, text=text, **written)
-    if asks:
-        return _ask(request, parts, chat, text, client_key, repeated)
+            if texts:
+                await outbox.queue(session, text=texts[0], further=texts[1:], **written)
+    if doubts:
+        template = "inbox/preview.html" if "hx-request" in request.headers else "inbox/preview_page.html"
+        asked = {"chat": chat, "texts": texts, "pieces": messages, "client_key": client_key, "pictures": pictures}
+        return render_inbox(request, parts, template, **asked, **doubts)
     parts.outbox.nudge()
     await inbox.Care(parts.store, parts.applier).take_for_answer(chat, operator, now=parts.clock())
     return await _after_reply(request, parts, sight, chat_id)
 
 
-def _ask(request: Request, parts: Parts, chat: Chat, text: str, client_key: str, repeated: bool) -> HTMLResponse:
-    """What would be sent, with the question whether it shall be."""
-    if len(text) > outbox.LONGEST:
-        raise Invalid("A reply may have at most {limit} characters.", field="text", limit=outbox.LONGEST)
-    template = "inbox/preview.html" if "hx-request" in request.headers else "inbox/preview_page.html"
-    return render_inbox(
-        request,
-        parts,
-        template,
-        chat=chat,
-        text=text,
-        pieces=outbox.split(text, TEXT_LIMIT),
-        client_key=client_key,
-        repeated=repeated,
-    )
+async def _doubts(
+    session: AsyncSession,
+    parts: Parts,
+    chat: Chat,
+    operator: Operator,
+    texts: list[str],
+    messages: list[str],
+    screen: Screen | None,
+    *,
+    sure: bool,
+) -> dict[str, Any] | None:
+    """What a person is to be asked before this is sent, as the preview shows it. None: nothing."""
+    unseen = None if screen is None else await outbox.find_unseen(session, chat.id, operator.id, screen)
+    repeated = await outbox.is_repeated(session, chat_id=chat.id, messages=messages, now=parts.clock())
+    if not unseen and (sure or (not repeated and len(messages) == len(texts))):
+        return None
+    return {
+        "unseen": [show(message) for message in unseen.messages] if unseen else [],
+        "answered": unseen.replies if unseen else [],
+        "screen": unseen.screen if unseen else screen,
+        "repeated": repeated,
+    }
 
 
 @router.post("/inbox/{chat_id}/pictures", max_body_size=LARGEST + 1024)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub import inbox
+from golub import inbox, outbox
 from golub.inbox import LARGEST_ID, Place
 from golub.model import Account, Chat, Message
 from golub.sight import Sight
@@ -96,12 +96,14 @@ async def _thread(session: AsyncSession, parts: Parts, sight: Sight, choice: Cho
         "messages": await _shown(session, chat, found.messages),
         "older": found.older,
         "client_key": secrets.token_hex(16),
+        "newest_message": max((message.id for message in found.messages), default=0),
     }
 
 
 async def opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat) -> dict[str, Any]:
     """What the head, the card and the replies of an open chat need."""
     return {
+        "newest_outgoing": await outbox.find_newest_reply(session, chat.id),  # first: what comes meanwhile is unseen
         "chat": chat,
         "account": await session.get(Account, chat.account_id),
         "outgoing": await inbox.list_outgoing(session, chat, now=parts.clock()),

@@ -2,7 +2,7 @@
 // is shown before its answer comes, and nothing that was written is lost when none comes.
 
 import { attached, names, trays } from "./photos.js";
-import { ask, html, inbox, openId, pane, scroller, toast } from "./page.js";
+import { ask, html, inbox, openId, pane, scroller, thread, toast } from "./page.js";
 
 // The open chat's box as it was left.
 export function takeUp() {
@@ -10,7 +10,29 @@ export function takeUp() {
   if (!box) return;
   box.value = localStorage.getItem(draftOf(openId())) ?? box.value;
   document.getElementById("attached").append(...(trays.get(openId()) ?? []));
+  marks = shown();
   grown(box);
+}
+
+// What the writer has had before his eyes goes with his reply: the server refuses one that has not seen the newest. What
+// has just come in he cannot have read, even where it stands in sight.
+const READING = 700; // ms
+let marks = null;
+const shown = () => ({
+  seen_message: Math.max(0, ...[...document.querySelectorAll("#messages .message")].map((one) => Number(one.dataset.message))),
+  seen_outgoing: Number(thread().dataset.outgoing),
+});
+
+export function inSight() {
+  const [chat, now] = [openId(), shown()];
+  if (!marks || (now.seen_message <= marks.seen_message && now.seen_outgoing <= marks.seen_outgoing)) return;
+  setTimeout(() => {
+    if (openId() === chat && !document.hidden && !document.querySelector("dialog[open]")) advance(now);
+  }, READING);
+}
+
+function advance(now) {
+  for (const name of Object.keys(now)) marks[name] = Math.max(marks[name], now[name]);
 }
 
 const draftOf = (chat) => `golub:draft:${inbox.dataset.operator}:${chat}`;
@@ -66,7 +88,7 @@ async function send(form) {
   const kept = JSON.parse(sessionStorage.getItem(`golub:key:${chat}`) ?? "null");
   const key = kept?.same === same ? kept.key : newKey();
   sessionStorage.setItem(`golub:key:${chat}`, JSON.stringify({ same, key }));
-  await post(chat, { ...reply, client_key: key });
+  await post(chat, { ...reply, ...marks, client_key: key });
 }
 
 async function post(chat, reply) {
@@ -114,20 +136,27 @@ function giveBack(chat, text, photos) {
   } else localStorage.setItem(draftOf(chat), text);
 }
 
-// A reply in several messages, or the same words again: the server has asked, and a person answers.
+// A reply in several messages, the same words again, or something newer in the chat: the server has asked, and a person
+// answers. What the question shows is seen.
 function decide(dialog, chat, reply) {
   document.getElementById("preview")?.remove();
   pane.append(dialog);
   dialog.showModal();
+  const told = new FormData(dialog.querySelector("form"));
+  if (told.has("seen_message")) {
+    advance({ seen_message: Number(told.get("seen_message")), seen_outgoing: Number(told.get("seen_outgoing")) });
+  }
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (openId() === chat) document.getElementById("reply-text").focus({ preventScroll: true });
+    if (openId() !== chat) return;
+    document.getElementById("reply-text").focus({ preventScroll: true });
+    inSight();
   });
   dialog.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
     event.stopPropagation();
     dialog.close();
-    post(chat, { ...reply, sure: "yes" });
+    post(chat, { ...reply, ...marks, sure: "yes" });
   });
 }
 

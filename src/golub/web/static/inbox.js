@@ -2,7 +2,7 @@
 // `composer.js`'s. Every piece of HTML is made by the server; here it is only put in its place. Without this file the
 // pages still work.
 
-import { putOutgoing, takeUp } from "./composer.js";
+import { inSight, putOutgoing, takeUp } from "./composer.js";
 import { ask, html, inbox, openId, pane, scroller, signedOut, texts, thread } from "./page.js";
 
 const list = document.getElementById("chats");
@@ -199,7 +199,9 @@ function ready() {
   window.htmx?.process(pane);
   markDays();
   scroller().addEventListener("scroll", () => {
-    if (atEnd()) document.getElementById("to-end").hidden = true;
+    if (!atEnd()) return;
+    document.getElementById("to-end").hidden = true;
+    seen();
   }, { passive: true });
   takeUp();
   seen();
@@ -273,6 +275,7 @@ function putChanges(changes) {
     if (putMessage(message)) fresh ||= isNew && message.classList.contains("theirs");
   }
   thread().dataset.version = changes.dataset.version;
+  thread().dataset.outgoing = changes.dataset.outgoing;
   markDays();
   putOutgoing([...changes.querySelector("[data-outgoing]").children]);
   for (const id of ["thread-head", "thread-card"]) {
@@ -292,6 +295,7 @@ function putChanges(changes) {
 let told = "";
 async function seen() {
   if (!openId() || document.hidden || !document.hasFocus() || !atEnd()) return;
+  inSight();
   const row = document.getElementById(`chat-${openId()}`);
   const last = Math.max(0, ...[...messages().querySelectorAll(".message")].map((one) => Number(one.dataset.message)));
   const key = `${openId()}.${last}`;
