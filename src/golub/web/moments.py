@@ -3,10 +3,13 @@
 from datetime import datetime, timedelta
 
 from babel.dates import format_date, format_skeleton, format_timedelta
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
-from golub.clock import MINUTE, Millis
+from golub.clock import MINUTE, SECOND, Millis
 from golub.web.language import Reader
+
+_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def ago(reader: Reader, at: Millis) -> str:
@@ -68,6 +71,32 @@ def iso(reader: Reader, at: Millis) -> str:
 def number(reader: Reader, value: float) -> str:
     """«12 500», with spaces that do not break."""
     return format_decimal(value, locale=reader.locale)
+
+
+def duration(reader: Reader, seconds: float) -> str:
+    """«45 с», «2 мин 5 с», «12 мин», «1 ч 5 мин», «2 дн. 3 ч»: two units at most; it never breaks."""
+    left = int(seconds)
+    place = next((place for place, (_, one) in enumerate(_UNITS) if left >= one), len(_UNITS) - 1)
+    unit, one = _UNITS[place]
+    said = [format_unit(left // one, f"duration-{unit}", length="short", locale=reader.locale)]
+    if place < 2 or (place == 2 and left < 10 * MINUTE // SECOND):
+        smaller, other = _UNITS[place + 1]
+        if rest := left % one // other:
+            said.append(format_unit(rest, f"duration-{smaller}", length="short", locale=reader.locale))
+    return " ".join(said).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def percent(reader: Reader, share: float) -> str:
+    """«98,5 %»."""
+    return format_percent(
+        share, "#,##0.#\N{NO-BREAK SPACE}%" if reader.locale == "ru" else "#,##0.#%", locale=reader.locale
+    )
+
+
+def change(reader: Reader, share: float) -> str:
+    """«+12 %», «−5 %»: of what was before."""
+    told = percent(reader, round(abs(share), 2))
+    return told if share == 0 else f"{'+' if share > 0 else '−'}{told}"
 
 
 def _local(reader: Reader, at: Millis) -> datetime:

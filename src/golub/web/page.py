@@ -97,13 +97,16 @@ def _environment() -> Environment:
     cast(dict[str, Any], environment.globals).update(words, locales=LOCALES)
     for write in (
         moments.ago,
+        moments.change,
         moments.clock_time,
         moments.date_short,
         moments.day,
+        moments.duration,
         moments.exact,
         moments.iso,
         moments.moment,
         moments.number,
+        moments.percent,
         moments.stamp,
     ):
         environment.filters[write.__name__] = partial(_for_reader, write)

@@ -10,7 +10,20 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
-from golub.web import care, guide, health, inbox, pictures, preferences, replies, saved, sign_in, stream, thread
+from golub.web import (
+    care,
+    guide,
+    health,
+    inbox,
+    pictures,
+    preferences,
+    replies,
+    reports,
+    saved,
+    sign_in,
+    stream,
+    thread,
+)
 from golub.web.admin import (
     account,
     accounts,
@@ -47,6 +60,7 @@ ROUTERS = (
     saved.router,  # /inbox/views
     care.router,  # /inbox/…/take, return, hand-over, close, snooze, reopen, labels
     replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
+    reports.router,  # /reports, /reports/…
     stream.router,  # /stream, /presence
     pictures.router,  # /media/…
     operators.router,  # /admin/operators
