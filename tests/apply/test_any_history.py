@@ -256,7 +256,7 @@ def runner() -> Generator[asyncio.Runner]:
         yield made
 
 
-@pytest.mark.promise("P4", "P5")
+@pytest.mark.promise("P5")
 def test_every_history_ends_as_avito_tells_it(
     tmp_path: Path,
     database_url: str,

@@ -80,12 +80,9 @@ async def test_a_second_process_on_the_folder_ends_with_a_clear_message_and_the_
         assert await town.golub.stop() == 0
         verdict = await town.judge()
     figures(seconds_to_end=round(second, 2), **verdict.figures)
-    assert second < 2 + SLACK
+    assert second < 2 + at_scale(20, 3)  # a busy machine starts it late
     assert verdict.is_prompt(busy=bool(at_scale(1, 0))), verdict
     assert (verdict.acked_missing, verdict.applied_twice) == (0, 0), verdict
-
-
-SLACK = 3.0  # seconds, on a machine with other things to do
 
 
 async def _second_on(town: Scene) -> float:
