@@ -254,8 +254,9 @@ async function follow() {
     if (status === 205) await openChat(location.pathname, false);
     else putChanges(html(text).firstElementChild);
     trouble("thread", false);
-  } catch {
-    trouble("thread", true);
+  } catch (error) {
+    if (error.status === 404 && openId() === id) await openChat(`/inbox${query}`, true); // it is not for him any more
+    else trouble("thread", true);
   } finally {
     if (following === id) following = null;
   }

@@ -9,7 +9,12 @@ export const thread = () => document.getElementById("thread");
 export const openId = () => thread()?.dataset.chat ?? null;
 export const scroller = () => document.getElementById("thread-scroll");
 
-class Failed extends Error {}
+class Failed extends Error {
+  constructor(said, status = 0) {
+    super(said);
+    this.status = status; // of the answer; 0: there was none
+  }
+}
 
 // A refusal comes as a toast in the reader's language; it is shown, unless the caller has a better place for it.
 export async function ask(path, options = {}, quietly = false) {
@@ -36,7 +41,7 @@ export async function ask(path, options = {}, quietly = false) {
     const toast = html(text);
     const said = toast.querySelector("p")?.textContent ?? texts.failed;
     if (!quietly && toast.firstElementChild) document.getElementById("toasts").append(toast);
-    throw new Failed(said);
+    throw new Failed(said, answer.status);
   }
   return { status: answer.status, text };
 }
