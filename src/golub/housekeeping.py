@@ -43,6 +43,7 @@ from golub.model import (
     AuditEntry,
     Delivery,
     DeliveryState,
+    Draft,
     Mark,
     Notice,
     RelayedDelivery,
@@ -65,6 +66,7 @@ BATCH = (20, 500)  # rows of a transaction: fewest, most
 BATCH_TAKES = 0.04  # seconds that one should take
 PAUSE = 0.02  # seconds between two: others go first
 SAMPLE = 500  # deliveries by which the size of all is estimated
+DRAFT_DAYS = 90  # that a draft which nobody touches is kept
 ROW_COST = 500  # bytes of a delivery beside its body and headers, indexes included
 
 MARK = "housekeeping"  # JSON: when it last ran through, and what it removed then
@@ -111,6 +113,7 @@ class Housekeeping:
             ("timeline", TimelineEntry, _old_entries, keep.timeline_keep_days),
             ("alerts", Alert, _old_alerts, keep.alerts_keep_days),
             ("replays", Replay, _old_replays, keep.deliveries_keep_days),
+            ("drafts", Draft, _old_drafts, DRAFT_DAYS),
         ):
             removed[name] = await self._remove(table, old(now - days * DAY)) if days else 0
         removed["audit"] = await self._cut_audit(now)
@@ -263,3 +266,7 @@ def _old_alerts(before: Millis) -> Select[int]:
 
 def _old_replays(before: Millis) -> Select[int]:
     return select(Replay.id).where(Replay.finished_at < before).order_by(Replay.id)
+
+
+def _old_drafts(before: Millis) -> Select[int]:
+    return select(Draft.id).where(Draft.saved_at < before).order_by(Draft.id)

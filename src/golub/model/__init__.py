@@ -17,6 +17,7 @@ from golub.model.alerts import Alert, AlertChannel, ChannelKind, Notice, NoticeK
 from golub.model.audit import Action, AuditEntry
 from golub.model.care import ChatLabel, Label, SavedView
 from golub.model.chats import Chat, ChatState, Direction, Message, Source
+from golub.model.composing import Draft, QuickPicture, QuickReply
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
@@ -50,6 +51,7 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "Direction",
+    "Draft",
     "Label",
     "Mark",
     "Message",
@@ -65,6 +67,8 @@ __all__ = [
     "PaceShare",
     "Pacing",
     "PathToken",
+    "QuickPicture",
+    "QuickReply",
     "Relay",
     "RelayState",
     "RelayedDelivery",

@@ -45,9 +45,12 @@ class Pictures:
         await self._check_room()
         async with self._turns:
             drawn = await redraw(raw)
-        name = f"{secrets.token_hex(16)}.{drawn.extension}"
-        await self._keep(name, drawn.picture, drawn.small)
-        return name
+        return await self._kept(drawn.extension, drawn.picture, drawn.small)
+
+    async def take(self, extension: str, picture: bytes, small: bytes) -> str:
+        """Keeps one that was drawn before; returns its name. Raises `Unavailable` where there is no room."""
+        await self._check_room()
+        return await self._kept(extension, picture, small)
 
     async def read(self, name: str) -> bytes:
         """The picture as it goes to Avito. Raises `NotFound`."""
@@ -61,12 +64,20 @@ class Pictures:
         """Whether there is something to show, as far as that can be said at once."""
         return _NAME.fullmatch(name) is not None and self._path(name).exists()
 
+    async def exists(self, name: str) -> bool:
+        return await asyncio.to_thread(self.has, name)
+
     async def drop(self, name: str) -> None:
         await asyncio.to_thread(self._drop, self._path(name))
 
     async def tidy(self, wanted: Collection[str]) -> None:
         """Deletes what was attached long ago and is not among the `wanted`."""
         await asyncio.to_thread(self._tidy, set(wanted))
+
+    async def _kept(self, extension: str, picture: bytes, small: bytes) -> str:
+        name = f"{secrets.token_hex(16)}.{extension}"
+        await self._keep(name, picture, small)
+        return name
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -124,6 +135,11 @@ class SharedPictures(Pictures):
 
     def has(self, name: str) -> bool:
         return _NAME.fullmatch(name) is not None
+
+    async def exists(self, name: str) -> bool:
+        async with self._store.read() as session:
+            found = await session.scalar(select(AttachedPicture.name).where(AttachedPicture.name == name))
+        return found is not None
 
     async def drop(self, name: str) -> None:
         async with self._store.write() as session:

@@ -8,6 +8,8 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
+from golub.composing import drafts
+from golub.composing.filling import find_places
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID
 from golub.model import Chat, Operator
@@ -42,6 +44,7 @@ async def reply(
     seen_message: SeenId = None,
     seen_outgoing: SeenId = None,
     sure: Annotated[bool, Form()] = False,
+    keep_draft: Annotated[bool, Form()] = False,
 ) -> Response:
     """Queues a reply, its photos first, once for one `client_key`, and returns what is on its way. Several texts go
     out one after another.
@@ -49,7 +52,7 @@ async def reply(
     It is shown first, and queued when the person is `sure`, where it goes out in more messages than were written or
     says again what was just said. It is shown too, sure or not, where the chat has something newer than `seen_message`
     and `seen_outgoing`, the newest rows on the writer's screen: what is shown counts as seen the next time. A program
-    has no screen, and names none.
+    has no screen, and names none. The draft goes with it, unless it is another text: `keep_draft`.
     """
     texts = [one for whole in text if (one := whole.replace("\r\n", "\n").strip())]
     names = [name for name in pictures.split(",") if name]
@@ -57,6 +60,10 @@ async def reply(
         raise Invalid("Write something first.", field="text")
     if len(texts) > TEXTS_AT_ONCE:
         raise Invalid("Send at most {count} messages at once.", field="text", count=TEXTS_AT_ONCE)
+    if places := [place for one in texts for place in find_places(one)]:
+        told = ", ".join(dict.fromkeys(places))
+        message = "Fill in {places} first: a reply with a variable in it is not sent."
+        raise Invalid(message, field="text", places=told)
     messages = outbox.in_messages(texts)
     client_key = client_key or secrets.token_hex(16)
     screen = None if seen_message is None or seen_outgoing is None else Screen(seen_message, seen_outgoing)
@@ -64,7 +71,8 @@ async def reply(
     async with parts.store.write() as session:
         chat = await inbox.get_chat(session, sight, chat_id)
         await outbox.hold(session, chat_id)
-        if not await outbox.is_taken(session, chat_id=chat_id, client_key=client_key):
+        taken = await outbox.is_taken(session, chat_id=chat_id, client_key=client_key)
+        if not taken:
             doubts = await _doubts(session, parts, chat, operator, texts, messages, screen, sure=sure)
         if doubts is None:
             written: outbox.Written = {
@@ -76,9 +84,18 @@ async def reply(
             await outbox.queue_pictures(session, pictures=names, **written)
             if texts:
                 await outbox.queue(session, text=texts[0], further=texts[1:], **written)
+            if not taken and not keep_draft:
+                await drafts.clear(session, chat_id, operator.id, now=parts.clock())
     if doubts:
         template = "inbox/preview.html" if "hx-request" in request.headers else "inbox/preview_page.html"
-        asked = {"chat": chat, "texts": texts, "pieces": messages, "client_key": client_key, "pictures": pictures}
+        asked: dict[str, Any] = {
+            "chat": chat,
+            "texts": texts,
+            "pieces": messages,
+            "client_key": client_key,
+            "pictures": pictures,
+        }
+        asked["keep_draft"] = keep_draft
         return render_inbox(request, parts, template, **asked, **doubts)
     parts.outbox.nudge()
     await inbox.Care(parts.store, parts.applier).take_for_answer(chat, operator, now=parts.clock())

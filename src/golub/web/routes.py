@@ -12,11 +12,14 @@ from starlette.types import ASGIApp
 from golub.settings import ProcessRole
 from golub.web import (
     care,
+    drafts,
     guide,
     health,
     inbox,
+    picking,
     pictures,
     preferences,
+    quick_replies,
     replies,
     reports,
     saved,
@@ -61,6 +64,9 @@ ROUTERS = (
     care.router,  # /inbox/…/take, return, hand-over, close, snooze, reopen, labels
     replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
     reports.router,  # /reports, /reports/…
+    drafts.router,  # /inbox/…/draft
+    picking.router,  # /inbox/…/quick-replies
+    quick_replies.router,  # /quick-replies
     stream.router,  # /stream, /presence
     pictures.router,  # /media/…
     operators.router,  # /admin/operators

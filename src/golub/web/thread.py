@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
 from golub.inbox import LARGEST_ID, Place
-from golub.model import Account, Chat, Message
+from golub.model import Account, Chat, Message, Operator
 from golub.sight import Sight
 from golub.web.content import Shown, avito_chat_url, show
+from golub.web.drafts import find_begun
 from golub.web.inbox import ChatId, Choice, Chosen, list_context, render_inbox
 from golub.web.links import read_link
 from golub.web.parts import Given, Parts
@@ -32,7 +33,7 @@ async def chat_page(
     """The list with a chat opened."""
     async with parts.store.read() as session:
         context = await list_context(session, operator, sight, choice)
-        context["thread"] = await _thread(session, parts, sight, choice, chat_id)
+        context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id)
     return render_inbox(request, parts, "inbox/page.html", **context)
 
 
@@ -40,13 +41,14 @@ async def chat_page(
 async def thread(
     request: Request,
     parts: Given,
+    operator: Signed,
     sight: Seen,
     chat_id: ChatId,
     choice: Chosen,
 ) -> HTMLResponse:
     """The thread alone, for the page that is already open."""
     async with parts.store.read() as session:
-        shown = await _thread(session, parts, sight, choice, chat_id)
+        shown = await _thread(session, parts, operator, sight, choice, chat_id)
     return render_inbox(request, parts, "inbox/thread.html", thread=shown)
 
 
@@ -89,13 +91,16 @@ async def read(
     return Response(status_code=204)
 
 
-async def _thread(session: AsyncSession, parts: Parts, sight: Sight, choice: Choice, chat_id: int) -> dict[str, Any]:
+async def _thread(
+    session: AsyncSession, parts: Parts, operator: Operator, sight: Sight, choice: Choice, chat_id: int
+) -> dict[str, Any]:
     chat = await inbox.get_chat(session, sight, chat_id)
     found = await inbox.list_messages(session, chat)
     return await opened(session, parts, choice, chat) | {
         "messages": await _shown(session, chat, found.messages),
         "older": found.older,
         "client_key": secrets.token_hex(16),
+        "draft": await find_begun(session, parts, operator, chat.id),
         "newest_message": max((message.id for message in found.messages), default=0),
     }
 

@@ -1,17 +1,21 @@
-// Writing: the box, its draft, sending, and the replies that are on their way. The server keeps and decides; here a reply
+// Writing: the box, sending, and the replies that are on their way. The server keeps and decides; here a reply
 // is shown before its answer comes, and nothing that was written is lost when none comes.
 
+import * as drafts from "./drafts.js";
 import { attached, names, trays } from "./photos.js";
 import { ask, html, inbox, openId, pane, scroller, thread, toast } from "./page.js";
 
 // The open chat's box as it was left.
 export function takeUp() {
   const box = document.getElementById("reply-text");
-  if (!box) return;
-  box.value = localStorage.getItem(draftOf(openId())) ?? box.value;
-  document.getElementById("attached").append(...(trays.get(openId()) ?? []));
+  if (!box) return drafts.leave();
+  const tray = trays.get(openId()) ?? [];
+  if (tray.length) document.getElementById("attached").replaceChildren(...tray);
+  else trays.set(openId(), attached());
+  drafts.takeUp();
   marks = shown();
   grown(box);
+  document.dispatchEvent(new Event("golub:opened"));
 }
 
 // What the writer has had before his eyes goes with his reply: the server refuses one that has not seen the newest. What
@@ -35,7 +39,6 @@ function advance(now) {
   for (const name of Object.keys(now)) marks[name] = Math.max(marks[name], now[name]);
 }
 
-const draftOf = (chat) => `golub:draft:${inbox.dataset.operator}:${chat}`;
 const characters = (text) => [...text].length;
 
 function newKey() {
@@ -91,73 +94,128 @@ async function send(form) {
   await post(chat, { ...reply, ...marks, client_key: key });
 }
 
-async function post(chat, reply) {
+// `dialog` is a quick reply's, where that is sent: then the box is another text, and stays.
+async function post(chat, reply, dialog = null) {
   const row = document.getElementById("reply-pending").content.cloneNode(true).firstElementChild;
   row.dataset.key = reply.client_key;
-  row.querySelector(".words").textContent = reply.text || "…";
-  const box = document.getElementById("reply-text");
-  const photos = attached().filter((one) => one.dataset.picture);
+  row.querySelector(".words").textContent = [reply.text].flat().join("\n\n") || "…";
   document.getElementById("outgoing").append(row);
   scroller().scrollTop = 0;
-  box.value = "";
-  for (const photo of photos) photo.remove();
-  grown(box);
+  const photos = dialog ? [] : emptyBox(chat);
+  const fields = Object.entries(reply).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
   try {
-    const { text: answer } = await ask(`/inbox/${chat}/reply`, { form: reply }, true);
+    const { text: answer } = await ask(`/inbox/${chat}/reply`, { form: fields }, true);
     const told = html(answer);
     const question = told.querySelector("dialog");
     if (question) {
       row.remove();
-      giveBack(chat, reply.text, photos);
-      if (openId() === chat) decide(question, chat, reply);
+      if (!dialog) giveBack(chat, reply.text, photos);
+      if (openId() === chat) decide(question, chat, reply, dialog);
       return;
     }
     sessionStorage.removeItem(`golub:key:${chat}`);
-    localStorage.removeItem(draftOf(chat));
-    trays.delete(chat);
+    if (!dialog) {
+      drafts.sent(chat);
+      trays.delete(chat);
+    }
     row.dataset.state = "taken";
     if (openId() === chat) putOutgoing([...told.children]);
   } catch (error) {
     row.remove();
     toast(error.message);
-    giveBack(chat, reply.text, photos);
+    if (!dialog) giveBack(chat, reply.text, photos);
+    else if (openId() === chat) review(dialog);
   }
+}
+
+function emptyBox(chat) {
+  const box = document.getElementById("reply-text");
+  const photos = attached().filter((one) => one.dataset.picture);
+  drafts.sending(chat);
+  box.value = "";
+  for (const photo of photos) photo.remove();
+  document.getElementById("quick-told").replaceChildren();
+  grown(box);
+  return photos;
 }
 
 // What was not taken is a draft again.
 function giveBack(chat, text, photos) {
   trays.set(chat, photos);
-  if (openId() === chat) {
-    document.getElementById("attached").prepend(...photos);
-    const now = document.getElementById("reply-text");
-    now.value = [text, now.value].filter(Boolean).join("\n");
-    grown(now);
-    localStorage.setItem(draftOf(chat), now.value);
-  } else localStorage.setItem(draftOf(chat), text);
+  if (openId() !== chat) return drafts.stash(chat, text, names(photos).join());
+  document.getElementById("attached").prepend(...photos);
+  const now = document.getElementById("reply-text");
+  now.value = [text, now.value].filter(Boolean).join("\n");
+  grown(now);
+  drafts.changed();
 }
 
 // A reply in several messages, the same words again, or something newer in the chat: the server has asked, and a person
 // answers. What the question shows is seen.
-function decide(dialog, chat, reply) {
-  document.getElementById("preview")?.remove();
-  pane.append(dialog);
-  dialog.showModal();
-  const told = new FormData(dialog.querySelector("form"));
+function decide(question, chat, reply, dialog) {
+  let sure = false;
+  put(question, chat, () => {
+    sure = true;
+    post(chat, { ...reply, ...marks, sure: "yes" }, dialog);
+  });
+  const told = new FormData(question.querySelector("form"));
   if (told.has("seen_message")) {
     advance({ seen_message: Number(told.get("seen_message")), seen_outgoing: Number(told.get("seen_outgoing")) });
   }
-  dialog.addEventListener("close", () => {
+  question.addEventListener("close", () => !sure && dialog && openId() === chat && review(dialog));
+}
+
+// A quick reply of several messages, as they will follow each other; each may still be changed.
+function review(dialog) {
+  const chat = openId();
+  put(dialog, chat, (form) => {
+    const told = new FormData(form);
+    const reply = { text: told.getAll("text"), pictures: told.get("pictures"), client_key: told.get("client_key") };
+    post(chat, { ...reply, ...marks, keep_draft: "yes" }, dialog);
+  });
+}
+
+function put(dialog, chat, send) {
+  document.getElementById("preview")?.remove();
+  pane.append(dialog);
+  dialog.showModal();
+  const closed = () => {
     dialog.remove();
     if (openId() !== chat) return;
     document.getElementById("reply-text").focus({ preventScroll: true });
     inSight();
-  });
-  dialog.querySelector("form").addEventListener("submit", (event) => {
+  };
+  dialog.addEventListener("close", closed, { once: true });
+  dialog.querySelector("form").onsubmit = (event) => {
     event.preventDefault();
     event.stopPropagation();
     dialog.close();
-    post(chat, { ...reply, ...marks, sure: "yes" });
-  });
+    send(event.target);
+  };
+}
+
+// A quick reply that the server has filled in: one text goes into the box, in the place of what was typed to find it;
+// several are shown first.
+export function offer(fragment, place) {
+  const box = document.getElementById("reply-text");
+  const dialog = fragment.querySelector("dialog");
+  if (place) box.setRangeText("", place.from, place.to, "end");
+  if (dialog) review(dialog);
+  else {
+    const filled = fragment.querySelector("#quick-filled");
+    const { text, missing } = filled.dataset;
+    const from = box.selectionStart;
+    box.setRangeText(text, from, box.selectionEnd, "end");
+    const room = Number(box.form.dataset.pictures) - attached().length;
+    document.getElementById("attached").append(...[...filled.querySelectorAll(".attached")].slice(0, room));
+    trays.set(openId(), attached());
+    document.getElementById("quick-told").replaceChildren(...filled.querySelector("[data-notice]").children);
+    box.focus({ preventScroll: true });
+    const first = missing.split(",")[0];
+    if (first) box.setSelectionRange(from + text.indexOf(first), from + text.indexOf(first) + first.length);
+  }
+  grown(box);
+  drafts.changed();
 }
 
 inbox.addEventListener("submit", (event) => {
@@ -183,12 +241,15 @@ inbox.addEventListener("keydown", (event) => {
 inbox.addEventListener("input", (event) => {
   if (event.target.id !== "reply-text") return;
   grown(event.target);
-  const name = draftOf(openId());
-  if (event.target.value) localStorage.setItem(name, event.target.value);
-  else localStorage.removeItem(name);
+  drafts.changed();
 });
 
 document.addEventListener("golub:attached", () => {
   const box = document.getElementById("reply-text");
-  if (box) grown(box);
+  if (!box) return;
+  grown(box);
+  drafts.changed();
 });
+
+// Filled by another hand than the keyboard's.
+inbox.addEventListener("golub:filled", (event) => grown(event.target));

@@ -1,0 +1,209 @@
+"""Quick replies: texts and photos under a short name, for all accounts, one of them, or one item.
+
+Admins write those of everybody, each operator his own. What is used most stands first. The composer takes one into a
+chat: filled in by `filling`, looked at by a person, and sent by the outbox like anything that he wrote himself.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub.avito.client import TEXT_LIMIT
+from golub.clock import Millis
+from golub.composing.filling import find_unknown
+from golub.errors import Forbidden, Invalid, NotFound, Rejected
+from golub.model import Account, Chat, Operator, QuickPicture, QuickReply, Role
+from golub.sight import Sight
+
+NAME_LIMIT = 60  # characters
+TEXTS = 5
+PICTURES = 10
+MOST = 500  # quick replies of one kind: everybody's, or an operator's
+PICTURES_SIZE = 64 << 20  # bytes of all photos together: they are in the database, and in every backup
+
+
+@dataclass(frozen=True, slots=True)
+class NewPicture:
+    extension: str
+    picture: bytes
+    small: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a form says. `pictures` are in their order: ids of those that stay, and new ones."""
+
+    name: str
+    texts: Sequence[str]
+    own: bool
+    account_id: int | None = None
+    item_id: int | None = None
+    pictures: Sequence[int | NewPicture] = field(default_factory=tuple)
+
+
+def may_change(operator: Operator, quick: QuickReply) -> bool:
+    return quick.owner_id == operator.id or (quick.owner_id is None and Role(operator.role).covers(Role.ADMIN))
+
+
+async def list_all(session: AsyncSession, sight: Sight, operator: Operator) -> list[QuickReply]:
+    """Everybody's and the operator's own, what is used most first."""
+    return await _listed(session, _visible(sight, operator))
+
+
+async def list_for_chat(session: AsyncSession, sight: Sight, operator: Operator, chat: Chat) -> list[QuickReply]:
+    """Those that fit this chat's account and item."""
+    fits = (
+        or_(QuickReply.account_id.is_(None), QuickReply.account_id == chat.account_id),
+        or_(QuickReply.item_id.is_(None), QuickReply.item_id == chat.item_id),
+    )
+    return await _listed(session, _visible(sight, operator), *fits)
+
+
+async def get(session: AsyncSession, sight: Sight, operator: Operator, quick_id: int) -> QuickReply:
+    """Raises `NotFound`, in the same words for one that is another operator's own."""
+    found = select(QuickReply).where(QuickReply.id == quick_id, _visible(sight, operator))
+    quick = await session.scalar(found)
+    if quick is None:
+        raise NotFound("There is no such quick reply.")
+    return quick
+
+
+async def list_pictures(session: AsyncSession, quick_ids: Collection[int]) -> dict[int, list[int]]:
+    """Ids of the photos in their order, by quick reply."""
+    found = (
+        select(QuickPicture.quick_reply_id, QuickPicture.id)
+        .where(QuickPicture.quick_reply_id.in_(quick_ids))
+        .order_by(QuickPicture.place, QuickPicture.id)
+    )
+    pictures: dict[int, list[int]] = {quick_id: [] for quick_id in quick_ids}
+    for quick_id, picture_id in await session.execute(found):
+        pictures[quick_id].append(picture_id)
+    return pictures
+
+
+async def read_pictures(session: AsyncSession, quick_id: int) -> list[NewPicture]:
+    """The photos themselves, in their order."""
+    found = select(QuickPicture).where(QuickPicture.quick_reply_id == quick_id)
+    rows = await session.scalars(found.order_by(QuickPicture.place, QuickPicture.id))
+    return [NewPicture(row.extension, row.picture, row.small) for row in rows]
+
+
+async def read_small(session: AsyncSession, sight: Sight, operator: Operator, picture_id: int) -> bytes:
+    found = (
+        select(QuickPicture.small)
+        .join(QuickReply, QuickReply.id == QuickPicture.quick_reply_id)
+        .where(QuickPicture.id == picture_id, _visible(sight, operator))
+    )
+    small = await session.scalar(found)
+    if small is None:
+        raise NotFound("There is no such file.")
+    return small
+
+
+async def write(
+    session: AsyncSession, sight: Sight, operator: Operator, wording: Wording, *, quick_id: int | None, now: Millis
+) -> QuickReply:
+    """Makes one, or changes that one. Raises `Invalid` for what could not be sent, `Forbidden` where it is not his."""
+    texts = [text.replace("\r\n", "\n").strip() for text in wording.texts]
+    texts = [text for text in texts if text]
+    _check(wording, texts)
+    if not wording.own and not Role(operator.role).covers(Role.ADMIN):
+        raise Forbidden("Only administrators write quick replies for everybody.")
+    if wording.account_id is not None:
+        known = await session.scalar(select(Account.id).where(Account.id == wording.account_id))
+        if known is None or not sight.sees(known):
+            raise NotFound("There is no such account.")
+    if quick_id is None:
+        await _must_have_room(session, operator, own=wording.own)
+        quick = QuickReply(used=0)
+        session.add(quick)
+    else:
+        quick = await get(session, sight, operator, quick_id)
+        if not may_change(operator, quick):
+            raise Forbidden("Only administrators change quick replies that are everybody's.")
+    quick.name = " ".join(wording.name.split())
+    quick.texts = texts
+    quick.owner_id = operator.id if wording.own else None
+    quick.account_id = wording.account_id
+    quick.item_id = wording.item_id
+    quick.changed_at = now
+    await session.flush()
+    await _arrange(session, quick.id, wording.pictures)
+    return quick
+
+
+async def remove(session: AsyncSession, sight: Sight, operator: Operator, quick_id: int) -> None:
+    quick = await get(session, sight, operator, quick_id)
+    if not may_change(operator, quick):
+        raise Forbidden("Only administrators change quick replies that are everybody's.")
+    await session.delete(quick)
+
+
+async def note_use(session: AsyncSession, quick_id: int, *, now: Millis) -> None:
+    counted = update(QuickReply).where(QuickReply.id == quick_id).values(used=QuickReply.used + 1, used_at=now)
+    await session.execute(counted.execution_options(synchronize_session=False))
+
+
+async def _listed(session: AsyncSession, *conditions: ColumnElement[bool]) -> list[QuickReply]:
+    order = (QuickReply.used.desc(), func.lower(QuickReply.name), QuickReply.id)
+    return list(await session.scalars(select(QuickReply).where(*conditions).order_by(*order).limit(2 * MOST)))
+
+
+def _visible(sight: Sight, operator: Operator) -> ColumnElement[bool]:
+    somebodys = or_(QuickReply.owner_id.is_(None), QuickReply.owner_id == operator.id)
+    return somebodys & or_(QuickReply.account_id.is_(None), sight.of(QuickReply.account_id.expression))
+
+
+def _check(wording: Wording, texts: Sequence[str]) -> None:
+    whole = "".join((wording.name, *texts))
+    if not wording.name.strip():
+        raise Invalid("Give it a short name.", field="name")
+    if len(wording.name) > NAME_LIMIT:
+        raise Invalid("A name may have at most {limit} characters.", field="name", limit=NAME_LIMIT)
+    if not texts and not wording.pictures:
+        raise Invalid("Write something first.", field="text")
+    if len(texts) > TEXTS:
+        raise Invalid("Send at most {count} messages at once.", field="text", count=TEXTS)
+    if any(len(text) > TEXT_LIMIT for text in texts):
+        raise Invalid("A message may have at most {limit} characters.", field="text", limit=TEXT_LIMIT)
+    if len(wording.pictures) > PICTURES:
+        raise Invalid("Attach at most {count} photos at once.", field="pictures", count=PICTURES)
+    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in whole):
+        raise Invalid("This text has characters that Avito cannot take.", field="text")
+    for text in texts:
+        if unknown := find_unknown(text):
+            raise Invalid("There is no variable {place}.", field="text", place=unknown[0])
+
+
+async def _must_have_room(session: AsyncSession, operator: Operator, *, own: bool) -> None:
+    whose = QuickReply.owner_id == operator.id if own else QuickReply.owner_id.is_(None)
+    if (await session.scalar(select(func.count()).select_from(QuickReply).where(whose)) or 0) >= MOST:
+        raise Rejected("There are {count} quick replies already. Remove some first.", count=MOST)
+
+
+async def _arrange(session: AsyncSession, quick_id: int, pictures: Sequence[int | NewPicture]) -> None:
+    """Keeps those that are named, in the order named, and adds the new ones."""
+    kept = [picture for picture in pictures if isinstance(picture, int)]
+    gone = delete(QuickPicture).where(QuickPicture.quick_reply_id == quick_id, QuickPicture.id.not_in(kept))
+    await session.execute(gone)
+    new = sum(len(one.picture) for one in pictures if isinstance(one, NewPicture))
+    if new:
+        held = await session.scalar(select(func.coalesce(func.sum(func.length(QuickPicture.picture)), 0))) or 0
+        if held + new > PICTURES_SIZE:
+            raise Rejected("The photos of quick replies take too much room. Remove some first.")
+    for place, picture in enumerate(pictures):
+        if isinstance(picture, NewPicture):
+            session.add(
+                QuickPicture(
+                    quick_reply_id=quick_id,
+                    place=place,
+                    extension=picture.extension,
+                    picture=picture.picture,
+                    small=picture.small,
+                )
+            )
+        else:
+            moved = update(QuickPicture).where(QuickPicture.id == picture, QuickPicture.quick_reply_id == quick_id)
+            await session.execute(moved.values(place=place))

@@ -1,0 +1,124 @@
+// Drafts: what stands in the box is kept on the server while it is written, and on leaving. What the server has not taken
+// yet, because there is no connection, waits in the browser's own store and is offered again.
+
+import { attached, names } from "./photos.js";
+import { ask, html, inbox, openId } from "./page.js";
+
+const SAVE_AFTER = 900; // ms of quiet
+const nameOf = (chat) => `golub:draft:${inbox.dataset.operator}:${chat}`;
+const box = () => document.getElementById("reply-text");
+
+const known = new Map(); // by chat: the version of the draft that this page has seen
+let waiting = null; // what is to be saved, and the timer until then
+let saving = Promise.resolve(); // one after another: a later text must not arrive before an earlier one
+
+function kept(chat) {
+  try {
+    return JSON.parse(localStorage.getItem(nameOf(chat)));
+  } catch {
+    return null;
+  }
+}
+
+function keep(chat, text) {
+  try {
+    localStorage.setItem(nameOf(chat), JSON.stringify({ text, base: known.get(chat) ?? 0 }));
+  } catch {
+    // no room, or not allowed: then the server alone keeps it
+  }
+}
+
+// The open chat's box as the server filled it; or as it was left here, where the server has not heard of that yet.
+export function takeUp() {
+  leave();
+  const chat = openId();
+  const local = kept(chat);
+  known.set(chat, Number(document.getElementById("draft").dataset.version));
+  if (!local) return;
+  if (local.text === box().value) return void localStorage.removeItem(nameOf(chat));
+  box().value = local.text;
+  save({ ...begun(), base: local.base });
+}
+
+const begun = () => ({ chat: openId(), text: box().value, pictures: names(attached()).join() });
+
+export function changed() {
+  if (!box()) return;
+  const draft = begun();
+  keep(draft.chat, draft.text);
+  clearTimeout(waiting?.timer);
+  waiting = { draft, timer: setTimeout(leave, SAVE_AFTER) };
+}
+
+// Nothing is left unsaved behind us.
+export function leave(keepalive = false) {
+  if (!waiting) return;
+  clearTimeout(waiting.timer);
+  const { draft } = waiting;
+  waiting = null;
+  save(draft, keepalive === true);
+}
+
+// It leaves as a reply, and the server clears it with that.
+export function sending(chat) {
+  if (waiting?.draft.chat !== chat) return;
+  clearTimeout(waiting.timer);
+  waiting = null;
+}
+
+// It was not taken, and its chat is not open any more.
+export function stash(chat, text, pictures) {
+  keep(chat, text);
+  save({ chat, text, pictures });
+}
+
+export const sent = (chat) => localStorage.removeItem(nameOf(chat));
+
+function save(draft, keepalive = false) {
+  const offered = () => put(draft, keepalive).catch(() => {}); // else it stays in the browser's store
+  saving = keepalive ? offered() : saving.then(offered);
+}
+
+async function put({ chat, text, pictures, base }, keepalive) {
+  const form = { text, pictures, base: base ?? known.get(chat) ?? 0 };
+  const { text: answer } = await ask(`/inbox/${chat}/draft`, { form, keepalive }, true);
+  const told = html(answer).querySelector("#draft");
+  known.set(chat, Number(told.dataset.version));
+  const local = kept(chat);
+  if (local && local.text !== text) keep(chat, local.text); // written since, on top of this
+  else sent(chat);
+  if (openId() !== chat) return;
+  show(told);
+  const wanted = told.dataset.stored === "no" && text.trim() && box()?.value === text;
+  if (wanted) await put({ chat, text, pictures }, keepalive); // what was there was sent meanwhile; this is a new one
+}
+
+function show(told) {
+  const now = document.getElementById("draft");
+  if (now && !now.contains(document.activeElement)) now.replaceWith(told);
+}
+
+inbox.addEventListener("submit", async (event) => {
+  if (!event.target.matches("[data-draft-other]")) return;
+  event.preventDefault();
+  const chat = openId();
+  leave();
+  await saving;
+  try {
+    const form = { choice: event.submitter.value };
+    const { text } = await ask(`/inbox/${chat}/draft/other`, { form });
+    const told = html(text).querySelector("#draft");
+    known.set(chat, Number(told.dataset.version));
+    if (openId() !== chat) return;
+    document.getElementById("draft").replaceWith(told);
+    if (told.dataset.text !== undefined) box().value = told.dataset.text;
+    box().dispatchEvent(new Event("golub:filled", { bubbles: true }));
+    box().focus({ preventScroll: true });
+  } catch {
+    // the refusal is shown
+  }
+});
+
+addEventListener("pagehide", () => leave(true));
+document.addEventListener("visibilitychange", () => document.hidden && leave(true));
+addEventListener("online", () => box() && kept(openId()) && changed());
