@@ -14,7 +14,7 @@ from sqlalchemy import select
 from golub import export as exporting
 from golub.errors import Conflict, Unavailable
 from golub.export import Kind, export, time
-from golub.model import Action, AuditEntry, OutgoingMessage, Role
+from golub.model import Action, AuditEntry, BuyerNote, Note, OutgoingMessage, Role
 from tests.conftest import SteppedClock
 from tests.village import Village, village
 
@@ -76,9 +76,17 @@ async def test_everything_is_in_the_folder(
         row = (await session.scalars(select(exporting.Message).limit(1))).one()
         where = {"account_id": row.account_id, "chat_id": row.chat_id, "client_key": "k"}
         session.add(OutgoingMessage(**where, text="Ответ", state="sent", created_at=clock()))
+        noted = {"chat_id": row.chat_id, "client_key": "k", "version": 1}
+        session.add(Note(**noted, text="Перезвонить", created_at=clock()))
+        session.add(BuyerNote(buyer_id=777, text="Торгуется", changed_at=clock()))
     to = tmp_path / "export"
     exported = await export(shop.parts.store, to, deliveries=True, clock=clock, tell=silent)
-    assert exported.counts == {"accounts": 1, "operators": 1, "chats": 2, "messages": 5, "outgoing": 1, "deliveries": 5}
+    assert exported.counts == {
+        "accounts": 1, "operators": 1, "chats": 2, "messages": 5, "outgoing": 1, "notes": 1, "buyer_notes": 1,
+        "deliveries": 5,
+    }  # fmt: skip
+    assert [note["text"] for note in lines(to / "notes.jsonl")] == ["Перезвонить"]
+    assert [note["buyer_avito_id"] for note in lines(to / "buyer_notes.jsonl")] == [777]
     about = json.loads((to / "about.json").read_text())
     assert (about["format"], about["counts"], about["exported_at"]) == (1, exported.counts, time(clock()))
     messages = lines(to / "messages.jsonl")

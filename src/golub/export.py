@@ -22,7 +22,18 @@ from sqlalchemy import func, select
 from golub import __version__, audit
 from golub.clock import Clock, Millis
 from golub.errors import Conflict, Unavailable
-from golub.model import Account, Action, Chat, Delivery, Message, Operator, OutgoingMessage, Table
+from golub.model import (
+    Account,
+    Action,
+    BuyerNote,
+    Chat,
+    Delivery,
+    Message,
+    Note,
+    Operator,
+    OutgoingMessage,
+    Table,
+)
 from golub.room import has_room
 from golub.store import Store
 
@@ -40,6 +51,8 @@ class Kind(StrEnum):
     CHATS = "chats"
     MESSAGES = "messages"
     OUTGOING = "outgoing"
+    NOTES = "notes"
+    BUYER_NOTES = "buyer_notes"
     DELIVERIES = "deliveries"  # only when asked for: every webhook as it came
 
 
@@ -245,6 +258,27 @@ def _outgoing(row: OutgoingMessage) -> dict[str, Any]:
     }
 
 
+def _note(row: Note) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "chat_id": row.chat_id,
+        "operator_id": row.operator_id,
+        "text": row.text,
+        "created_at": time(row.created_at),
+        "edited_at": time(row.edited_at),
+        "removed_at": time(row.removed_at),
+    }
+
+
+def _buyer_note(row: BuyerNote) -> dict[str, Any]:
+    return {
+        "buyer_avito_id": row.buyer_id,
+        "operator_id": row.operator_id,
+        "text": row.text,
+        "changed_at": time(row.changed_at),
+    }
+
+
 def _delivery(row: Delivery) -> dict[str, Any]:
     try:
         body, raw = row.body.decode(), None
@@ -270,6 +304,8 @@ _SHAPES: dict[Kind, tuple[type[Table], Shape]] = {
     Kind.CHATS: (Chat, _chat),
     Kind.MESSAGES: (Message, _message),
     Kind.OUTGOING: (OutgoingMessage, _outgoing),
+    Kind.NOTES: (Note, _note),
+    Kind.BUYER_NOTES: (BuyerNote, _buyer_note),
     Kind.DELIVERIES: (Delivery, _delivery),
 }
 

@@ -79,7 +79,7 @@ def draw(one: Message, writer: str = "") -> Drawn:
         Reader("en", zone_named("UTC"), NOW),
         "inbox/older.html",
         chat=Chat(),
-        messages=[show(one, writer)],
+        entries=[show(one, writer)],
         older=None,
         media=NoMedia(),
         visible=visible,

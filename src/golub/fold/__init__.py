@@ -1,4 +1,4 @@
-"""Folds observations into chats and messages. The only writer of both; apply calls it, inside its transactions.
+"""Folds observations into chats, messages and notes. The only writer of them; apply calls it, inside its transactions.
 
 Promises: any shuffle of the same observations, with duplicates and in any partition into calls, ends in the same rows
 (our own row ids, versions and times of arrival aside; ties of one second are ordered by arrival). A pure duplicate
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
 from golub.clock import Millis
-from golub.fold import rows, waits
+from golub.fold import notes, rows, waits
 from golub.fold.care import fold_care, open_again
 from golub.fold.merge import (
     UNSEEN_BY_ALL,
@@ -40,6 +40,8 @@ from golub.fold.observations import (
     Labelled,
     MarkRead,
     Named,
+    NoteChanged,
+    NoteWritten,
     Observation,
     ReadSent,
     Reopen,
@@ -62,6 +64,8 @@ __all__ = [
     "Labelled",
     "MarkRead",
     "Named",
+    "NoteChanged",
+    "NoteWritten",
     "Observation",
     "ReadSent",
     "Reopen",
@@ -87,7 +91,11 @@ def fold(
     users = [one for one in told if isinstance(one, UserSeen)]
     buyers = rows.chats_of_buyers(connection, account_id, {one.user_id for one in users}) if users else {}
     names = {name for one in told if (name := getattr(one, "chat_avito_id", ""))} | buyers.keys()
-    ids = {one.chat_id for one in told if isinstance(one, MarkRead | ReadSent | Care | Labelled | CountWaits)}
+    ids = {
+        one.chat_id
+        for one in told
+        if isinstance(one, MarkRead | ReadSent | Care | Labelled | CountWaits | NoteWritten | NoteChanged)
+    }
     locked, new = rows.lock_chats(connection, store, account_id, names, ids)
     chats = {name: _Touched(row, dict(row), name in new) for name, row in locked.items()}
 
@@ -116,6 +124,9 @@ def fold(
             if touched := by_id.get(one.chat_id):
                 put = rows.put_label(connection, store, one) if one.on else rows.take_label(connection, one)
                 touched.visible |= put
+        elif isinstance(one, NoteWritten | NoteChanged):
+            if touched := by_id.get(one.chat_id):
+                touched.visible |= notes.write(connection, store, one, touched.row["version"] + 1)
         elif not isinstance(one, MessageSeen | Delivered | Named):
             _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
     return _settle(connection, account_id, list(chats.values()), now)

@@ -147,6 +147,27 @@ class Labelled:
     at: Millis
 
 
+@dataclass(frozen=True, slots=True)
+class NoteWritten:
+    """An operator wrote a note into the chat. The same key writes once."""
+
+    chat_id: int
+    operator_id: int
+    client_key: str
+    text: str
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class NoteChanged:
+    """A note of the chat has other words now; None: it is removed."""
+
+    chat_id: int
+    note_id: int
+    text: str | None
+    at: Millis
+
+
 Care = HandOver | Given | Close | Snooze | Reopen | Woken
 Observation = (
     MessageSeen
@@ -162,4 +183,6 @@ Observation = (
     | FetchFailed
     | Care
     | Labelled
+    | NoteWritten
+    | NoteChanged
 )

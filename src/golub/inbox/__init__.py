@@ -30,20 +30,24 @@ from golub.inbox.listing import (
     list_team,
 )
 from golub.inbox.names import LONGEST_NAME
+from golub.inbox.notes import Noted
 from golub.inbox.places import LARGEST_ID, Place
 from golub.inbox.saved import list_saved, remove_saved, save_view, wanted_by
 from golub.inbox.thread import (
     CHANGES_AT_ONCE,
     MESSAGES_A_PAGE,
+    Entry,
     Outgoing,
+    Said,
     Thread,
     find_block,
     find_changed,
+    find_first_unread,
     find_writers,
     get_chat,
     get_message,
     get_outgoing,
-    list_messages,
+    list_entries,
     list_outgoing,
     mark_read,
 )
@@ -57,10 +61,13 @@ __all__ = [
     "LONGEST_NAME",
     "MESSAGES_A_PAGE",
     "Care",
+    "Entry",
     "Line",
+    "Noted",
     "Outgoing",
     "Page",
     "Place",
+    "Said",
     "Thread",
     "View",
     "Wanted",
@@ -70,6 +77,7 @@ __all__ = [
     "count_labelled",
     "find_block",
     "find_changed",
+    "find_first_unread",
     "find_lines",
     "find_writers",
     "get_chat",
@@ -77,9 +85,9 @@ __all__ = [
     "get_outgoing",
     "list_accounts",
     "list_chats",
+    "list_entries",
     "list_labels",
     "list_labels_of",
-    "list_messages",
     "list_outgoing",
     "list_saved",
     "list_team",

@@ -7,7 +7,7 @@ from golub.errors import Invalid
 LARGEST_ID = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Place:
     """Where a page of a list ends: the sort key and the id of its last row. Read back from a URL by `parse`."""
 

@@ -1,4 +1,4 @@
-"""One chat: its messages by pages and by what changed, the replies on their way, who wrote what."""
+"""One chat: its messages and notes by pages and by what changed, the replies on their way, who wrote what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub.clock import DAY, Millis
 from golub.errors import NotFound
 from golub.fold import MarkRead
+from golub.inbox import notes
+from golub.inbox.notes import Noted
 from golub.inbox.places import LARGEST_ID, Place
 from golub.model import BlockedBuyer, Chat, Message, Operator, OutgoingMessage, OutgoingState
 from golub.sight import Sight
@@ -22,10 +24,25 @@ CHANGES_AT_ONCE = 200  # more than that, and the thread is loaded anew
 
 
 @dataclass(frozen=True, slots=True)
-class Thread:
-    """Some messages of a chat, oldest first. `older` is where the earlier ones begin; None when these are all."""
+class Said:
+    """A message in the stream of its chat."""
 
-    messages: list[Message]
+    message: Message
+
+    @property
+    def place(self) -> Place:
+        return Place(self.message.created_at, self.message.id)
+
+
+Entry = Said | Noted
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Some messages and notes of a chat, oldest first. `older` is where the earlier ones begin; None when these are
+    all."""
+
+    entries: list[Entry]
     older: Place | None
 
 
@@ -45,30 +62,46 @@ async def get_chat(session: AsyncSession, sight: Sight, chat_id: int) -> Chat:
     return chat
 
 
-async def list_messages(
+async def list_entries(
     session: AsyncSession, chat: Chat, *, before: Place | None = None, limit: int = MESSAGES_A_PAGE
 ) -> Thread:
-    """The newest messages, or those before a place."""
-    found = select(Message).where(Message.chat_id == chat.id)
-    if before:
-        found = found.where(tuple_(Message.created_at, Message.id) < tuple_(before.key, before.id))
-    found = found.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit + 1)
-    newest_first = list((await session.scalars(found)).all())
-    more = len(newest_first) > limit
-    messages = newest_first[:limit][::-1]
-    return Thread(messages, Place(messages[0].created_at, messages[0].id) if more else None)
+    """The newest messages and notes, or those before a place."""
+    found: list[Entry] = [
+        *await _messages_before(session, chat.id, before, limit + 1),
+        *await notes.list_before(session, chat.id, before, limit + 1),
+    ]
+    found.sort(key=lambda entry: entry.place)
+    entries = found[-limit:]
+    return Thread(entries, entries[0].place if len(found) > limit else None)
 
 
-async def find_changed(session: AsyncSession, chat: Chat, *, after: int) -> list[Message] | None:
-    """Messages that came or changed since the chat was at version `after`, oldest first. None: too many to patch."""
+async def find_changed(session: AsyncSession, chat: Chat, *, after: int) -> list[Entry] | None:
+    """What came or changed since the chat was at version `after`, oldest first, removed notes too. None: too much to
+    patch."""
     found = (
         select(Message)
         .where(Message.chat_id == chat.id, Message.version > after)
         .order_by(Message.created_at, Message.id)
         .limit(CHANGES_AT_ONCE + 1)
     )
-    messages = list((await session.scalars(found)).all())
-    return None if len(messages) > CHANGES_AT_ONCE else messages
+    changed: list[Entry] = [Said(message) for message in await session.scalars(found)]
+    changed += await notes.list_changed(session, chat.id, after, CHANGES_AT_ONCE + 1)
+    changed.sort(key=lambda entry: entry.place)
+    return None if len(changed) > CHANGES_AT_ONCE else changed
+
+
+async def find_first_unread(session: AsyncSession, chat: Chat) -> int | None:
+    """The row id of the message with which the chat's unread ones begin."""
+    if not chat.unread:
+        return None
+    # Only those behind our last answer count, and they are the newest ones.
+    return await session.scalar(
+        select(Message.id)
+        .where(Message.chat_id == chat.id, Message.unread)
+        .order_by(Message.created_at.desc(), Message.id.desc())
+        .offset(chat.unread - 1)
+        .limit(1)
+    )
 
 
 async def list_outgoing(session: AsyncSession, chat: Chat, *, now: Millis) -> list[Outgoing]:
@@ -132,3 +165,11 @@ async def get_outgoing(session: AsyncSession, sight: Sight, outgoing_id: int) ->
 async def mark_read(applier: "Applier", chat: Chat, up_to: int) -> None:
     """An operator has seen the chat's messages up to that row; what arrives meanwhile stays unread."""
     await applier.submit(chat.account_id, [MarkRead(chat.id, up_to)])
+
+
+async def _messages_before(session: AsyncSession, chat_id: int, before: Place | None, limit: int) -> list[Said]:
+    found = select(Message).where(Message.chat_id == chat_id)
+    if before:
+        found = found.where(tuple_(Message.created_at, Message.id) < tuple_(before.key, before.id))
+    found = found.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit)
+    return [Said(message) for message in await session.scalars(found)]

@@ -21,6 +21,7 @@ from golub.model.composing import Draft, QuickPicture, QuickReply
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
+from golub.model.notes import BuyerNote, Note
 from golub.model.operators import OneTimeLink, Operator, OperatorAccount, Role, Session, SignInFailure
 from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
@@ -42,6 +43,7 @@ __all__ = [
     "AttachedPicture",
     "AuditEntry",
     "BlockedBuyer",
+    "BuyerNote",
     "Cause",
     "ChannelKind",
     "Chat",
@@ -56,6 +58,7 @@ __all__ = [
     "Mark",
     "Message",
     "Node",
+    "Note",
     "Notice",
     "NoticeKind",
     "OneTimeLink",

@@ -41,6 +41,7 @@ class Chat(Table):
         Index("ix_chats_closed", "closed_at", "id", **where("closed_at IS NOT NULL")),
         Index("ix_chats_account_closed", "account_id", "closed_at", "id", **where("closed_at IS NOT NULL")),
         Index("ix_chats_item", "item_id", "listed_at", "id", **where("item_id IS NOT NULL")),
+        Index("ix_chats_buyer_id", "buyer_id", "id", **where("buyer_id IS NOT NULL")),
         Index("ix_chats_fetch_due_at", "fetch_due_at", **where("fetch_due_at IS NOT NULL")),
         Index("ix_chats_read_due_at", "read_due_at", **where("read_due_at IS NOT NULL")),
     )

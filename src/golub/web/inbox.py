@@ -20,6 +20,7 @@ from golub.avito.client import TEXT_LIMIT
 from golub.clock import DAY, HOUR, MINUTE, Millis
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID, Place, View, Wanted
+from golub.inbox.notes import BEHIND_MESSAGES, NOTE_LIMIT
 from golub.model import Message, Operator
 from golub.sight import Sight
 from golub.web.content import avito_chat_url, preview
@@ -185,6 +186,8 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
         deletable_for=outbox.DELETABLE_FOR,
         left=left,
         snooze_times=snooze_times(reader),
+        note_limit=NOTE_LIMIT,
+        behind_messages=BEHIND_MESSAGES,
         **context,
     )
 

@@ -16,6 +16,7 @@ from golub.web import (
     guide,
     health,
     inbox,
+    notes,
     picking,
     pictures,
     preferences,
@@ -62,6 +63,7 @@ ROUTERS = (
     thread.router,  # /inbox/{chat_id}, …/thread, …/messages, …/read
     saved.router,  # /inbox/views
     care.router,  # /inbox/…/take, return, hand-over, close, snooze, reopen, labels
+    notes.router,  # /inbox/{chat_id}/notes, /inbox/notes/…
     replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
     reports.router,  # /reports, /reports/…
     drafts.router,  # /inbox/…/draft

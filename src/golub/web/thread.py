@@ -8,17 +8,20 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
-from golub.inbox import LARGEST_ID, Place
-from golub.model import Account, Chat, Message, Operator
+from golub.inbox import LARGEST_ID, Entry, Place, Said
+from golub.model import Account, Chat, Operator
 from golub.sight import Sight
 from golub.web.content import Shown, avito_chat_url, show
 from golub.web.drafts import find_begun
 from golub.web.inbox import ChatId, Choice, Chosen, list_context, render_inbox
 from golub.web.links import read_link
+from golub.web.notes import ShownNote, show_note
 from golub.web.parts import Given, Parts
 from golub.web.session import Seen, Signed
 
 router = APIRouter()
+
+BEFORE_UNREAD = 10  # messages shown before the first unread one, so that it is understood
 
 
 @router.get("/inbox/{chat_id}")
@@ -56,6 +59,7 @@ async def thread(
 async def messages(
     request: Request,
     parts: Given,
+    operator: Signed,
     sight: Seen,
     chat_id: ChatId,
     choice: Chosen,
@@ -67,15 +71,15 @@ async def messages(
     async with parts.store.read() as session:
         chat = await inbox.get_chat(session, sight, chat_id)
         if after is None:
-            found = await inbox.list_messages(session, chat, before=Place.parse(before) if before else None)
-            shown = await _shown(session, chat, found.messages)
-            return render_inbox(request, parts, "inbox/older.html", chat=chat, messages=shown, older=found.older)
+            found = await inbox.list_entries(session, chat, before=Place.parse(before) if before else None)
+            shown = await _shown(session, operator, chat, found.entries)
+            return render_inbox(request, parts, "inbox/older.html", chat=chat, entries=shown, older=found.older)
         changed = await inbox.find_changed(session, chat, after=after)
         if changed is None:
             return Response(status_code=205)
         context = await opened(session, parts, choice, chat)
-        shown = await _shown(session, chat, changed)
-    return render_inbox(request, parts, "inbox/changes.html", thread=context | {"messages": shown})
+        shown = await _shown(session, operator, chat, changed)
+    return render_inbox(request, parts, "inbox/changes.html", thread=context | {"entries": shown})
 
 
 @router.post("/inbox/{chat_id}/read")
@@ -95,13 +99,16 @@ async def _thread(
     session: AsyncSession, parts: Parts, operator: Operator, sight: Sight, choice: Choice, chat_id: int
 ) -> dict[str, Any]:
     chat = await inbox.get_chat(session, sight, chat_id)
-    found = await inbox.list_messages(session, chat)
+    enough = min(max(inbox.MESSAGES_A_PAGE, chat.unread + BEFORE_UNREAD), inbox.CHANGES_AT_ONCE)
+    found = await inbox.list_entries(session, chat, limit=enough)
     return await opened(session, parts, choice, chat) | {
-        "messages": await _shown(session, chat, found.messages),
+        "entries": await _shown(session, operator, chat, found.entries),
         "older": found.older,
+        "first_unread": await inbox.find_first_unread(session, chat),
         "client_key": secrets.token_hex(16),
         "draft": await find_begun(session, parts, operator, chat.id),
-        "newest_message": max((message.id for message in found.messages), default=0),
+        "newest_message": max((one.message.id for one in found.entries if isinstance(one, Said)), default=0),
+        "note_key": secrets.token_hex(16),
     }
 
 
@@ -123,6 +130,9 @@ async def opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat
     }
 
 
-async def _shown(session: AsyncSession, chat: Chat, found: list[Message]) -> list[Shown]:
-    writers = await inbox.find_writers(session, chat, found)
-    return [show(message, writers.get(message.avito_id, "")) for message in found]
+async def _shown(session: AsyncSession, operator: Operator, chat: Chat, found: list[Entry]) -> list[Shown | ShownNote]:
+    writers = await inbox.find_writers(session, chat, [one.message for one in found if isinstance(one, Said)])
+    return [
+        show(one.message, writers.get(one.message.avito_id, "")) if isinstance(one, Said) else show_note(one, operator)
+        for one in found
+    ]

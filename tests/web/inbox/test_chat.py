@@ -22,6 +22,7 @@ async def test_the_thread_goes_back_by_pages_and_each_message_is_there_once(
     start = talk.at
     times = [start + number // 3 * 1000 for number in range(120)]  # three in each second
     await talk.says_all("long", [f"слово-{number}." for number in range(120)], at=times)
+    await talk.answers("long", "прочитано")
     chat = talk.chats["long"]
     page = await read(manager, f"/inbox/{chat}")
     shown = [row["data-message"] for row in page.all("li") if "data-message" in row]
@@ -29,8 +30,25 @@ async def test_the_thread_goes_back_by_pages_and_each_message_is_there_once(
     while older := page.all("li", id="older"):
         page = await read(manager, older[0]["hx-get"])
         shown = [row["data-message"] for row in page.all("li") if "data-message" in row] + shown
-    assert len(shown) == len(set(shown)) == 120
+    assert len(shown) == len(set(shown)) == 121
     assert "слово-0." in page.text
+
+
+@ONE_DATABASE
+async def test_the_unread_messages_begin_at_a_line(parts: Parts, talk: Talk, manager: Browser) -> None:
+    await talk.says("chat", "старое")
+    await talk.answers("chat", "ответ")
+    chat = talk.chats["chat"]
+    assert not (await read(manager, f"/inbox/{chat}")).all("p", id="unread-line")
+    await talk.says("chat", "первое новое", name="first")
+    await talk.says_all("chat", [f"ещё {number}" for number in range(inbox.MESSAGES_A_PAGE + 5)])
+    text = (await manager.get(f"/inbox/{chat}")).text
+    before, _, after = text.partition('id="unread-line"')
+    assert before.rpartition("<li")[2].count('id="message-') == 1
+    assert "старое" in before
+    assert after.index("первое новое") < after.index("ещё 0")
+    await manager.post(f"/inbox/{chat}/read", {"up_to": str(await last_row(parts, chat))})
+    assert "unread-line" not in (await manager.get(f"/inbox/{chat}")).text
 
 
 async def test_only_what_changed_since_a_version_is_sent(parts: Parts, talk: Talk, manager: Browser) -> None:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from golub.model import Account, Chat, Message, Operator, OperatorAccount, OutgoingMessage, Role
+from golub.model import Account, Chat, Message, Note, Operator, OperatorAccount, OutgoingMessage, Role
 from golub.web.access import ACCESS
 from golub.web.parts import Parts
 from golub.web.pictures import Addresses
@@ -34,6 +34,7 @@ class Ids:
     chat: int
     message: int
     outgoing: int
+    note: int
     picture: str = ""
     voice: str = ""
 
@@ -45,6 +46,9 @@ NAMED: dict[tuple[str, str], Callable[[Ids], tuple[str, dict[str, str]]]] = {
     ("GET", "/inbox/{chat_id}/messages"): lambda it: (f"/inbox/{it.chat}/messages?after=0", {}),
     ("POST", "/inbox/{chat_id}/reply"): lambda it: (f"/inbox/{it.chat}/reply", {"text": "Да", "sure": "yes"}),
     ("POST", "/inbox/{chat_id}/read"): lambda it: (f"/inbox/{it.chat}/read", {"up_to": str(it.message)}),
+    ("POST", "/inbox/{chat_id}/notes"): lambda it: (f"/inbox/{it.chat}/notes", {"text": "между нами"}),
+    ("POST", "/inbox/notes/{note_id}"): lambda it: (f"/inbox/notes/{it.note}", {"text": "между нами"}),
+    ("POST", "/inbox/notes/{note_id}/remove"): lambda it: (f"/inbox/notes/{it.note}/remove", {}),
     ("POST", "/inbox/{chat_id}/pictures"): lambda it: (f"/inbox/{it.chat}/pictures", {}),
     ("POST", "/inbox/messages/{message_id}/delete"): lambda it: (f"/inbox/messages/{it.message}/delete", {}),
     ("POST", "/inbox/outgoing/{outgoing_id}/retry"): lambda it: (f"/inbox/outgoing/{it.outgoing}/retry", {}),
@@ -91,16 +95,17 @@ async def fill(parts: Parts, talk: Talk, text: str) -> Ids:
     chat_id = talk.chats["chat"]
     async with parts.store.write() as session:
         chat = await session.get_one(Chat, chat_id)
+        note = Note(chat_id=chat_id, client_key="k", text=text, created_at=parts.clock(), version=0)
         refused = OutgoingMessage(
             account_id=talk.account.id, chat_id=chat_id, client_key="k", text=text, state="rejected",
             created_at=parts.clock(),
         )  # fmt: skip
-        session.add(refused)
+        session.add_all([refused, note])
         await session.flush()
         said = list(await session.scalars(select(Message.id).where(Message.chat_id == chat_id)))
         spoken = await session.get_one(Message, min(said))
     media = Addresses(parts)
-    return Ids(talk.account.id, chat_id, sorted(said)[1], refused.id, media.item(chat), media.voice(spoken))
+    return Ids(talk.account.id, chat_id, sorted(said)[1], refused.id, note.id, media.item(chat), media.voice(spoken))
 
 
 async def narrow(parts: Parts, operator: Operator, *accounts: Account) -> None:
@@ -130,7 +135,7 @@ async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
     assert narrowed.operator
     await narrow(parts, narrowed.operator, ours.account)
     nothing = Ids(
-        MISSING, MISSING, MISSING, MISSING,
+        MISSING, MISSING, MISSING, MISSING, MISSING,
         re.sub(r"/\d+/128$", f"/{MISSING}/128", there.picture),
         re.sub(r"\d+$", str(MISSING), there.voice),
     )  # fmt: skip

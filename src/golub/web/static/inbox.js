@@ -3,7 +3,10 @@
 // pages still work.
 
 import { inSight, putOutgoing, takeUp } from "./composer.js";
+import "./notes.js";
 import { ask, html, inbox, openId, pane, scroller, signedOut, texts, thread } from "./page.js";
+import "./viewer.js";
+import "./voice.js";
 
 const list = document.getElementById("chats");
 const listScroll = document.getElementById("chats-scroll");
@@ -11,6 +14,9 @@ const query = inbox.dataset.query;
 const soonestFirst = "soonestFirst" in inbox.dataset;
 const AT_ONCE = 80; // rows asked for in one request
 const NEAR = 80; // px from the end of a chat that still count as being there
+const FAR = 600; // px from the end from which on a button leads back
+
+const gently = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
 
 const joined = (path, more) => `${path}${query}${query ? "&" : "?"}${more}`;
 
@@ -198,13 +204,30 @@ function ready() {
   if (!thread()) return;
   window.htmx?.process(pane);
   markDays();
-  scroller().addEventListener("scroll", () => {
-    if (!atEnd()) return;
-    document.getElementById("to-end").hidden = true;
-    seen();
-  }, { passive: true });
+  scroller().addEventListener("scroll", markEnd, { passive: true });
   takeUp();
-  seen();
+  beginAtUnread();
+  markEnd();
+  document.dispatchEvent(new CustomEvent("golub:opened"));
+}
+
+// What nobody has read yet begins in sight, and not somewhere above.
+function beginAtUnread() {
+  const line = document.getElementById("unread-line");
+  const above = line ? line.getBoundingClientRect().top - scroller().getBoundingClientRect().top - 16 : 0;
+  if (above >= 0) return;
+  scroller().scrollTop += above;
+  document.getElementById("to-end").classList.add("has-new");
+}
+
+// The way back to the end is shown where it is far, or where something new waits there.
+function markEnd() {
+  const button = document.getElementById("to-end");
+  if (atEnd()) {
+    button.classList.remove("has-new");
+    seen();
+  }
+  button.hidden = atEnd() || (-scroller().scrollTop < FAR && !button.matches(".has-new"));
 }
 
 // A day's name stands before its first message, wherever that came from.
@@ -226,6 +249,7 @@ function markDays() {
 
 function putMessage(message) {
   document.getElementById(message.id)?.remove();
+  if ("gone" in message.dataset) return false;
   const [at, id] = message.dataset.order.split(".").map(Number);
   const all = [...messages().querySelectorAll(".message")];
   const previous = all.findLast((other) => {
@@ -236,6 +260,7 @@ function putMessage(message) {
   if (!previous && older) return false; // it is older than what is shown, and comes with its page
   if (previous) previous.after(message);
   else messages().prepend(message);
+  window.htmx?.process(message);
   return true;
 }
 
@@ -282,15 +307,22 @@ function putChanges(changes) {
   for (const id of ["thread-head", "thread-card"]) {
     const next = changes.querySelector(`#${id}`);
     const now = document.getElementById(id);
-    if (next && now && !next.isEqualNode(now) && !now.contains(document.activeElement)) now.replaceWith(next);
+    if (!next || !now || next.isEqualNode(now) || isAtWork(now)) continue;
+    const wasOpen = now.matches(":popover-open");
+    now.replaceWith(next);
+    window.htmx?.process(next);
+    if (wasOpen) next.showPopover();
   }
   if (wasAtEnd) scroll.scrollTop = 0;
   else {
     scroll.scrollTop = fromTop - scroll.scrollHeight;
-    if (fresh) document.getElementById("to-end").hidden = false;
+    if (fresh) document.getElementById("to-end").classList.add("has-new");
   }
-  seen();
+  markEnd();
 }
+
+// What a person is about to use, or has begun to write in, is not taken away.
+const isAtWork = (part) => part.contains(document.activeElement) || part.querySelector("details[open] textarea") !== null;
 
 // What an operator has before his eyes is read: the chat is open, the page visible, its end in sight.
 let told = "";
@@ -316,7 +348,7 @@ inbox.addEventListener("click", (event) => {
   if (link && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey) {
     event.preventDefault();
     openChat(link.getAttribute("href"), true);
-  } else if (event.target.closest("#to-end")) scroller().scrollTop = 0;
+  } else if (event.target.closest("#to-end")) scroller().scrollTo({ top: 0, behavior: gently });
 });
 
 // A picture that cannot be had leaves no hole; `error` does not bubble.

@@ -1,0 +1,37 @@
+"""Operators' notes in a chat: written where the chat's version is, so that pages hear of them as of any message."""
+
+from typing import cast
+
+from sqlalchemy import Connection, Table, update
+
+from golub.fold.observations import NoteChanged, NoteWritten
+from golub.model import Note
+from golub.store import Store
+
+_notes = cast(Table, Note.__table__)
+
+
+def write(connection: Connection, store: Store, one: NoteWritten | NoteChanged, version: int) -> bool:
+    """Whether there is anything new to see, at the chat's next version."""
+    if isinstance(one, NoteWritten):
+        row = {
+            "chat_id": one.chat_id,
+            "operator_id": one.operator_id,
+            "client_key": one.client_key,
+            "text": one.text,
+            "created_at": one.at,
+            "version": version,
+        }
+        return connection.execute(store.insert(Note).values(**row).on_conflict_do_nothing()).rowcount > 0
+    changes = {"text": "", "removed_at": one.at} if one.text is None else {"text": one.text, "edited_at": one.at}
+    changed = (
+        update(_notes)
+        .where(
+            _notes.c.id == one.note_id,
+            _notes.c.chat_id == one.chat_id,
+            _notes.c.removed_at.is_(None),
+            _notes.c.text != (one.text or ""),
+        )
+        .values(version=version, **changes)
+    )
+    return connection.execute(changed).rowcount > 0
