@@ -39,7 +39,9 @@ class World:
 
     async def page(self, path: str, size: dict[str, int] = WIDE, context: BrowserContext | None = None) -> Page:
         if context is None:
-            context = await self.browser.new_context(viewport={"width": size["width"], "height": size["height"]})
+            context = await self.browser.new_context(
+                viewport={"width": size["width"], "height": size["height"]}, service_workers="block"
+            )
             await context.add_cookies([{"name": "session", "value": self.secret, "url": self.url}])
         page = await context.new_page()
         page.on("request", lambda request: self._look(request.url))

@@ -15,7 +15,9 @@ async def colleague(golub: World, name: str, size: dict[str, int] = WIDE) -> Bro
     """Another operator's browser."""
     operator = await golub.parts.operators.create("colleague", "correct horse battery", name=name, role=Role.MANAGER)
     secret, _ = await golub.parts.operators.open_session(operator)
-    context = await golub.browser.new_context(viewport={"width": size["width"], "height": size["height"]})
+    context = await golub.browser.new_context(
+        viewport={"width": size["width"], "height": size["height"]}, service_workers="block"
+    )
     await context.add_cookies([{"name": "session", "value": secret, "url": golub.url}])
     return context
 

@@ -22,6 +22,8 @@ ACCESS: dict[str, Role | Anyone] = {
     "/healthz/ready": ANYONE,
     "/metrics": ANYONE,  # guards itself: loopback or a token
     "/manifest.webmanifest": ANYONE,
+    "/worker.js": ANYONE,
+    "/offline": ANYONE,
     "/preferences": ANYONE,
     "/sign-in": ANYONE,
     "/sign-out": ANYONE,
@@ -134,7 +136,9 @@ ACCESS: dict[str, Role | Anyone] = {
 }
 
 # Answered without a look into the database, and while nothing else is.
-UNGUARDED = frozenset({"/healthz/live", "/healthz/ready", "/metrics", "/manifest.webmanifest"})
+UNGUARDED = frozenset(
+    {"/healthz/live", "/healthz/ready", "/metrics", "/manifest.webmanifest", "/worker.js", "/offline"}
+)
 
 
 def may_open(operator: Operator, page: str) -> bool:

@@ -80,8 +80,9 @@ def _answer(request: Request, error: GolubError, status: int | None = None) -> R
 def _to_sign_in(request: Request, message: str) -> Response:
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
-    is_page = request.headers.get("sec-fetch-dest", "document") == "document"
-    if is_page and "text/event-stream" not in request.headers.get("accept", ""):
+    accepted = request.headers.get("accept", "")  # a page that our worker asks for is told by this alone
+    is_page = request.headers.get("sec-fetch-dest", "document") == "document" or "text/html" in accepted
+    if is_page and "text/event-stream" not in accepted:
         return RedirectResponse(sign_in_url(request), 303)
     return Response(message, 401, media_type="text/plain")  # a stream, a picture, a script's fetch
 

@@ -1,13 +1,12 @@
-"""What a reader may choose on every page, signed in or not: the language. Also the manifest for home screens."""
+"""What a reader may choose on every page, signed in or not: the language."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from golub.web.language import LOCALE_COOKIE, LOCALES
 from golub.web.next_page import safe_next
-from golub.web.page import asset
 from golub.web.parts import Given
 from golub.web.session import signing_of
 
@@ -31,20 +30,3 @@ async def choose(
         if signing := signing_of(request):
             await parts.operators.set_locale(signing.operator.id, locale)
     return answer
-
-
-@router.get("/manifest.webmanifest")
-async def manifest() -> JSONResponse:
-    return JSONResponse(
-        {
-            "name": "Golub",
-            "short_name": "Golub",
-            "start_url": "/inbox",
-            "display": "standalone",
-            "background_color": "#f4f5f7",
-            "theme_color": "#12343b",
-            "icons": [{"src": asset("icon.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
-        },
-        media_type="application/manifest+json",
-        headers={"Cache-Control": "public, max-age=3600"},
-    )

@@ -16,6 +16,7 @@ from golub.web import (
     guide,
     health,
     inbox,
+    installing,
     notes,
     picking,
     pictures,
@@ -56,7 +57,8 @@ LARGEST_BODY = 1 << 20  # bytes; the webhook has its own limit
 
 ROUTERS = (
     health.router,  # /healthz/live, /healthz/ready, /metrics
-    preferences.router,  # /preferences, /manifest.webmanifest
+    preferences.router,  # /preferences
+    installing.router,  # /manifest.webmanifest, /worker.js, /offline
     sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
     guide.router,  # /guide
     inbox.router,  # /inbox, /inbox/list, /inbox/rows

@@ -109,6 +109,7 @@ function count({ counts, everywhere }) {
     shown.hidden = value === "0";
   }
   document.title = everywhere === "0" ? "Golub" : `(${everywhere}) Golub`;
+  document.dispatchEvent(new CustomEvent("golub:unread", { detail: everywhere }));
   const rail = document.getElementById("rail-count-inbox");
   if (rail) {
     rail.textContent = everywhere.length > 2 ? "99+" : everywhere;
@@ -363,6 +364,7 @@ inbox.addEventListener("error", (event) => {
   failed.replaceWith(place);
 }, true);
 
+document.addEventListener("golub:open", ({ detail }) => openChat(detail, true));
 addEventListener("popstate", () => openChat(location.pathname, false));
 document.addEventListener("visibilitychange", seen);
 addEventListener("focus", seen);

@@ -23,6 +23,14 @@ const typing = () =>
   typed.chat === chat() && performance.now() - typed.at < TYPING && Boolean(document.getElementById("reply-text")?.value);
 const now = () => `${chat()} ${typing()}`;
 
+let seen = "0";
+const look = () => {
+  if (now() !== said) say();
+  if (chat() === seen) return;
+  seen = chat();
+  if (seen !== "0") document.dispatchEvent(new CustomEvent("golub:seeing", { detail: seen }));
+};
+
 async function say(leaving = false) {
   if (saying && !leaving) return; // whoever is under way looks again
   saying = true;
@@ -40,10 +48,6 @@ async function say(leaving = false) {
     saying = false;
   }
   if (!leaving) look();
-}
-
-function look() {
-  if (now() !== said) say();
 }
 
 setInterval(() => (chat() === "0" ? look() : say()), BEAT);
