@@ -12,7 +12,18 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from golub.model import Account, Chat, Message, Note, Operator, OperatorAccount, OutgoingMessage, Role
+from golub.model import (
+    Account,
+    Chat,
+    Message,
+    Note,
+    Operator,
+    OperatorAccount,
+    OutgoingMessage,
+    QuickPicture,
+    QuickReply,
+    Role,
+)
 from golub.web.access import ACCESS
 from golub.web.parts import Parts
 from golub.web.pictures import Addresses
@@ -35,6 +46,8 @@ class Ids:
     message: int
     outgoing: int
     note: int
+    quick: int
+    quick_picture: int
     picture: str = ""
     voice: str = ""
 
@@ -53,6 +66,24 @@ NAMED: dict[tuple[str, str], Callable[[Ids], tuple[str, dict[str, str]]]] = {
     ("POST", "/inbox/messages/{message_id}/delete"): lambda it: (f"/inbox/messages/{it.message}/delete", {}),
     ("POST", "/inbox/outgoing/{outgoing_id}/retry"): lambda it: (f"/inbox/outgoing/{it.outgoing}/retry", {}),
     ("POST", "/inbox/outgoing/{outgoing_id}/discard"): lambda it: (f"/inbox/outgoing/{it.outgoing}/discard", {}),
+    ("POST", "/inbox/{chat_id}/take"): lambda it: (f"/inbox/{it.chat}/take", {}),
+    ("POST", "/inbox/{chat_id}/hand-over"): lambda it: (f"/inbox/{it.chat}/hand-over", {"operator_id": "1"}),
+    ("POST", "/inbox/{chat_id}/return"): lambda it: (f"/inbox/{it.chat}/return", {}),
+    ("POST", "/inbox/{chat_id}/close"): lambda it: (f"/inbox/{it.chat}/close", {"version": "999"}),
+    ("POST", "/inbox/{chat_id}/snooze"): lambda it: (f"/inbox/{it.chat}/snooze", {"version": "999", "until": "hour"}),
+    ("POST", "/inbox/{chat_id}/reopen"): lambda it: (f"/inbox/{it.chat}/reopen", {}),
+    ("POST", "/inbox/{chat_id}/labels"): lambda it: (f"/inbox/{it.chat}/labels", {"label_id": "1", "on": "yes"}),
+    ("POST", "/inbox/{chat_id}/draft"): lambda it: (f"/inbox/{it.chat}/draft", {"text": "Да"}),
+    ("POST", "/inbox/{chat_id}/draft/other"): lambda it: (f"/inbox/{it.chat}/draft/other", {"choice": "swap"}),
+    ("GET", "/inbox/{chat_id}/quick-replies"): lambda it: (f"/inbox/{it.chat}/quick-replies", {}),
+    ("POST", "/inbox/{chat_id}/quick-replies/{quick_id}"): lambda it: (
+        f"/inbox/{it.chat}/quick-replies/{it.quick}",
+        {},
+    ),
+    ("GET", "/quick-replies/{quick_id}"): lambda it: (f"/quick-replies/{it.quick}", {}),
+    ("POST", "/quick-replies/{quick_id}"): lambda it: (f"/quick-replies/{it.quick}", {"name": "x", "text": "x"}),
+    ("POST", "/quick-replies/{quick_id}/remove"): lambda it: (f"/quick-replies/{it.quick}/remove", {}),
+    ("GET", "/quick-replies/pictures/{picture_id}"): lambda it: (f"/quick-replies/pictures/{it.quick_picture}", {}),
     ("GET", "/media/{signature}/voice/{message_id}"): lambda it: (it.voice, {}),
     ("GET", "/media/{signature}/{kind}/{row}/{size}"): lambda it: (it.picture, {}),
 }
@@ -60,17 +91,22 @@ NAMED: dict[tuple[str, str], Callable[[Ids], tuple[str, dict[str, str]]]] = {
 LISTS: dict[str, Callable[[Ids], list[str]]] = {
     "/inbox": lambda it: ["/inbox", f"/inbox?account={it.account}"],
     "/inbox/list": lambda it: ["/inbox/list", f"/inbox/list?account={it.account}"],
+    "/quick-replies": lambda _: ["/quick-replies"],
     "/inbox/rows": lambda it: [f"/inbox/rows?ids={it.chat}&account={it.account}&opened={it.chat}"],
 }
 # What a manager may open that shows nothing of any chat; a picture's name there is known to who attached it alone, and
 # `test_presence.py` is about the stream and presence.
-NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/presence", "/stream"}
+NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/presence", "/quick-replies/pictures", "/stream"}
+# An operator's own views, and an empty form that may be about a chat's item.
+OWN = {"/inbox/views", "/inbox/views/{saved_id}/remove", "/quick-replies/new"}
 # `test_reports.py` shows that their figures, lists and files are of the accounts in sight.
 REPORTS = {"/reports", "/reports/chats", "/reports/waiting", "/reports/csv/{figure}"}
 
 
 def test_every_route_of_the_inbox_is_here() -> None:
-    open_to_managers = {(way, path) for way, path in doors() if ACCESS[path] is Role.MANAGER and path not in REPORTS}
+    open_to_managers = {
+        (way, path) for way, path in doors() if ACCESS[path] is Role.MANAGER and path not in REPORTS | OWN
+    }
     named = {door for door in open_to_managers if re.search(r"\{", door[1])} - {("GET", "/inbox/pictures/{name}")}
     assert named == set(NAMED)
     assert {path for _, path in open_to_managers - named} == set(LISTS) | NOTHING_OF_CHATS
@@ -100,12 +136,19 @@ async def fill(parts: Parts, talk: Talk, text: str) -> Ids:
             account_id=talk.account.id, chat_id=chat_id, client_key="k", text=text, state="rejected",
             created_at=parts.clock(),
         )  # fmt: skip
-        session.add_all([refused, note])
+        quick = QuickReply(name=text, account_id=talk.account.id, texts=[text], changed_at=parts.clock())
+        session.add_all((refused, note, quick))
+        await session.flush()
+        shown = QuickPicture(quick_reply_id=quick.id, place=0, extension="jpg", picture=b"jpg", small=b"webp")
+        session.add(shown)
         await session.flush()
         said = list(await session.scalars(select(Message.id).where(Message.chat_id == chat_id)))
         spoken = await session.get_one(Message, min(said))
     media = Addresses(parts)
-    return Ids(talk.account.id, chat_id, sorted(said)[1], refused.id, note.id, media.item(chat), media.voice(spoken))
+    return Ids(
+        talk.account.id, chat_id, sorted(said)[1], refused.id, note.id, quick.id, shown.id,
+        media.item(chat), media.voice(spoken),
+    )  # fmt: skip
 
 
 async def narrow(parts: Parts, operator: Operator, *accounts: Account) -> None:
@@ -135,7 +178,7 @@ async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
     assert narrowed.operator
     await narrow(parts, narrowed.operator, ours.account)
     nothing = Ids(
-        MISSING, MISSING, MISSING, MISSING, MISSING,
+        MISSING, MISSING, MISSING, MISSING, MISSING, MISSING, MISSING,
         re.sub(r"/\d+/128$", f"/{MISSING}/128", there.picture),
         re.sub(r"\d+$", str(MISSING), there.voice),
     )  # fmt: skip
