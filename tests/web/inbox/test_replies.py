@@ -62,7 +62,7 @@ async def test_avito_s_own_chat_has_no_box_to_write_in(talk: Talk, manager: Brow
     await talk.says("a2u-1", "[Системное сообщение]", kind="system", author=1)
     await talk.facts("a2u-1", name="Авито")
     page = await read(manager, f"/inbox/{talk.chats['a2u-1']}")
-    assert page.all("textarea") == []
+    assert page.all("form", id="reply") == []
     assert (await reply(manager, talk.chats["a2u-1"], "привет")).status_code == 400
 
 
