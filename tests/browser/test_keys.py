@@ -65,6 +65,8 @@ async def test_the_keys_are_told_and_the_palette_finds_everything(golub: World) 
     golub.sim.buyer_says(chat, "Ещё продаёте?")
     await golub.chat_id(chat)
     page = await golub.page("/inbox")
+    for words in ("<b>Алёна</b>", "Диван"):  # fetched from the API a moment later
+        await expect(page.locator("#chats")).to_contain_text(words)
     await russian(page, ",", "Slash", shift=True)
     keys = page.locator("#keys")
     await expect(keys).to_be_visible()
