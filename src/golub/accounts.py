@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import selectinload
 
+from golub import index
 from golub.audit import ITSELF, Action, By
 from golub.avito.client import Avito
 from golub.clock import Clock
@@ -222,6 +223,7 @@ class Accounts:
         Inside `Subscriptions.forgetting`, which unsubscribes, and makes the spool refuse the account's URLs.
         """
         async with self._store.write() as session:
+            await (await session.connection()).run_sync(index.forget_account, account_id)
             removed = delete(Account).where(Account.id == account_id).returning(Account.name, Account.user_id)
             if gone := (await session.execute(removed)).first():
                 before = {"user_id": gone.user_id}

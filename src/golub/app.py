@@ -37,6 +37,7 @@ from golub.relay import Relays
 from golub.replays import Replays
 from golub.reports import Filling
 from golub.rota import Rota
+from golub.search.catching_up import CatchingUp
 from golub.server import Server
 from golub.settings import ProcessRole, Settings
 from golub.silence import Silence
@@ -140,6 +141,7 @@ class Golub:
         self._filling = Filling(store, applier, clock)
         self._waking = Waking(store, applier, clock)
         self._rota = Rota(store, applier, clock)
+        self._catching_up = CatchingUp(store, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
         site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
@@ -282,6 +284,7 @@ class Golub:
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),
             (self._filling, WORKS),
+            (self._catching_up, WORKS),
             (self._jumps, WORKS),
             (parts.nodes, EVERYWHERE),
             (parts.meter, EVERYWHERE),

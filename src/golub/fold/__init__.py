@@ -3,7 +3,7 @@
 Promises: any shuffle of the same observations, with duplicates and in any partition into calls, ends in the same rows
 (our own row ids, versions and times of arrival aside; ties of one second are ordered by arrival). A pure duplicate
 writes nothing and rings nothing. Messages are merged by `merge`, what follows from them is derived anew for every chat
-that was touched.
+that was touched. What search finds of them is written beside them, in the same transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from golub import index
 from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
 from golub.clock import Millis
 from golub.fold import notes, rows, waits
@@ -83,9 +84,10 @@ def fold(
     now: Millis,
     *,
     again: bool = False,
+    searchable: bool = True,
 ) -> list[Ring]:
     """Writes what the observations change, and says which chats ring once that is committed. `again`: they were folded
-    before, so no chat is to be fetched because of them."""
+    before, so no chat is to be fetched because of them. `searchable` False: into tables that nobody searches."""
     told = list(observations)
     ask_at = None if again else now
     users = [one for one in told if isinstance(one, UserSeen)]
@@ -102,7 +104,7 @@ def fold(
     messages = [one for one in told if isinstance(one, MessageSeen)]
     delivered = [one for one in told if isinstance(one, Delivered)]
     named = [one for one in told if isinstance(one, Named)]
-    _fold_messages(connection, account_id, chats, messages, delivered, named, now, ask_at)
+    written = _fold_messages(connection, account_id, chats, messages, delivered, named, now, ask_at)
     by_id = {touched.row["id"]: touched for touched in chats.values()}
     for one in told:
         if isinstance(one, UserSeen):
@@ -129,7 +131,11 @@ def fold(
                 touched.visible |= notes.write(connection, store, one, touched.row["version"] + 1)
         elif not isinstance(one, MessageSeen | Delivered | Named):
             _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
-    return _settle(connection, account_id, list(chats.values()), now)
+    rings = _settle(connection, account_id, list(chats.values()), now)
+    if searchable:
+        index.note_messages(connection, written)
+        index.note_chats(connection, [(touched.before, touched.row) for touched in chats.values()])
+    return rings
 
 
 @dataclass(slots=True)
@@ -154,7 +160,8 @@ def _fold_messages(
     named: Sequence[Named],
     now: Millis,
     ask_at: Millis | None,
-) -> None:
+) -> list[tuple[Row | None, Row]]:
+    """Returns what it wrote, each row as it was and as it is."""
     keys = {(chats[one.chat_avito_id].row["id"], one.avito_id) for one in told}
     keys |= {(chats[one.chat_avito_id].row["id"], one.message_avito_id) for one in (*delivered, *named)}
     known = rows.find_messages(connection, keys)
@@ -195,6 +202,7 @@ def _fold_messages(
         owner.messages.append((earlier, row))
     added.sort(key=lambda row: row["created_at"])  # stable: within a second the order of arrival stays
     rows.write_messages(connection, added, changed)
+    return [*((None, row) for row in added), *((before[row["chat_id"], row["avito_id"]], row) for row in changed)]
 
 
 def _speaks_up(earlier: Row | None, row: Row) -> bool:

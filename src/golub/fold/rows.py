@@ -56,6 +56,7 @@ def _update(table: Table, columns: tuple[str, ...]) -> Update:
 
 _write_chat = _update(_chats, _CHAT_COLUMNS)
 _write_chat_routinely = _update(_chats, _ROUTINE_COLUMNS)
+_add_messages = insert(_messages).returning(_messages.c.id, _messages.c.chat_id, _messages.c.avito_id)
 _write_message = _update(_messages, _MESSAGE_COLUMNS)
 
 
@@ -112,8 +113,11 @@ def find_messages(connection: Connection, keys: Collection[tuple[int, str]]) -> 
 
 
 def write_messages(connection: Connection, new: Sequence[Row], changed: Sequence[Row]) -> None:
+    """Gives the new ones their ids."""
     if new:
-        connection.execute(insert(_messages), [*new])
+        ids = {(row.chat_id, row.avito_id): row.id for row in connection.execute(_add_messages, [*new])}
+        for row in new:
+            row["id"] = ids[row["chat_id"], row["avito_id"]]
     if changed:
         connection.execute(_write_message, [_without_key(row, _MESSAGE_COLUMNS) for row in changed])
 

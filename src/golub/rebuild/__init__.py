@@ -124,7 +124,15 @@ class _Rebuild:
             if row["state"] == DeliveryState.APPLIED and (user_id := self._users.get(row["account_id"])) is not None:
                 told[row["account_id"]] += self._observed(row, user_id)
         for account_id, observations in told.items():
-            fold(self._shadow.connection, self._store, account_id, observations, self._now, again=True)
+            fold(
+                self._shadow.connection,
+                self._store,
+                account_id,
+                observations,
+                self._now,
+                again=True,
+                searchable=False,
+            )
 
     def _observed(self, row: Row, user_id: int) -> list[Observation]:
         """What its message was told to be. Facts of chats are left to the API, which outranks webhooks there."""

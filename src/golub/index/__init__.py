@@ -1,0 +1,48 @@
+"""The index of what was said, by whom and about what: every word by its stem, newest first.
+
+`fold` writes it in the transaction in which it writes the message, so search is never behind; what was in the database
+before the index is caught up with by `search`. Whoever finds a key reads the row behind it and shows
+that: what the index may still hold of a row that has changed or gone is passed over.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from golub.index import statements
+from golub.index.entries import Entry, Row, entry_of_chat, entry_of_message, key_of_message, of_account
+from golub.index.question import Facet
+
+_OF_MESSAGES = ("text", "type", "direction", "created_at", "deleted_at")
+_OF_CHATS = ("buyer_name", "item_title", "item_id")
+
+
+def note_messages(connection: Connection, changed: Iterable[tuple[Row | None, Row]]) -> None:
+    """Pairs of a message's row as it was (None: it is new) and as it is, with its id."""
+    gone: list[int] = []
+    entries: list[Entry] = []
+    for before, row in changed:
+        if before is not None and all(before[name] == row[name] for name in _OF_MESSAGES):
+            continue
+        entry = entry_of_message(row)
+        if before is not None:
+            key = key_of_message(before["created_at"], row["id"])
+            if entry is None or entry.key != key:
+                gone.append(key)
+        if entry is not None:
+            entries.append(entry)
+    statements.remove(connection, gone)
+    statements.put(connection, entries)
+
+
+def note_chats(connection: Connection, changed: Iterable[tuple[Row, Row]]) -> None:
+    """Pairs of a chat's row as it was and as it is."""
+    told = [row for before, row in changed if any(before[name] != row[name] for name in _OF_CHATS)]
+    entries = [(row["id"], entry_of_chat(row)) for row in told]
+    statements.remove(connection, [-key for key, entry in entries if entry is None])
+    statements.put(connection, [entry for _, entry in entries if entry is not None])
+
+
+def forget_account(connection: Connection, account_id: int) -> None:
+    """All that was said to it, before its rows go."""
+    statements.remove_matching(connection, Facet(of_account(account_id)))

@@ -1,0 +1,98 @@
+"""What of a message and of a chat is put into the index, and under which key.
+
+A message's key is its time and then its row id, so the newest are found first without sorting, and a page, or a span
+of days, is a range of keys. A chat's is its negative row id: buyers' names and items' titles are its words. Facets are
+what questions are narrowed by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from golub.clock import SECOND, Millis
+from golub.index.analyser import read
+from golub.model import Chat, Direction, Message
+
+ID_BITS = 31  # two milliards of messages, and seconds until 2106
+LAST_SECOND = 2**32 - 1
+GREATEST = 2**63 - 1
+LEAST_CHAT = -(2**62)
+
+HAS_PHOTO = "photo"
+
+Row = Mapping[Any, Any]  # columns by name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    key: int
+    stems: list[str]
+    others: list[str]
+    facets: list[str]
+
+
+def key_at(at: Millis) -> int:
+    """The least key of messages that were created then or later."""
+    return min(max(at // SECOND, 0), LAST_SECOND) << ID_BITS
+
+
+def key_of_message(created_at: Millis, message_id: int) -> int:
+    return key_at(created_at) | message_id & (1 << ID_BITS) - 1
+
+
+def message_id_of(key: int) -> int:
+    return key & (1 << ID_BITS) - 1
+
+
+def of_account(account_id: int) -> str:
+    return f"a{account_id}"
+
+
+def of_chat(chat_id: int) -> str:
+    return f"c{chat_id}"
+
+
+def of_item(item_id: int) -> str:
+    return f"i{item_id}"
+
+
+def written_by(direction: Direction) -> str:
+    return f"d{direction.value}"
+
+
+def entry_of_message(row: Row) -> Entry | None:
+    """None: there is nothing to be found of it."""
+    if row["deleted_at"] is not None or row["type"] == "deleted":
+        return None
+    reading = read(row["text"])
+    facets = [
+        of_account(row["account_id"]),
+        of_chat(row["chat_id"]),
+        written_by(Direction(row["direction"])),
+        *([HAS_PHOTO] if row["type"] == "image" else []),
+    ]
+    stems = [token.stem for token in reading.tokens]
+    return Entry(key_of_message(row["created_at"], row["id"]), stems, reading.others, facets)
+
+
+def entry_of_chat(row: Row) -> Entry | None:
+    reading = read(f"{row['buyer_name']}\n{row['item_title']}")
+    if not reading.tokens:
+        return None
+    facets = [of_account(row["account_id"]), of_chat(row["id"])]
+    if row["item_id"] is not None:
+        facets.append(of_item(row["item_id"]))
+    return Entry(-row["id"], [token.stem for token in reading.tokens], reading.others, facets)
+
+
+MESSAGE_COLUMNS = (
+    Message.id,
+    Message.account_id,
+    Message.chat_id,
+    Message.direction,
+    Message.type,
+    Message.text,
+    Message.created_at,
+    Message.deleted_at,
+)
+CHAT_COLUMNS = (Chat.id, Chat.account_id, Chat.buyer_name, Chat.item_title, Chat.item_id)

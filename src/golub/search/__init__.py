@@ -1,0 +1,171 @@
+"""Search: messages by their words, chats by their buyers and items; newest first, and narrowed to what one may see.
+
+The index says which, and only it is asked: a common word costs no more than a rare one. Each row that it names is read,
+and what is no longer as the index says (or never was for these eyes) is left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub.clock import Millis
+from golub.errors import Invalid
+from golub.index import entries, statements
+from golub.index.question import All, Any, Asked, Facet, Question
+from golub.model import Chat, Direction, Message
+
+MESSAGES_A_PAGE = 40
+CHATS_SHOWN = 6  # before the messages; more when asked for
+CHATS_A_PAGE = 200
+CHATS_OF_ITEM = 300  # the newest of an item whose chats are more
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Which messages count. `since` and `until` bound their creation, `until` itself excluded."""
+
+    account_id: int | None = None
+    chat_id: int | None = None
+    item_id: int | None = None
+    author: Direction | None = None
+    photo: bool = False
+    since: Millis | None = None
+    until: Millis | None = None
+
+    @property
+    def is_of_messages(self) -> bool:
+        """Whether it says something that only a message has."""
+        return bool(self.chat_id or self.author or self.photo or self.since is not None or self.until is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    message: Message
+    chat: Chat
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`next` goes into the next call as `before`; None: that is all."""
+
+    chats: Sequence[Chat]
+    has_more_chats: bool
+    hits: Sequence[Hit]
+    next: int | None
+
+
+NOTHING = Found((), False, (), None)
+
+
+async def find(
+    session: AsyncSession,
+    question: Question,
+    narrowed: Narrowed,
+    accounts: frozenset[int] | None,
+    *,
+    before: int | None = None,
+    chats: int = CHATS_SHOWN,
+    limit: int = MESSAGES_A_PAGE,
+) -> Found:
+    """`accounts`: whose chats may be seen; None: all. Raises `Invalid` for what takes too long."""
+    facets = _facets(narrowed, accounts)
+    if question.asked is None and narrowed == Narrowed():
+        return NOTHING
+    if facets is None:
+        return NOTHING
+    try:
+        if narrowed.item_id is not None:
+            facets.append(await _of_item(session, narrowed.item_id))
+        words = [] if question.asked is None else [question.asked]
+        asked = All((*words, *facets))
+        keys = await _keys(session, asked, narrowed, before, limit + 1)
+        has_chats = question.asked is not None and before is None and not narrowed.is_of_messages
+        found = await _find_chats(session, asked, accounts) if has_chats else []
+    except DBAPIError as error:
+        if statements.was_stopped(error):
+            raise Invalid("This takes too long. Add a word, or choose an account or some days.", field="q") from error
+        raise
+    hits = await _hits(session, keys[:limit], accounts)
+    return Found(found[:chats], len(found) > chats, hits, keys[limit - 1] if len(keys) > limit else None)
+
+
+async def find_item_title(session: AsyncSession, item_id: int, accounts: frozenset[int] | None) -> str:
+    """As one of its chats tells it; empty where there is none to be seen."""
+    keys = await _run(session, All((Facet(entries.of_item(item_id)),)), entries.LEAST_CHAT, -1, CHATS_OF_ITEM, True)
+    chats = await session.scalars(select(Chat).where(Chat.id.in_([-key for key in keys])))
+    return next((chat.item_title for chat in chats if chat.item_id == item_id and _sees(accounts, chat)), "")
+
+
+def _facets(narrowed: Narrowed, accounts: frozenset[int] | None) -> list[Asked] | None:
+    """None: there is nothing that could be seen."""
+    facets: list[Asked] = []
+    if narrowed.account_id is not None:
+        if accounts is not None and narrowed.account_id not in accounts:
+            return None
+        facets.append(Facet(entries.of_account(narrowed.account_id)))
+    elif accounts is not None:
+        if not accounts:
+            return None
+        facets.append(Any(tuple(Facet(entries.of_account(one)) for one in sorted(accounts))))
+    if narrowed.chat_id is not None:
+        facets.append(Facet(entries.of_chat(narrowed.chat_id)))
+    if narrowed.author is not None:
+        facets.append(Facet(entries.written_by(narrowed.author)))
+    if narrowed.photo:
+        facets.append(Facet(entries.HAS_PHOTO))
+    return facets
+
+
+async def _of_item(session: AsyncSession, item_id: int) -> Asked:
+    """The item's chats, and they themselves: a chat may get its item after its first message."""
+    item = Facet(entries.of_item(item_id))
+    keys = await _run(session, item, entries.LEAST_CHAT, -1, CHATS_OF_ITEM, True)
+    return Any((item, *(Facet(entries.of_chat(-key)) for key in keys)))
+
+
+async def _keys(
+    session: AsyncSession, asked: Asked, narrowed: Narrowed, before: int | None, limit: int
+) -> Sequence[int]:
+    least = 0 if narrowed.since is None else entries.key_at(narrowed.since)
+    greatest = entries.GREATEST if narrowed.until is None else entries.key_at(narrowed.until) - 1
+    if before is not None:
+        greatest = min(greatest, before - 1)
+    return await _run(session, asked, least, greatest, limit, False)
+
+
+async def _find_chats(session: AsyncSession, asked: Asked, accounts: frozenset[int] | None) -> list[Chat]:
+    """Those that were spoken in last come first, among the newest `CHATS_A_PAGE`."""
+    keys = await _run(session, asked, entries.LEAST_CHAT, -1, CHATS_A_PAGE, True)
+    found = (
+        select(Chat).where(Chat.id.in_([-key for key in keys])).order_by(Chat.last_message_at.desc(), Chat.id.desc())
+    )
+    return [chat for chat in await session.scalars(found) if _sees(accounts, chat)]
+
+
+async def _hits(session: AsyncSession, keys: Sequence[int], accounts: frozenset[int] | None) -> list[Hit]:
+    wanted = {entries.message_id_of(key): key for key in keys}
+    found = select(Message, Chat).join(Chat, Chat.id == Message.chat_id).where(Message.id.in_(list(wanted)))
+    by_key = {
+        wanted[message.id]: Hit(message, chat)
+        for message, chat in await session.execute(found)
+        if message.deleted_at is None
+        and entries.key_of_message(message.created_at, message.id) == wanted[message.id]
+        and _sees(accounts, chat)
+    }
+    return [by_key[key] for key in keys if key in by_key]
+
+
+async def _run(
+    session: AsyncSession, asked: Asked, least: int, greatest: int, limit: int, ascending: bool
+) -> list[int]:
+    connection = await session.connection()
+    return await connection.run_sync(
+        statements.find, asked, least=least, greatest=greatest, limit=limit, ascending=ascending
+    )
+
+
+def _sees(accounts: frozenset[int] | None, chat: Chat) -> bool:
+    return accounts is None or chat.account_id in accounts
