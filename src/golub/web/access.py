@@ -32,6 +32,7 @@ ACCESS: dict[str, Role | Anyone] = {
     "/password/{secret}": ANYONE,
     "/guide": Role.MANAGER,
     "/inbox": Role.MANAGER,
+    "/inbox/search": Role.MANAGER,
     "/inbox/list": Role.MANAGER,
     "/inbox/rows": Role.MANAGER,
     "/inbox/{chat_id}": Role.MANAGER,

@@ -25,6 +25,7 @@ from golub.web import (
     replies,
     reports,
     saved,
+    search,
     sign_in,
     stream,
     thread,
@@ -61,6 +62,7 @@ ROUTERS = (
     installing.router,  # /manifest.webmanifest, /worker.js, /offline
     sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
     guide.router,  # /guide
+    search.router,  # /inbox/search
     inbox.router,  # /inbox, /inbox/list, /inbox/rows
     thread.router,  # /inbox/{chat_id}, …/thread, …/messages, …/read
     saved.router,  # /inbox/views

@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
 from golub.inbox import LARGEST_ID, Entry, Place, Said
+from golub.inbox.around import list_after, list_around
 from golub.model import Account, Chat, Operator
 from golub.sight import Sight
 from golub.web.content import Shown, avito_chat_url, show
 from golub.web.drafts import find_begun
-from golub.web.inbox import ChatId, Choice, Chosen, list_context, render_inbox
+from golub.web.inbox import ChatId, Choice, Chosen, OptionalId, list_context, render_inbox
 from golub.web.links import read_link
 from golub.web.notes import ShownNote, show_note
 from golub.web.parts import Given, Parts
@@ -32,11 +33,12 @@ async def chat_page(
     sight: Seen,
     chat_id: ChatId,
     choice: Chosen,
+    at: OptionalId = None,
 ) -> HTMLResponse:
-    """The list with a chat opened."""
+    """The list with a chat opened, at its end or at one of its messages."""
     async with parts.store.read() as session:
         context = await list_context(session, operator, sight, choice)
-        context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id)
+        context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id, at)
     return render_inbox(request, parts, "inbox/page.html", **context)
 
 
@@ -65,11 +67,16 @@ async def messages(
     choice: Chosen,
     after: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
     before: str = "",
+    since: str = "",
 ) -> Response:
     """What came or changed since version `after`, with the head, the replies and the version that it is then; or a
-    page of messages before a place. 205 when too much has changed: open the chat anew."""
+    page of messages before a place, or since one. 205 when too much has changed: open the chat anew."""
     async with parts.store.read() as session:
         chat = await inbox.get_chat(session, sight, chat_id)
+        if since:
+            later = await list_after(session, chat, Place.parse(since))
+            shown = await _shown(session, operator, chat, later.entries)
+            return render_inbox(request, parts, "inbox/newer.html", chat=chat, entries=shown, newer=later.newer)
         if after is None:
             found = await inbox.list_entries(session, chat, before=Place.parse(before) if before else None)
             shown = await _shown(session, operator, chat, found.entries)
@@ -96,14 +103,15 @@ async def read(
 
 
 async def _thread(
-    session: AsyncSession, parts: Parts, operator: Operator, sight: Sight, choice: Choice, chat_id: int
+    session: AsyncSession, parts: Parts, operator: Operator, sight: Sight, choice: Choice, chat_id: int, at: int | None = None
 ) -> dict[str, Any]:
     chat = await inbox.get_chat(session, sight, chat_id)
     enough = min(max(inbox.MESSAGES_A_PAGE, chat.unread + BEFORE_UNREAD), inbox.CHANGES_AT_ONCE)
-    found = await inbox.list_entries(session, chat, limit=enough)
+    found = await list_around(session, chat, at, newest=enough)
     return await opened(session, parts, choice, chat) | {
         "entries": await _shown(session, operator, chat, found.entries),
         "older": found.older,
+        "newer": found.newer,
         "first_unread": await inbox.find_first_unread(session, chat),
         "client_key": secrets.token_hex(16),
         "draft": await find_begun(session, parts, operator, chat.id),

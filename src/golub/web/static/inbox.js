@@ -259,6 +259,7 @@ function putMessage(message) {
   });
   const older = document.getElementById("older");
   if (!previous && older) return false; // it is older than what is shown, and comes with its page
+  if (previous && previous === all.at(-1) && document.getElementById("newer")) return false; // … or with a later one
   if (previous) previous.after(message);
   else messages().prepend(message);
   window.htmx?.process(message);

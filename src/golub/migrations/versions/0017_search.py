@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0016_search"
-down_revision = "0015_composing"
+revision = "0017_search"
+down_revision = "0016_notes"
 branch_labels = None
 depends_on = None
 
