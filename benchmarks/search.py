@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from golub.index import entries, statements
-from golub.index.entries import Entry
-from golub.index.question import All, Any, Asked, Facet, ask
 from sqlalchemy import Connection, text
 
 from golub.fold import fold
+from golub.index import entries, statements
+from golub.index.entries import Entry
+from golub.index.question import All, Any, Asked, Facet, ask
 from golub.store import Store
 from tests.fold.world import NOW, add_account, webhook
 from tests.shapes import CREATED

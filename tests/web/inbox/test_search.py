@@ -3,12 +3,12 @@
 import html
 
 import pytest
-from golub.search import catching_up
-from golub.search.catching_up import CatchingUp
 from sqlalchemy import delete, insert, select, update
 
 from golub.clock import DAY
 from golub.model import Account, Message, Operator, OperatorAccount
+from golub.search import catching_up
+from golub.search.catching_up import CatchingUp
 from golub.web.parts import Parts
 from tests.conftest import ONE_DATABASE, SteppedClock
 from tests.talk import Talk, add_account
@@ -54,12 +54,12 @@ async def test_messages_and_chats_are_found_and_lead_to_their_places(
 
 async def test_filters_narrow_it(parts: Parts, talk: Talk, manager: Browser, clock: SteppedClock) -> None:
     other = await add_account(parts, 555, "Запчасти")
-    await talk.says("old", "Диван старый", at=clock() - 40 * DAY)
     await talk.says("one", "Диван один")
     await talk.facts("one", item="Диван «Берген»", id=77)
     await talk.answers("one", "Диван ваш")
     await talk.says("one", "Диван на фото", kind="image", content={"image": {"sizes": {}}, "text": "Диван на фото"})
     await other.says("three", "Диван не у нас")
+    await talk.says("old", "Диван старый", at=clock() - 40 * DAY)
 
     async def count(more: str) -> int:
         return len(hits(await read(manager, f"{SEARCH}?q=диван&{more}")))
@@ -112,7 +112,7 @@ async def test_each_sees_only_the_accounts_that_are_for_him(
     ):
         page = await read(manager, f"{SEARCH}?{hidden}")
         assert hits(page) == chats(page) == []
-        assert "чужой" not in page.text.replace(hidden, "")
+        assert "Шкаф чужой" not in page.text
     assert len(hits(await read(admin, f"{SEARCH}?q=диван"))) == 2
     async with parts.store.write() as session:
         await session.execute(delete(OperatorAccount))
@@ -156,7 +156,7 @@ async def test_each_state_says_what_to_do(
     for asked, words in (("я", "One letter"), ("!!!", "letters or digits"), ("ы" * 201, "200 characters")):
         assert words in (await read(manager, SEARCH, 400, params={"q": asked})).text
     for odd in ("before=0", "before=-1", "before=x", f"before={2**63}"):
-        assert (await manager.get(f"{SEARCH}?q=диван&{odd}")).status_code == 400, odd
+        assert (await manager.get(f"{SEARCH}?q=диван&{odd}")).status_code == 422, odd
     for odd in ("account=x&chat=-1&item=999999999999999999999", "before=1", "q=%00", "who=%27&from=%27"):
         assert (await manager.get(f"{SEARCH}?{odd}")).status_code == 200, odd
     monkeypatch.setattr(catching_up, "VERSION", 99)
