@@ -103,7 +103,13 @@ async def read(
 
 
 async def _thread(
-    session: AsyncSession, parts: Parts, operator: Operator, sight: Sight, choice: Choice, chat_id: int, at: int | None = None
+    session: AsyncSession,
+    parts: Parts,
+    operator: Operator,
+    sight: Sight,
+    choice: Choice,
+    chat_id: int,
+    at: int | None = None,
 ) -> dict[str, Any]:
     chat = await inbox.get_chat(session, sight, chat_id)
     enough = min(max(inbox.MESSAGES_A_PAGE, chat.unread + BEFORE_UNREAD), inbox.CHANGES_AT_ONCE)
