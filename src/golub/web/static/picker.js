@@ -28,7 +28,6 @@ function token() {
 async function open(words) {
   if (!panel()) return;
   panel().hidden = false;
-  box().setAttribute("aria-expanded", "true");
   if (loaded !== openId()) {
     const chat = openId();
     try {
@@ -46,7 +45,6 @@ async function open(words) {
 function close() {
   if (!isOpen()) return;
   panel().hidden = true;
-  box()?.setAttribute("aria-expanded", "false");
   for (const field of [box(), search()]) field?.removeAttribute("aria-activedescendant");
 }
 

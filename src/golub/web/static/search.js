@@ -1,5 +1,5 @@
 // The search page by keyboard: results follow what is typed, arrows go through them, Escape leads back.
-// In the inbox "/" or Ctrl+K leads to its box (`search_box.js`). Without this file the form is sent by its button.
+// In the inbox "/" leads to its box (`search_box.js`). Without this file the form is sent by its button.
 
 const WAIT = 250; // ms after the last letter
 
@@ -25,15 +25,8 @@ form.addEventListener("htmx:configRequest", ({ detail }) => {
 });
 
 addEventListener("keydown", (event) => {
-  if (event.isComposing || event.altKey) return;
-  const wants = event.key === "/" || ((event.ctrlKey || event.metaKey) && event.code === "KeyK");
-  if (wants && !(event.key === "/" && event.target.matches("input, textarea, select"))) {
-    event.preventDefault();
-    box.focus();
-    box.select();
-    return;
-  }
-  if (event.ctrlKey || event.metaKey) return;
+  if (event.defaultPrevented || event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (document.querySelector("dialog:modal")) return;
   if (event.key === "Escape") {
     event.preventDefault();
     if (document.referrer.startsWith(`${location.origin}/inbox`) && history.length > 1) history.back();

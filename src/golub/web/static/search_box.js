@@ -1,24 +1,17 @@
-// In the inbox: "/" or Ctrl+K leads into the search box, Escape out of it again. A message that search has found (?at=)
-// is brought into sight, and later ones are put below without a jump.
+// In the inbox: Escape leads out of the search box, back to where the focus was. A message that search has found (?at=) is
+// brought into sight, and later ones are put below without a jump.
 
 const box = document.getElementById("search-box");
-let before = null; // what had the focus
+let before = null; // what had the focus, last and outside a dialog
 
-addEventListener("keydown", (event) => {
-  if (event.isComposing || event.altKey || event.defaultPrevented) return;
-  const typing = event.target.closest?.("input, textarea, select, [contenteditable], dialog");
-  const combined = event.ctrlKey || event.metaKey;
-  if ((combined && event.code === "KeyK") || (event.key === "/" && !combined && !typing)) {
-    event.preventDefault();
-    if (!box.checkVisibility()) return location.assign("/inbox/search");
-    before = document.activeElement;
-    box.focus();
-    box.select();
-  } else if (event.key === "Escape" && event.target === box) {
-    event.preventDefault();
-    if (before && before !== document.body) before.focus();
-    else box.blur();
-  }
+box.addEventListener("focus", ({ relatedTarget }) => {
+  if (relatedTarget && !relatedTarget.closest("dialog")) before = relatedTarget;
+});
+box.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing) return;
+  event.preventDefault();
+  if (before?.isConnected) before.focus();
+  else box.blur();
 });
 
 const asked = new URLSearchParams(location.search).get("at");
