@@ -1,17 +1,23 @@
 // What is done with an open chat: its head comes back in the answer, the rest of the page hears the ring.
 
-import { openId } from "./page.js";
+import { openId, scroller } from "./page.js";
+
+let before = null; // what last had the focus outside a head
+document.addEventListener("focusin", ({ target }) => {
+  if (!target.closest(".thread-head")) before = target;
+});
 
 document.body.addEventListener("htmx:afterRequest", (event) => {
-  const form = event.detail.elt;
+  const form = event.detail.requestConfig.elt; // also where the answer has taken it off the page
   if (!event.detail.successful) return;
   if (form.matches("[data-undo]")) {
     const chat = form.getAttribute("action").split("/")[2];
     form.closest("[data-toast]").remove();
     look(chat);
   } else if (form.closest(".thread-head")) {
-    document.getElementById("reply-text")?.focus({ preventScroll: true }); // its button is gone with the old head
     look(openId());
+    if (document.activeElement !== document.body) return;
+    (before?.isConnected ? before : scroller())?.focus({ preventScroll: true }); // its button is gone with the old head
   }
 });
 
