@@ -221,7 +221,7 @@ async def test_one_stream_rings_for_each_change(house: House) -> None:
         house.sim.buyer_says(house.sim.add_chat(house.shop, "Ольга"), "Как скоро ответите?")
         while await anext(lines) != "event: rings":
             pass
-        ((chat, _version), *_) = json.loads((await anext(lines)).removeprefix("data: "))
+        ((chat, *_), *_) = json.loads((await anext(lines)).removeprefix("data: "))
         rows = Page((await house.client.get(f"/inbox/rows?ids={chat}")).text)
         assert "Как скоро ответите?" in rows.text
         assert rows.all("ol")[0]["data-unread"] == "1"
@@ -247,7 +247,12 @@ async def test_a_message_appears_without_reload_and_the_reply_reaches_the_buyer(
     await row.tap()
     await expect(page.locator("#messages .message")).to_contain_text("Велосипед на месте?")
     house.sim.buyer_says(chat, "Жду ответа")
-    await expect(page.locator("#messages .message").last).to_contain_text("Жду ответа")
+    asked = page.locator("#messages .message").last
+    await expect(asked).to_contain_text("Жду ответа")
+    seen = await asked.get_attribute("data-message")  # a reply at once would be asked about
+    await expect(page.locator("#thread")).to_have_attribute(
+        "data-seen", str(seen)
+    )
     replied = asyncio.Event()
     house.sim.on_reply.append(lambda _: replied.set())
     await page.locator("#reply-text").fill("Да, приезжайте")

@@ -22,7 +22,8 @@ def write(connection: Connection, store: Store, one: NoteWritten | NoteChanged, 
             "created_at": one.at,
             "version": version,
         }
-        return connection.execute(store.insert(Note).values(**row).on_conflict_do_nothing()).rowcount > 0
+        written = store.insert(Note).values(**row).on_conflict_do_nothing().returning(_notes.c.id)
+        return connection.execute(written).first() is not None
     changes = {"text": "", "removed_at": one.at} if one.text is None else {"text": one.text, "edited_at": one.at}
     changed = (
         update(_notes)

@@ -37,6 +37,7 @@ export function inSight() {
 
 function advance(now) {
   for (const name of Object.keys(now)) marks[name] = Math.max(marks[name], now[name]);
+  thread().dataset.seen = marks.seen_message;
 }
 
 const characters = (text) => [...text].length;
