@@ -224,7 +224,7 @@ async def test_one_stream_rings_for_each_change(house: House) -> None:
         ((chat, *_), *_) = json.loads((await anext(lines)).removeprefix("data: "))
         rows = Page((await house.client.get(f"/inbox/rows?ids={chat}")).text)
         assert "Как скоро ответите?" in rows.text
-        assert rows.all("ol")[0]["data-unread"] == "1"
+        assert json.loads(rows.all("ol")[0]["data-counts"])["unread"] == "1"
 
 
 @pytest.mark.browser
