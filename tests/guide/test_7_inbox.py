@@ -250,9 +250,7 @@ async def test_a_message_appears_without_reload_and_the_reply_reaches_the_buyer(
     asked = page.locator("#messages .message").last
     await expect(asked).to_contain_text("Жду ответа")
     seen = await asked.get_attribute("data-message")  # a reply at once would be asked about
-    await expect(page.locator("#thread")).to_have_attribute(
-        "data-seen", str(seen)
-    )
+    await expect(page.locator("#thread")).to_have_attribute("data-seen", str(seen))
     replied = asyncio.Event()
     house.sim.on_reply.append(lambda _: replied.set())
     await page.locator("#reply-text").fill("Да, приезжайте")
