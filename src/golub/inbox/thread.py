@@ -13,7 +13,7 @@ from golub.fold import MarkRead
 from golub.inbox import notes
 from golub.inbox.notes import Noted
 from golub.inbox.places import LARGEST_ID, Place
-from golub.model import BlockedBuyer, Chat, Message, Operator, OutgoingMessage, OutgoingState
+from golub.model import Chat, Message, Operator, OutgoingMessage, OutgoingState
 from golub.sight import Sight
 
 if TYPE_CHECKING:
@@ -135,17 +135,6 @@ async def find_writers(session: AsyncSession, chat: Chat, messages: Sequence[Mes
         .where(OutgoingMessage.chat_id == chat.id, OutgoingMessage.message_avito_id.in_(ids))
     )
     return {row.message_avito_id: row.name for row in await session.execute(found)}
-
-
-async def find_block(session: AsyncSession, chat: Chat) -> int | None:
-    """The reason for which the chat's buyer is on the account's blacklist, 1 to 4."""
-    if chat.buyer_id is None:
-        return None
-    return await session.scalar(
-        select(BlockedBuyer.reason).where(
-            BlockedBuyer.account_id == chat.account_id, BlockedBuyer.buyer_id == chat.buyer_id
-        )
-    )
 
 
 async def get_message(session: AsyncSession, sight: Sight, message_id: int) -> Message:

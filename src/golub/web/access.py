@@ -56,6 +56,7 @@ ACCESS: dict[str, Role | Anyone] = {
     "/inbox/{chat_id}/quick-replies/{quick_id}": Role.MANAGER,
     "/inbox/{chat_id}/block": Role.ADMIN,
     "/inbox/{chat_id}/notes": Role.MANAGER,
+    "/inbox/{chat_id}/buyer-note": Role.MANAGER,
     "/inbox/notes/{note_id}": Role.MANAGER,
     "/inbox/notes/{note_id}/remove": Role.MANAGER,
     "/inbox/pictures/{name}": Role.MANAGER,

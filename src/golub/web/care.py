@@ -31,7 +31,7 @@ async def take(
 ) -> Response:
     chat = await _chat(parts, sight, chat_id)
     chat = await _care(parts).take(chat, operator, now=parts.clock())
-    return await _head(request, parts, choice, chat)
+    return await _head(request, parts, sight, choice, chat)
 
 
 @router.post("/inbox/{chat_id}/hand-over")
@@ -40,7 +40,7 @@ async def hand_over(
 ) -> Response:
     chat = await _chat(parts, sight, chat_id)
     chat = await _care(parts).hand_over(chat, operator, operator_id, now=parts.clock())
-    return await _head(request, parts, choice, chat)
+    return await _head(request, parts, sight, choice, chat)
 
 
 @router.post("/inbox/{chat_id}/return")
@@ -50,7 +50,7 @@ async def give_back(
     """Nobody has the chat then."""
     chat = await _chat(parts, sight, chat_id)
     chat = await _care(parts).hand_over(chat, operator, None, now=parts.clock())
-    return await _head(request, parts, choice, chat)
+    return await _head(request, parts, sight, choice, chat)
 
 
 @router.post("/inbox/{chat_id}/close")
@@ -60,7 +60,7 @@ async def close(
     chat = await _chat(parts, sight, chat_id)
     chat = await _care(parts).close(chat, version=version, now=parts.clock())
     parts.backfill.nudge()  # Avito is told that it was read
-    return await _head(request, parts, choice, chat, done=reader_of(request).words("The chat is closed."))
+    return await _head(request, parts, sight, choice, chat, done=reader_of(request).words("The chat is closed."))
 
 
 @router.post("/inbox/{chat_id}/snooze")
@@ -82,7 +82,7 @@ async def snooze(
     ends = offered[until] if until in offered else moment_of(at, reader)
     chat = await _care(parts).snooze(chat, ends, version=version, now=parts.clock())
     return await _head(
-        request, parts, choice, chat, done=reader.words("Snoozed until {when}.", when=moment(reader, ends))
+        request, parts, sight, choice, chat, done=reader.words("Snoozed until {when}.", when=moment(reader, ends))
     )
 
 
@@ -91,7 +91,7 @@ async def reopen(
     request: Request, parts: Given, operator: Signed, sight: Seen, choice: Chosen, chat_id: ChatId
 ) -> Response:
     chat = await _care(parts).reopen(await _chat(parts, sight, chat_id))
-    return await _head(request, parts, choice, chat)
+    return await _head(request, parts, sight, choice, chat)
 
 
 @router.post("/inbox/{chat_id}/labels")
@@ -107,7 +107,7 @@ async def label(
 ) -> Response:
     chat = await _chat(parts, sight, chat_id)
     chat = await _care(parts).label(chat, label_id, on, operator, now=parts.clock())
-    return await _head(request, parts, choice, chat)
+    return await _head(request, parts, sight, choice, chat)
 
 
 def _care(parts: Parts) -> Care:
@@ -119,10 +119,12 @@ async def _chat(parts: Parts, sight: Sight, chat_id: int) -> Chat:
         return await inbox.get_chat(session, sight, chat_id)
 
 
-async def _head(request: Request, parts: Parts, choice: Choice, chat: Chat, *, done: str = "") -> Response:
+async def _head(
+    request: Request, parts: Parts, sight: Sight, choice: Choice, chat: Chat, *, done: str = ""
+) -> Response:
     """`done` is told in passing, with a button that takes it back."""
     if "hx-request" not in request.headers:
         return RedirectResponse(f"/inbox/{chat.id}{choice.query}", 303)
     async with parts.store.read() as session:
-        context = await opened(session, parts, choice, chat)
+        context = await opened(session, parts, sight, choice, chat)
     return render_inbox(request, parts, "inbox/cared.html", thread=context, done=done)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from golub import inbox
-from golub.inbox import Noted, notes
+from golub.inbox import LARGEST_ID, Noted, card, notes
 from golub.model import Note, Operator
 from golub.web.inbox import ChatId
 from golub.web.links import Link, calm, split_text
@@ -82,6 +82,23 @@ async def remove(request: Request, parts: Given, operator: Signed, sight: Seen, 
         note, chat = await notes.get_note(session, sight, note_id)
     await notes.remove_note(parts.applier, chat, note, operator, now=parts.clock())
     return _back(request, chat.id)
+
+
+@router.post("/inbox/{chat_id}/buyer-note")
+async def write_about_buyer(
+    request: Request,
+    parts: Given,
+    operator: Signed,
+    sight: Seen,
+    chat_id: ChatId,
+    text: Text = "",
+    seen: Annotated[int, Form(ge=0, le=LARGEST_ID)] = 0,
+) -> Response:
+    """Gives the chat's buyer another note. `seen`: the time of the one that the operator had before him; 0 for none."""
+    async with parts.store.read() as session:
+        chat = await inbox.get_chat(session, sight, chat_id)
+    parts.live.ring(await card.write_buyer_note(parts.store, chat, operator, text, seen=seen, now=parts.clock()))
+    return _back(request, chat_id)
 
 
 def _back(request: Request, chat_id: int) -> Response:

@@ -8,14 +8,14 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
-from golub.inbox import LARGEST_ID, Entry, Place, Said
+from golub.inbox import LARGEST_ID, Entry, Place, Said, card
 from golub.inbox.around import list_after, list_around
 from golub.model import Account, Chat, Operator
 from golub.sight import Sight
 from golub.web.content import Shown, avito_chat_url, show
 from golub.web.drafts import find_begun
 from golub.web.inbox import ChatId, Choice, Chosen, OptionalId, list_context, render_inbox
-from golub.web.links import read_link
+from golub.web.links import calm, read_link, split_text
 from golub.web.notes import ShownNote, show_note
 from golub.web.parts import Given, Parts
 from golub.web.session import Seen, Signed
@@ -84,7 +84,7 @@ async def messages(
         changed = await inbox.find_changed(session, chat, after=after)
         if changed is None:
             return Response(status_code=205)
-        context = await opened(session, parts, choice, chat)
+        context = await opened(session, parts, sight, choice, chat)
         shown = await _shown(session, operator, chat, changed)
     return render_inbox(request, parts, "inbox/changes.html", thread=context | {"entries": shown})
 
@@ -114,7 +114,7 @@ async def _thread(
     chat = await inbox.get_chat(session, sight, chat_id)
     enough = min(max(inbox.MESSAGES_A_PAGE, chat.unread + BEFORE_UNREAD), inbox.CHANGES_AT_ONCE)
     found = await list_around(session, chat, at, newest=enough)
-    return await opened(session, parts, choice, chat) | {
+    return await opened(session, parts, sight, choice, chat) | {
         "entries": await _shown(session, operator, chat, found.entries),
         "older": found.older,
         "newer": found.newer,
@@ -126,8 +126,10 @@ async def _thread(
     }
 
 
-async def opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat) -> dict[str, Any]:
+async def opened(session: AsyncSession, parts: Parts, sight: Sight, choice: Choice, chat: Chat) -> dict[str, Any]:
     """What the head, the card and the replies of an open chat need."""
+    block = await card.find_block(session, chat)
+    buyer_note = await card.find_buyer_note(session, chat)
     return {
         "newest_outgoing": await outbox.find_newest_reply(session, chat.id),  # first: what comes meanwhile is unseen
         "chat": chat,
@@ -137,10 +139,17 @@ async def opened(session: AsyncSession, parts: Parts, choice: Choice, chat: Chat
         "team": {one.id: one for one in await inbox.list_team(session)},
         "labels": await inbox.list_labels_of(session, chat.id),
         "all_labels": await inbox.list_labels(session),
-        "blocked": await inbox.find_block(session, chat),
+        "block": block,
+        "blocked": block.reason if block else None,
         "avito_url": avito_chat_url(chat.avito_id),
         "item_link": read_link(chat.item_url),
         "profile_link": read_link(chat.buyer_profile_url),
+        "accounts": {account.id: account for account in await inbox.list_accounts(session, sight)},
+        "same_item": await card.find_chats_of_item(session, chat),
+        "same_buyer": await card.find_chats_of_buyer(session, sight, chat),
+        "buyer_known": card.known_buyer(chat) is not None,
+        "buyer_note": buyer_note,
+        "buyer_note_text": split_text(calm(buyer_note.note.text)) if buyer_note else [],
     }
 
 

@@ -60,6 +60,7 @@ NAMED: dict[tuple[str, str], Callable[[Ids], tuple[str, dict[str, str]]]] = {
     ("POST", "/inbox/{chat_id}/reply"): lambda it: (f"/inbox/{it.chat}/reply", {"text": "Да", "sure": "yes"}),
     ("POST", "/inbox/{chat_id}/read"): lambda it: (f"/inbox/{it.chat}/read", {"up_to": str(it.message)}),
     ("POST", "/inbox/{chat_id}/notes"): lambda it: (f"/inbox/{it.chat}/notes", {"text": "между нами"}),
+    ("POST", "/inbox/{chat_id}/buyer-note"): lambda it: (f"/inbox/{it.chat}/buyer-note", {"text": "между нами"}),
     ("POST", "/inbox/notes/{note_id}"): lambda it: (f"/inbox/notes/{it.note}", {"text": "между нами"}),
     ("POST", "/inbox/notes/{note_id}/remove"): lambda it: (f"/inbox/notes/{it.note}/remove", {}),
     ("POST", "/inbox/{chat_id}/pictures"): lambda it: (f"/inbox/{it.chat}/pictures", {}),

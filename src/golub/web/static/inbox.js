@@ -309,11 +309,17 @@ function putChanges(changes) {
   for (const id of ["thread-head", "thread-card"]) {
     const next = changes.querySelector(`#${id}`);
     const now = document.getElementById(id);
-    if (!next || !now || next.isEqualNode(now) || isAtWork(now)) continue;
+    if (!next || !now || isAtWork(now)) continue;
+    for (const one of now.querySelectorAll("details[id]")) {
+      next.querySelector(`#${one.id}`)?.toggleAttribute("open", one.open);
+    }
+    if (next.isEqualNode(now)) continue;
     const wasOpen = now.matches(":popover-open");
+    const { scrollTop } = now;
     now.replaceWith(next);
     window.htmx?.process(next);
     if (wasOpen) next.showPopover();
+    next.scrollTop = scrollTop;
   }
   if (wasAtEnd) scroll.scrollTop = 0;
   else {
@@ -346,7 +352,7 @@ async function seen() {
 // ---- what happens ----
 
 inbox.addEventListener("click", (event) => {
-  const link = event.target.closest("a.chat-link, a.thread-back");
+  const link = event.target.closest("a.chat-link, a.beside-chat, a.thread-back");
   if (link && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey) {
     event.preventDefault();
     openChat(link.getAttribute("href"), true);

@@ -51,7 +51,11 @@ document.body.addEventListener("htmx:afterRequest", (event) => {
     scroller().scrollTop = 0;
   }
   const editor = form.closest("details");
-  if (editor) editor.open = false;
+  if (editor) {
+    editor.open = false;
+    if (byTouch.matches || editor.closest(":popover-open")) document.activeElement.blur(); // what has it is not replaced
+    else document.getElementById("reply-text")?.focus({ preventScroll: true });
+  }
   // Its own ring comes too; whoever wrote it need not wait for that.
   document.dispatchEvent(new CustomEvent("golub:rings", { detail: [[Number(openId()), Infinity]] }));
 });
