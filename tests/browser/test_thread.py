@@ -127,7 +127,7 @@ async def test_the_card_knows_the_buyer_and_a_phone_shows_it_over_the_chat(golub
     await page.locator(".card-open").click()
     await expect(card).to_be_visible()
     await expect(card.locator(".beside-chat")).to_contain_text("Пётр")
-    await card.get_by_text("Написать заметку о покупателе").click()
+    await card.get_by_text("Добавить заметку").click()
     await card.locator("#buyer-note-text").fill("Торгуется, но платит сразу")
     await look(page, "card-edit")
     golub.sim.buyer_says(chat, "Алло?")  # what comes meanwhile takes no words away
