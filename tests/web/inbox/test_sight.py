@@ -101,15 +101,13 @@ LISTS: dict[str, Callable[[Ids], list[str]]] = {
 NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/presence", "/quick-replies/pictures", "/stream"}
 # An operator's own views, and an empty form that may be about a chat's item.
 OWN = {"/inbox/views", "/inbox/views/{saved_id}/remove", "/quick-replies/new"}
-# `test_search.py` shows that it finds what is in sight alone.
-SEARCH = {"/inbox/search"}
 # `test_reports.py` shows that their figures, lists and files are of the accounts in sight.
 REPORTS = {"/reports", "/reports/chats", "/reports/waiting", "/reports/csv/{figure}"}
 
 
 def test_every_route_of_the_inbox_is_here() -> None:
     open_to_managers = {
-        (way, path) for way, path in doors() if ACCESS[path] is Role.MANAGER and path not in REPORTS | OWN | SEARCH
+        (way, path) for way, path in doors() if ACCESS[path] is Role.MANAGER and path not in REPORTS | OWN
     }
     named = {door for door in open_to_managers if re.search(r"\{", door[1])} - {("GET", "/inbox/pictures/{name}")}
     assert named == set(NAMED)
