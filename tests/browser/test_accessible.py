@@ -57,7 +57,7 @@ async def test_every_page_can_be_used_by_everybody(golub: World) -> None:
     await page.goto(f"{golub.url}/inbox/{ours}")
     await page.locator("label[for=write-note]").click()
     await page.locator("#note-text").fill("Просит скидку")
-    await page.locator(".note-save").click()
+    await page.locator("#note-form .note-save").click()
     await expect(page.locator("#messages")).to_contain_text("Просит скидку")
     await page.locator("label[for=write-reply]").click()
     await page.locator("#reply-text").fill("Да, продаём")
