@@ -444,3 +444,4 @@ setInterval(() => {
 
 count(inbox.dataset);
 ready();
+catchUp(); // the stream may have been up before anybody here listened
