@@ -131,7 +131,7 @@ class Reader:
         if (event["event"] == "hello" and not is_back) or (event["event"] == "rings" and not told):
             self.known = await self._fetch()
         elif event["event"] == "rings":
-            for chat, version in told:
+            for chat, version, *_ in told:
                 self.known[chat] = max(version, self.known.get(chat, 0))
         self._last_id = event.get("id", self._last_id)
 

@@ -22,6 +22,7 @@ DRAWING = 0.4  # seconds that the way to us takes, and the browser to draw what 
 AT_ONCE = 50  # rows in one request: static/inbox.js
 
 Known = dict[int, int]  # chat, version
+Rings = list[list[int]]  # chat, version, and 1 where a buyer's new message rang
 
 
 class Inbox:
@@ -69,15 +70,15 @@ class Inbox:
                     self._last_id = event.get("id", self._last_id)
                     event = {}
 
-    async def _take(self, event: str, told: list[tuple[int, int]], *, is_back: bool) -> None:
+    async def _take(self, event: str, told: Rings, *, is_back: bool) -> None:
         if (event == "hello" and not is_back) or (event == "rings" and not told):
             self.known = await self._shelf.versions()
         elif event == "rings":
-            for chat, version in told:
+            for chat, version, *_ in told:
                 self.repeated += version <= self._heard.get(chat, -1)
                 self._heard[chat] = version
                 self.known[chat] = max(version, self.known.get(chat, 0))
-            self._due.update(chat for chat, _ in told)
+            self._due.update(chat for chat, *_ in told)
             self._is_due.set()
 
     async def _refresh(self) -> None:
@@ -113,16 +114,16 @@ async def inboxes(town: Scene, number: int, *, url: str = "", draws: bool = True
         cookies=signed.cookies, trust_env=False, timeout=20, limits=httpx2.Limits(max_connections=None)
     ) as client:  # fmt: skip
         opened = [Inbox(client, url or town.golub.url.rstrip("/"), shelf, draws=draws) for _ in range(number)]
-        tasks = [asyncio.create_task(inbox.run()) for inbox in opened]
         try:
-            async with asyncio.timeout(processes.PATIENCE):
-                while not all(inbox.connections for inbox in opened):  # noqa: ASYNC110 - they tell nobody
-                    await asyncio.sleep(0.02)  # between two looks
-            yield opened
+            async with asyncio.TaskGroup() as group:  # one that fails ends the story
+                tasks = [group.create_task(inbox.run()) for inbox in opened]
+                async with asyncio.timeout(processes.PATIENCE):
+                    while not all(inbox.connections for inbox in opened):  # noqa: ASYNC110 - they tell nobody
+                        await asyncio.sleep(0.02)  # between two looks
+                yield opened
+                for task in tasks:
+                    task.cancel()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
             await shelf.store.close()
 
 
