@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Text, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Millis
@@ -37,7 +37,7 @@ async def find_draft(session: AsyncSession, chat_id: int, operator_id: int) -> D
 
 async def find_drafted(session: AsyncSession, operator_id: int, chat_ids: Sequence[int]) -> set[int]:
     """In which of these chats the operator has begun to write: for a sign in the list."""
-    written = or_(Draft.text != "", Draft.other_text != "")
+    written = or_(Draft.text != "", Draft.other_text != "", cast(Draft.pictures, Text) != "[]")
     found = select(Draft.chat_id).where(Draft.operator_id == operator_id, Draft.chat_id.in_(chat_ids), written)
     return set(await session.scalars(found))
 

@@ -6,6 +6,7 @@ stream rings, and then the same functions here tell the truth again.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -18,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub import inbox, outbox
 from golub.avito.client import TEXT_LIMIT
 from golub.clock import DAY, HOUR, MINUTE, Millis
+from golub.composing.drafts import find_drafted
 from golub.errors import Invalid
-from golub.inbox import LARGEST_ID, Place, View, Wanted
+from golub.inbox import LARGEST_ID, Line, Place, View, Wanted
 from golub.inbox.notes import BEHIND_MESSAGES, NOTE_LIMIT
 from golub.model import Message, Operator
 from golub.sight import Sight
@@ -118,19 +120,21 @@ async def rows(
         lines = await inbox.find_lines(session, sight, asked, wanted)
         if wanted.view in _LEFT_BY_ANSWERING and opened in asked and opened not in {line.chat.id for line in lines}:
             lines += await inbox.find_lines(session, sight, [opened], replace(wanted, view=View.ALL))
-        context = await _around(session, operator, sight, choice)
-    return render_inbox(request, parts, "inbox/changed_rows.html", **context, lines=lines, open_id=opened)
+        context = await _around(session, operator, sight, choice, lines)
+    return render_inbox(request, parts, "inbox/changed_rows.html", **context, open_id=opened)
 
 
 async def list_context(
     session: AsyncSession, operator: Operator, sight: Sight, choice: Choice, before: Place | None = None
 ) -> dict[str, Any]:
     found = await inbox.list_chats(session, sight, choice.wanted(operator), before=before)
-    return await _around(session, operator, sight, choice) | {"lines": found.lines, "next": found.next}
+    return await _around(session, operator, sight, choice, found.lines) | {"next": found.next}
 
 
-async def _around(session: AsyncSession, operator: Operator, sight: Sight, choice: Choice) -> dict[str, Any]:
-    """What the list's rows and its head say beside the chats. A fixed number of statements."""
+async def _around(
+    session: AsyncSession, operator: Operator, sight: Sight, choice: Choice, lines: Sequence[Line]
+) -> dict[str, Any]:
+    """What the list's rows and its head say, the chats and what is beside them. A fixed number of statements."""
     wanted = choice.wanted(operator)
     saved = await inbox.list_saved(session, operator.id)
     lists = [replace(wanted, view=view) for view in View]
@@ -141,6 +145,8 @@ async def _around(session: AsyncSession, operator: Operator, sight: Sight, choic
     named = {view.value: many(count) for view, count in zip(View, counts, strict=False)}
     named |= {f"saved-{one.id}": many(count) for one, count in zip(saved, of_saved, strict=True)}
     return {
+        "lines": lines,
+        "drafted": await find_drafted(session, operator.id, [line.chat.id for line in lines]),
         "counts": named,
         "everywhere": many(everywhere),
         "accounts": {account.id: account for account in accounts},

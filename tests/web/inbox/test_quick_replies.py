@@ -113,6 +113,9 @@ async def test_they_fit_an_account_or_an_item_and_one_s_own_are_nobody_else_s(
         await write(manager, "моё", "Нет", own="yes", to=to, status=403)
     await write(manager, "всем", "Нет", status=403)
     await write(admin, "всем-всем", "Нет", to=f"/{shared}")
+    asked = (await admin.get("/quick-replies")).text
+    assert f'id="remove-{shared}"' in asked  # the dialog that asks first; a manager has none
+    assert f'id="remove-{shared}"' not in (await manager.get("/quick-replies")).text
     await write(admin, "", to=f"/{shared}/remove")
     assert set(await offered(manager, talk.chats["chat"])) == {"дивану", "моё"}
 

@@ -72,7 +72,15 @@ export function stash(chat, text, pictures) {
   save({ chat, text, pictures });
 }
 
-export const sent = (chat) => localStorage.removeItem(nameOf(chat));
+export function sent(chat) {
+  localStorage.removeItem(nameOf(chat));
+  sign(chat, false);
+}
+
+// The pencil in the list; a row that comes anew has it from the server.
+function sign(chat, written) {
+  document.getElementById(`chat-${chat}`)?.querySelector("[data-draft]")?.toggleAttribute("hidden", !written);
+}
 
 function save(draft, keepalive = false) {
   const offered = () => put(draft, keepalive).catch(() => {}); // else it stays in the browser's store
@@ -86,7 +94,8 @@ async function put({ chat, text, pictures, base }, keepalive) {
   known.set(chat, Number(told.dataset.version));
   const local = kept(chat);
   if (local && local.text !== text) keep(chat, local.text); // written since, on top of this
-  else sent(chat);
+  else localStorage.removeItem(nameOf(chat));
+  sign(chat, text.trim() || pictures || told.children.length);
   if (openId() !== chat) return;
   show(told);
   const wanted = told.dataset.stored === "no" && text.trim() && box()?.value === text;
