@@ -10,7 +10,6 @@ up with the frequencies of a language: few words are in every tenth message, mos
 
 import argparse
 import asyncio
-import bisect
 import itertools
 import random
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from benchmarks.town import Talk
 from golub.fold import fold
 from golub.index import entries, statements
 from golub.index.entries import Entry
@@ -28,28 +28,11 @@ from golub.store import Store
 from tests.fold.world import NOW, add_account, webhook
 from tests.shapes import CREATED
 
-WORDS = 30_000
 ACCOUNTS = 3
 CHATS = 20_000
 REPEATED = 7  # of each question; the best counts
 
-_SYLLABLES = "на ко ре ст до ва ла ми те ло пр ос ит ан ел ов ен ра по ку че ма".split()  # noqa: SIM905 - they are read so
-
-
-class Talk:
-    """Made-up words with Zipf's frequencies; the same in every run."""
-
-    def __init__(self) -> None:
-        self._dice = random.Random(7)
-        self.words = list(
-            dict.fromkeys("".join(self._dice.choices(_SYLLABLES, k=self._dice.randint(2, 5))) for _ in range(WORDS))
-        )
-        self._weights = list(itertools.accumulate(1 / (rank + 2) for rank in range(len(self.words))))
-
-    def says(self) -> str:
-        top = self._weights[-1]
-        number = self._dice.randint(3, 14)
-        return " ".join(self.words[bisect.bisect(self._weights, self._dice.random() * top)] for _ in range(number))
+_dice = random.Random(7)
 
 
 def main() -> None:
@@ -83,7 +66,10 @@ def _write(store: Store, talk: Talk, batches: int = 30, size: int = 256) -> None
         searchable = turn % 2 == 0
         told = [
             webhook(
-                id=f"b{number}", chat_id=f"b{number % 500}", content={"text": talk.says()}, created=CREATED + number
+                id=f"b{number}",
+                chat_id=f"b{number % 500}",
+                content={"text": talk.says(_dice)},
+                created=CREATED + number,
             )
             for number in itertools.islice(numbers, size)
         ]
@@ -115,7 +101,7 @@ def _entry(talk: Talk, number: int) -> Entry:
         "chat_id": number * 7919 % CHATS,
         "direction": "in" if number % 3 else "out",
         "type": "image" if number % 50 == 0 else "text",
-        "text": talk.says(),
+        "text": talk.says(_dice),
         "created_at": (CREATED + number) * 1000,
         "deleted_at": None,
     }
