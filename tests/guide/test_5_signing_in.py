@@ -38,7 +38,7 @@ async def test_the_first_run_prints_a_one_time_link_and_makes_no_password(start_
         wrong = page.form("").filled(name="Анна", login="anna", password="12345678", again="другой")
         assert (await client.post(link, data=dict(wrong))).status_code == 422
         right = page.form("").filled(name="Анна", login="anna", password=PASSWORD, again=PASSWORD)
-        assert (await client.post(link, data=dict(right))).url == f"{golub.url}/admin/accounts"
+        assert (await client.post(link, data=dict(right))).url == f"{golub.url}/admin/start"
         assert (await client.get(link)).status_code == 404
 
     add = await asyncio.create_subprocess_exec(

@@ -204,7 +204,7 @@ async def house(start_golub: StartGolub, tmp_path: Path) -> AsyncGenerator[House
             person = Browser(client)
             page = await person.send(await person.open(link), name="Анна", login="anna", password=WORDS, again=WORDS)
             page = await person.send(
-                page, "/admin/accounts", client_id=shop.client_id, client_secret=shop.client_secret
+                page, "/admin/start/account", client_id=shop.client_id, client_secret=shop.client_secret
             )
             page = await person.open("/admin/webhooks")
             page = await person.send(page, "/admin/webhooks/1", url=f"{golub.url}/webhook/avito/{TOKEN}")

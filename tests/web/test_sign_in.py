@@ -31,7 +31,7 @@ async def test_first_run_from_the_console_s_link_to_the_panel(visit: Visit, part
     differs = await browser.post(link, form | {"password": PASSWORD})
     assert (differs.status_code, 'id="f-again-note"' in differs.text) == (422, True)
     done = await browser.post(link, form | {"password": PASSWORD, "again": PASSWORD})
-    assert (done.status_code, done.headers["location"]) == (303, "/admin/accounts")
+    assert (done.status_code, done.headers["location"]) == (303, "/admin/start")
     page = await browser.get("/admin/operators")
     assert page.status_code == 200
     assert "Анна &lt;b&gt;" in page.text

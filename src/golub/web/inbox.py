@@ -16,14 +16,14 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub import inbox, outbox
+from golub import inbox, onboarding, outbox
 from golub.avito.client import TEXT_LIMIT
 from golub.clock import DAY, HOUR, MINUTE, Millis
 from golub.composing.drafts import find_drafted
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID, Line, Place, View, Wanted
 from golub.inbox.notes import BEHIND_MESSAGES, NOTE_LIMIT
-from golub.model import Message, Operator
+from golub.model import Message, Operator, Role
 from golub.sight import Sight
 from golub.web.content import avito_chat_url, preview
 from golub.web.language import reader_of
@@ -89,7 +89,8 @@ async def page(request: Request, parts: Given, operator: Signed, sight: Seen, ch
     """The list alone; on a wide screen with room for a thread beside it."""
     async with parts.store.read() as session:
         context = await list_context(session, operator, sight, choice)
-    return render_inbox(request, parts, "inbox/page.html", **context, thread=None)
+    offered = Role(operator.role).covers(Role.ADMIN) and await onboarding.is_offered(parts.store)
+    return render_inbox(request, parts, "inbox/page.html", **context, thread=None, start_offered=offered)
 
 
 @router.get("/inbox/list")

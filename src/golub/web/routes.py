@@ -44,6 +44,7 @@ from golub.web.admin import (
     operators,
     relays,
     replays,
+    start,
     status,
     webhooks,
 )
@@ -75,6 +76,7 @@ ROUTERS = (
     quick_replies.router,  # /quick-replies
     stream.router,  # /stream, /presence
     pictures.router,  # /media/…
+    start.router,  # /admin/start
     operators.router,  # /admin/operators
     operator.router,  # /admin/operators/{operator_id}, …/accounts, …/duty
     audit.router,  # /admin/audit

@@ -76,7 +76,7 @@ async def set_up(
         )
     except Invalid as error:
         return render(request, "setup.html", status=422, login=login, name=name, error=error)
-    return await _enter(request, parts, operator, "/admin/accounts")
+    return await _enter(request, parts, operator, "/admin/start")
 
 
 @router.get("/enter/{secret}")

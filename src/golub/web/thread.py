@@ -39,7 +39,7 @@ async def chat_page(
     async with parts.store.read() as session:
         context = await list_context(session, operator, sight, choice)
         context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id, at)
-    return render_inbox(request, parts, "inbox/page.html", **context)
+    return render_inbox(request, parts, "inbox/page.html", **context, start_offered=False)
 
 
 @router.get("/inbox/{chat_id}/thread")

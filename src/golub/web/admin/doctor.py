@@ -11,25 +11,15 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from golub.audit import Action
-from golub.doctor import GROUPS, TITLES, Finding, Group, Verdict, make_bundle
-from golub.doctor.finding import Written
+from golub.doctor import GROUPS, TITLES, Group, Verdict, make_bundle
 from golub.model import Operator
-from golub.web.access import may_open
 from golub.web.language import reader_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts
+from golub.web.remedies import Row, rows_of
 from golub.web.session import Admin, Doer
 
 router = APIRouter(prefix="/admin/doctor")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A finding in the reader's words; `page` is empty where this operator may not go there."""
-
-    finding: Finding
-    written: Written
-    page: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +75,8 @@ async def download(request: Request, parts: Given, _: Admin, by: Doer) -> Respon
 def _page(request: Request, parts: Parts, operator: Operator, template: str) -> Response:
     examination, reader = parts.doctor.last, reader_of(request)
 
-    def rows(findings: Sequence[Finding]) -> list[Row]:
-        return [Row(one, one.write(reader.words), one.page if may_open(operator, one.page) else "") for one in findings]
-
-    found = rows(examination.findings) if examination else []
-    to_mend = rows(examination.to_mend) if examination else []
+    found = rows_of(examination.findings, operator, reader.words) if examination else []
+    to_mend = rows_of(examination.to_mend, operator, reader.words) if examination else []
     return render(
         request,
         template,
