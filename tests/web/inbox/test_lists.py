@@ -137,7 +137,7 @@ async def test_rows_that_left_the_view_are_not_in_the_answer_and_the_open_one_st
 @ONE_DATABASE
 @pytest.mark.parametrize(
     ("role", "words"),
-    [(Role.MANAGER, "An administrator of Golub can do this."), (Role.ADMIN, "Connect an account")],
+    [(Role.MANAGER, "An administrator of Golub can do this."), (Role.ADMIN, "First steps")],
 )
 async def test_without_an_account_the_page_says_what_to_do(visit: Visit, role: Role, words: str) -> None:
     page = await read(await visit(role), "/inbox")
