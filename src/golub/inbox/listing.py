@@ -1,25 +1,29 @@
 """The list of chats: its views, narrowed by account, label and item, in pages and in counts.
 
-Each view has an index in its own order, and another one for a single account; an item has one as well. A label that is
-on few chats is where the database begins, one that is on many is looked for along the view's order: so a page costs the
-same among a hundred chats and a hundred thousand.
+Each view has an index in its own order, and another one for a single account; an item has one as well. Who sees some of
+the accounts gets a page that is merged from the heads of theirs, since no index has several accounts in one order. A
+label that is on few chats is where the database begins, one that is on many is looked for along the view's order: so a
+page costs the same among a hundred chats and a hundred thousand.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.inbox.places import Place
 from golub.model import Account, Chat, ChatLabel, Label, Message, Operator
-from golub.sight import Sight
+from golub.sight import ALL_ACCOUNTS, Sight
+
+S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 CHATS_A_PAGE = 40
 COUNT_LIMIT = 1000  # counts are exact up to here; nobody reads further, and counting on costs time
 FEW = 2000  # chats that have a label
+MERGED = 50  # accounts at most
 
 
 class View(StrEnum):
@@ -33,6 +37,7 @@ class View(StrEnum):
 
 
 _SOONEST_FIRST = frozenset({View.WAITING, View.SNOOZED})
+_BY_ACCOUNT = frozenset({View.ALL, View.UNASSIGNED, View.WAITING, View.UNREAD, View.CLOSED})  # each has an index for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +85,52 @@ async def list_chats(
     session: AsyncSession, sight: Sight, wanted: Wanted, *, before: Place | None = None, limit: int = CHATS_A_PAGE
 ) -> Page:
     """A page of the list, beginning after `before`."""
-    key = wanted.key
-    found = _lines(sight, wanted, await _few(session, [wanted])).limit(limit + 1)
-    if before:
-        here = tuple_(key, Chat.id)
-        there = tuple_(before.key, before.id)
-        found = found.where(here > there if wanted.soonest_first else here < there)
-    order = (key, Chat.id) if wanted.soonest_first else (key.desc(), Chat.id.desc())
-    rows = [tuple(row) for row in await session.execute(found.order_by(*order))]
+    few = await _few(session, [wanted])
+    heads = [
+        _head(select(Chat.id).where(*_narrowed(ALL_ACCOUNTS, one, few)), one, before, limit).subquery()
+        for one in _merged(sight, wanted, few)
+    ]
+    if heads:
+        among = Chat.id.in_(union_all(*(select(head.c.id) for head in heads)))
+        found = _head(_lines().where(among), wanted, None, limit)
+    else:
+        found = _head(_lines().where(*_narrowed(sight, wanted, few)), wanted, before, limit)
+    rows = [tuple(row) for row in await session.execute(found)]
     lines = await _labelled(session, rows[:limit])
     return Page(lines, lines[-1].place(wanted) if len(rows) > limit else None)
 
 
 async def find_lines(session: AsyncSession, sight: Sight, chat_ids: Sequence[int], wanted: Wanted) -> list[Line]:
     """Those of `chat_ids` that belong to the list, in no order: what a page needs after a ring."""
-    found = _lines(sight, wanted, await _few(session, [wanted])).where(Chat.id.in_(chat_ids))
+    belongs = and_(*_narrowed(sight, wanted, await _few(session, [wanted])))
+    # In a CASE, where no database looks for an index: these chats are fewer than any view's.
+    found = _lines().where(Chat.id.in_(chat_ids), case((belongs, 1), else_=0) == 1)
     return await _labelled(session, [tuple(row) for row in await session.execute(found)])
 
 
 async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wanted]) -> list[int]:
-    """How many chats each list has, of all in one statement; `COUNT_LIMIT` means "that many or more"."""
+    """How many chats each list has; `COUNT_LIMIT` means "that many or more". Where an item or a label leaves few chats,
+    these are read once for all views of them."""
     few = await _few(session, lists)
-    counts: list[Any] = []
+    counts = [0] * len(lists)
+    short: dict[Wanted, list[int]] = {}
+    long: list[tuple[int, Any]] = []
     for number, wanted in enumerate(lists):
-        some = select(Chat.id).where(_belongs(wanted), *_narrowed(sight, wanted, few)).limit(COUNT_LIMIT).subquery()
-        counts.append(select(func.count()).select_from(some).scalar_subquery().label(f"n{number}"))
-    return [*(await session.execute(select(*counts))).one()]
+        if _is_short(wanted, few):
+            short.setdefault(replace(wanted, view=View.ALL), []).append(number)
+        else:
+            some = select(Chat.id).where(*_narrowed(sight, wanted, few)).limit(COUNT_LIMIT).subquery()
+            long.append((number, select(func.count()).select_from(some).scalar_subquery()))
+    for narrowed, numbers in short.items():
+        each = [func.count(case((_belongs(lists[number]), 1))) for number in numbers]
+        found = (await session.execute(select(*each).where(*_narrowing(sight, narrowed, few)))).one()
+        for number, count in zip(numbers, found, strict=True):
+            counts[number] = min(count, COUNT_LIMIT)
+    if long:
+        found = (await session.execute(select(*(count.label(f"n{number}") for number, count in long)))).one()
+        for (number, _), count in zip(long, found, strict=True):
+            counts[number] = count
+    return counts
 
 
 async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:
@@ -118,12 +143,30 @@ async def list_team(session: AsyncSession) -> list[Operator]:
     return list((await session.scalars(select(Operator).order_by(Operator.name, Operator.id))).all())
 
 
-def _lines(sight: Sight, wanted: Wanted, few: frozenset[int]) -> Select[Chat, Message]:
-    return (
-        select(Chat, Message)
-        .outerjoin(Message, Message.id == Chat.last_message_id)
-        .where(_belongs(wanted), *_narrowed(sight, wanted, few))
-    )
+def _lines() -> Select[Chat, Message]:
+    return select(Chat, Message).outerjoin(Message, Message.id == Chat.last_message_id)
+
+
+def _merged(sight: Sight, wanted: Wanted, few: frozenset[int]) -> list[Wanted]:
+    """The lists of single accounts that make up this one, where that is how to find its page."""
+    if sight.accounts is None or wanted.account_id is not None or wanted.view not in _BY_ACCOUNT:
+        return []
+    if _is_short(wanted, few):
+        return []
+    accounts = sorted(sight.accounts) if 1 < len(sight.accounts) <= MERGED else []
+    return [replace(wanted, account_id=account_id) for account_id in accounts]
+
+
+def _head(found: S, wanted: Wanted, before: Place | None, limit: int) -> S:
+    """The next rows in the list's order, and one more."""
+    key = wanted.key
+    if before:
+        here, there = tuple_(key, Chat.id), tuple_(before.key, before.id)
+        found = found.where(here > there if wanted.soonest_first else here < there)
+    if wanted.view is View.UNASSIGNED:
+        found = found.order_by(Chat.owner_id.desc())  # nobody's all of them: so begins the index of who has what
+    order = (key, Chat.id) if wanted.soonest_first else (key.desc(), Chat.id.desc())
+    return found.order_by(*order).limit(limit + 1)
 
 
 async def _labelled(session: AsyncSession, rows: Sequence[Any]) -> list[Line]:
@@ -144,7 +187,7 @@ def _belongs(wanted: Wanted) -> ColumnElement[bool]:
     is_open = and_(Chat.closed_at.is_(None), Chat.snoozed_until.is_(None))
     match wanted.view:
         case View.MINE:
-            return and_(Chat.owner_id.is_not(None), Chat.owner_id == wanted.operator_id, is_open)
+            return and_(Chat.owner_id == wanted.operator_id, is_open)
         case View.UNASSIGNED:
             return and_(Chat.owner_id.is_(None), is_open)
         case View.WAITING:
@@ -172,11 +215,21 @@ async def _few(session: AsyncSession, lists: Sequence[Wanted]) -> frozenset[int]
     return frozenset(label_id for label_id, number in zip(labels, counted, strict=True) if number < FEW)
 
 
+def _is_short(wanted: Wanted, few: frozenset[int]) -> bool:
+    """Whether the database begins with an item's chats or a label's, and not with a view's."""
+    return wanted.item_id is not None or wanted.label_id in few
+
+
 def _narrowed(sight: Sight, wanted: Wanted, few: frozenset[int]) -> list[ColumnElement[bool]]:
-    conditions = [sight.of(Chat.account_id)]
+    return [_belongs(wanted), *_narrowing(sight, wanted, few)]
+
+
+def _narrowing(sight: Sight, wanted: Wanted, few: frozenset[int]) -> list[ColumnElement[bool]]:
+    # An operator's own chats, what was put off, and an item's are few beside an account's: `+ 0` keeps SQLite to them.
+    by_account = wanted.view in _BY_ACCOUNT and not _is_short(wanted, few)
+    account = Chat.account_id if by_account else Chat.account_id + 0
+    conditions = [sight.of(account)]
     if wanted.account_id is not None:
-        # An operator's own chats are few beside an account's: `+ 0` keeps the account's index out of it.
-        account = Chat.account_id + 0 if wanted.view is View.MINE else Chat.account_id
         conditions.append(account == wanted.account_id)
     if wanted.item_id is not None:
         conditions.append(and_(Chat.item_id.is_not(None), Chat.item_id == wanted.item_id))
