@@ -16,8 +16,9 @@ from golub import index
 from golub.audit import ITSELF, Action, By
 from golub.avito.client import Avito
 from golub.clock import Clock
-from golub.errors import GolubError, Invalid, NotFound
+from golub.errors import GolubError, Invalid, NotFound, Rejected
 from golub.model import (
+    SAMPLE_USER_ID,
     Account,
     AccountState,
     Chat,
@@ -103,10 +104,10 @@ class Accounts:
         return Connected(await self.get(account.id), renewed)
 
     async def list(self) -> Sequence[Account]:
-        """All of them, each with its webhook, in the order in which they were connected."""
+        """All of them but the sample shop, each with its webhook, in the order in which they were connected."""
+        real = select(Account).where(Account.user_id != SAMPLE_USER_ID).order_by(Account.id)
         async with self._store.read() as session:
-            found = await session.scalars(select(Account).options(selectinload(Account.webhook)).order_by(Account.id))
-            return found.all()
+            return (await session.scalars(real.options(selectinload(Account.webhook)))).all()
 
     async def get(self, account_id: int) -> Account:
         """With its webhook. Raises `NotFound`."""
@@ -153,7 +154,10 @@ class Accounts:
         await self._change(account_id, by, told, Account.paused_at.is_(None), paused_at=now)
 
     async def resume(self, account_id: int, *, by: By = ITSELF) -> None:
-        """What was written meanwhile is swept at once, and the subscription looked at. Raises `NotFound`."""
+        """What was written meanwhile is swept at once, and the subscription looked at. Raises `NotFound`, and
+        `Rejected` for the sample shop."""
+        if (await self.get(account_id)).is_sample:
+            raise Rejected("This is a sample shop: nothing of it goes to Avito.")
         told = TimelineKind.RESUMED, Action.ACCOUNT_RESUMED
         await self._change(account_id, by, told, Account.paused_at.is_not(None), paused_at=None, sweep_due_at=0)
         async with self._store.write() as session:

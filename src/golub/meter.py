@@ -15,6 +15,7 @@ from golub import __version__, metrics
 from golub.clock import DAY, MINUTE, Clock, Millis
 from golub.health import disk_of
 from golub.model import (
+    SAMPLE_USER_ID,
     Account,
     AccountState,
     AckTally,
@@ -127,7 +128,8 @@ class Meter:
         metrics.disk_free.set(disk.free)
         metrics.disk_size.set(disk.size)
         async with self._store.read() as session:
-            accounts = (await session.execute(select(Account.user_id, Account.state, Account.paused_at))).all()
+            real = select(Account.user_id, Account.state, Account.paused_at).where(Account.user_id != SAMPLE_USER_ID)
+            accounts = (await session.execute(real)).all()
             subscriptions = await session.execute(
                 select(Webhook.subscription, func.count()).group_by(Webhook.subscription)
             )

@@ -64,7 +64,7 @@ async def test_before_anything_is_connected_it_says_what_comes_next(world: World
         await session.execute(Account.__table__.delete())  # pyright: ignore[reportAttributeAccessIssue]
     page = (await owner.get(PAGE)).text
     assert "Three steps to the first message" in page
-    assert 'href="/admin/accounts"' in page
+    assert 'href="/admin/start"' in page
 
 
 async def test_without_a_webhook_one_step_is_left(world: World, owner: Browser) -> None:

@@ -116,6 +116,8 @@ class Tokens:
             account = await session.scalar(select(Account).where(Account.id == account_id))
         if account is None:
             raise NotFound("This account is no longer connected.")
+        if account.is_sample:
+            raise Paused("This is a sample shop: nothing of it goes to Avito.")
         if account.paused_at is not None:  # here, because nothing reaches Avito for an account without its token
             raise Paused("This account is paused: Golub asks Avito nothing for it. Resume it on the page of accounts.")
         return account

@@ -18,6 +18,7 @@ from golub.doctor import shop_faults as faults
 from golub.doctor.finding import N_, Check, Fault, Finding, after, unseen, well
 from golub.errors import NOT_PAID, GolubError, Unavailable
 from golub.model import (
+    SAMPLE_USER_ID,
     Account,
     AccountState,
     Delivery,
@@ -82,8 +83,8 @@ class Shops:
 
     async def _accounts(self) -> list[Account]:
         async with self._store.read() as session:
-            found = await session.scalars(select(Account).options(selectinload(Account.webhook)).order_by(Account.id))
-            return list(found)
+            real = select(Account).where(Account.user_id != SAMPLE_USER_ID).order_by(Account.id)
+            return list(await session.scalars(real.options(selectinload(Account.webhook))))
 
     async def _ask_avito(self, subscriptions: Subscriptions, accounts: Iterable[Account]) -> None:
         """Keeps what Avito says in the accounts' states, as the regular check does."""

@@ -7,6 +7,7 @@ milliseconds UTC (`clock.Millis`); `avito_id` is the name that Avito gave. Nobod
 from golub.model.accounts import (
     DEFAULT_EVENT_TYPES,
     EVENT_TYPES,
+    SAMPLE_USER_ID,
     Account,
     AccountState,
     PathToken,
@@ -34,6 +35,7 @@ from golub.model.waits import Wait, WaitKind
 __all__ = [
     "DEFAULT_EVENT_TYPES",
     "EVENT_TYPES",
+    "SAMPLE_USER_ID",
     "Account",
     "AccountState",
     "AckTally",

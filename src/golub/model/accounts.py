@@ -17,6 +17,9 @@ class AccountState(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+SAMPLE_USER_ID = 9_000_000_000_000_000  # of the sample shop; Avito's own have ten digits
+
+
 class Account(Table):
     """An Avito account (shop) that we serve."""
 
@@ -52,6 +55,10 @@ class Account(Table):
     zone: Mapped[str] = mapped_column(String(64), default="Europe/Moscow", server_default="Europe/Moscow")
 
     webhook: Mapped["Webhook | None"] = relationship(back_populates="account", lazy="raise", cascade="all, delete")
+
+    @property
+    def is_sample(self) -> bool:
+        return self.user_id == SAMPLE_USER_ID
 
 
 class SubscriptionState(StrEnum):

@@ -14,7 +14,7 @@ from golub.avito.wire import MessageSeen, read_message, read_messages
 from golub.clock import MINUTE, SECOND, Clock, Millis
 from golub.errors import Ambiguous, Rejected, Unavailable
 from golub.fold import Named
-from golub.model import Account, Chat, OutgoingKind, OutgoingMessage, OutgoingState
+from golub.model import SAMPLE_USER_ID, Account, Chat, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.outbox.finding import claimed_in, find_row
 from golub.outbox.moving import Moves
 from golub.outbox.pictures import Pictures
@@ -52,7 +52,9 @@ class Sender:
         if found is None:
             return
         outgoing, chat, user_id = found
-        if outgoing.state == OutgoingState.SENDING:  # its process died
+        if user_id == SAMPLE_USER_ID:
+            await self._keep_here(outgoing, chat)
+        elif outgoing.state == OutgoingState.SENDING:  # its process died
             await self._lost(outgoing, chat, user_id)
         elif outgoing.state == OutgoingState.UNCONFIRMED:
             await self._look_up(outgoing, chat, user_id)
@@ -84,6 +86,18 @@ class Sender:
             if isinstance(seen, MessageSeen):
                 named = Named(chat.avito_id, seen.avito_id)  # its webhook may have been quicker
                 await self._applier.submit(outgoing.account_id, [seen, named])
+
+    async def _keep_here(self, outgoing: OutgoingMessage, chat: Chat) -> None:
+        """An answer in the sample shop: it is shown as sent, and nobody gets it."""
+        if outgoing.kind == OutgoingKind.IMAGE:
+            await self._reject(outgoing, "sample", "This is a sample shop: it keeps no photos.")
+            return
+        name, at = f"sample-sent-{outgoing.id}", self._clock()
+        if await self._sent(outgoing, name, certain=True):
+            sent = {"id": name, "author_id": SAMPLE_USER_ID, "created": at // SECOND, "type": "text"}
+            seen = read_message(sent | {"content": {"text": outgoing.text}}, SAMPLE_USER_ID, chat.avito_id, at)
+            if isinstance(seen, MessageSeen):
+                await self._applier.submit(outgoing.account_id, [seen, Named(chat.avito_id, seen.avito_id)])
 
     async def _upload(self, outgoing: OutgoingMessage) -> bool:
         """Gives the photo to Avito, which shows it to nobody yet: what is lost here is simply done again."""

@@ -85,6 +85,8 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/start/account": Role.ADMIN,
     "/admin/start/webhook/{account_id}": Role.SUPER_ADMIN,
     "/admin/start/later": Role.ADMIN,
+    "/admin/sample": Role.ADMIN,
+    "/admin/sample/remove": Role.ADMIN,
     "/admin/operators": Role.ADMIN,
     "/admin/operators/{operator_id}": Role.ADMIN,
     "/admin/operators/{operator_id}/link": Role.ADMIN,

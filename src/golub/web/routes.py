@@ -44,6 +44,7 @@ from golub.web.admin import (
     operators,
     relays,
     replays,
+    sample,
     start,
     status,
     webhooks,
@@ -77,6 +78,7 @@ ROUTERS = (
     stream.router,  # /stream, /presence
     pictures.router,  # /media/…
     start.router,  # /admin/start
+    sample.router,  # /admin/sample
     operators.router,  # /admin/operators
     operator.router,  # /admin/operators/{operator_id}, …/accounts, …/duty
     audit.router,  # /admin/audit

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from golub import onboarding
+from golub import onboarding, sample
 from golub.errors import GolubError
 from golub.model import DEFAULT_EVENT_TYPES, Operator
 from golub.onboarding import State, Step
@@ -112,6 +112,7 @@ async def _page(
         "client_id": client_id,
         "not_registered": not_registered,
         "is_foreign": isinstance(not_registered, ForeignSubscription),
+        "has_sample": await sample.is_here(parts.store),
         "may_register": may_open(operator, "/admin/webhooks"),
     }
     return render(
