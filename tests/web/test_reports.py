@@ -309,3 +309,27 @@ async def test_a_zone_that_moves_its_clock_keeps_its_hours(parts: Parts, talk: T
     page = await read(admin, "/reports/chats?hour=10")
     assert len([one for one in page.all("a") if one.get("href", "").removeprefix("/inbox/").isdigit()]) == 3
     assert [row[1] for row in (await table(admin, "days"))[1:]] == ["0", "0", "0", "0", "1", "1", "1"]
+
+
+async def test_who_closes_a_chat_has_not_answered_it_and_nobody_is_missed(
+    parts: Parts, talk: Talk, admin: Browser
+) -> None:
+    await told(talk, "a", ("<", 3 * DAY), (">", 3 * DAY - MINUTE), ("<", 3 * DAY - 2 * MINUTE))  # «спасибо»
+    await told(talk, "b", ("<", 2 * DAY))
+    await told(talk, "c", ("<", 2 * DAY))
+    for name in ("a", "b"):
+        answer = await admin.post(f"/inbox/{talk.chats[name]}/close", {"version": "9"}, headers={"HX-Request": "true"})
+        assert answer.status_code == 200, answer.text
+    text = (await read(admin, "/reports")).text
+    assert "Closed without an answer 2 " in text
+    assert "Missed 1 " in text
+    assert (await table(admin, "operators"))[1:] == [["At Avito itself", "1", "60", "60", "100"]]
+    closed = (await read(admin, "/reports/chats?only=closed")).text
+    assert closed.count("closed without an answer") == 2
+    assert admin.operator
+    assert closed.count(admin.operator.name) >= 2
+    assert "closed without an answer" not in (await read(admin, "/reports/chats?only=answered")).text
+    await admin.post(f"/inbox/{talk.chats['b']}/reopen", headers={"HX-Request": "true"})
+    text = (await read(admin, "/reports")).text
+    assert "Closed without an answer 1 " in text
+    assert "Missed 2 " in text

@@ -6,10 +6,12 @@ chat: filled in by `filling`, looked at by a person, and sent by the outbox like
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from golub.audit import Action, By
 from golub.avito.client import TEXT_LIMIT
 from golub.clock import Millis
 from golub.composing.filling import find_unknown
@@ -103,9 +105,17 @@ async def read_small(session: AsyncSession, sight: Sight, operator: Operator, pi
 
 
 async def write(
-    session: AsyncSession, sight: Sight, operator: Operator, wording: Wording, *, quick_id: int | None, now: Millis
+    session: AsyncSession,
+    sight: Sight,
+    operator: Operator,
+    wording: Wording,
+    *,
+    quick_id: int | None,
+    by: By,
+    now: Millis,
 ) -> QuickReply:
-    """Makes one, or changes that one. Raises `Invalid` for what could not be sent, `Forbidden` where it is not his."""
+    """Makes one, or changes that one; what is or was everybody's stands in the audit. Raises `Invalid` for what could
+    not be sent, `Forbidden` where it is not his."""
     texts = [text.replace("\r\n", "\n").strip() for text in wording.texts]
     texts = [text for text in texts if text]
     _check(wording, texts)
@@ -115,6 +125,7 @@ async def write(
         known = await session.scalar(select(Account.id).where(Account.id == wording.account_id))
         if known is None or not sight.sees(known):
             raise NotFound("There is no such account.")
+    before = None
     if quick_id is None:
         await _must_have_room(session, operator, own=wording.own)
         quick = QuickReply(used=0)
@@ -123,6 +134,7 @@ async def write(
         quick = await get(session, sight, operator, quick_id)
         if not may_change(operator, quick):
             raise Forbidden("Only administrators change quick replies that are everybody's.")
+        before = await _told(session, quick)
     quick.name = " ".join(wording.name.split())
     quick.texts = texts
     quick.owner_id = operator.id if wording.own else None
@@ -131,19 +143,57 @@ async def write(
     quick.changed_at = now
     await session.flush()
     await _arrange(session, quick.id, wording.pictures)
+    await _tell(session, before, await _told(session, quick), by, now)
     return quick
 
 
-async def remove(session: AsyncSession, sight: Sight, operator: Operator, quick_id: int) -> None:
+async def remove(
+    session: AsyncSession, sight: Sight, operator: Operator, quick_id: int, *, by: By, now: Millis
+) -> None:
     quick = await get(session, sight, operator, quick_id)
     if not may_change(operator, quick):
         raise Forbidden("Only administrators change quick replies that are everybody's.")
+    before = await _told(session, quick)
     await session.delete(quick)
+    await session.flush()
+    await _tell(session, before, None, by, now)
 
 
 async def note_use(session: AsyncSession, quick_id: int, *, now: Millis) -> None:
     counted = update(QuickReply).where(QuickReply.id == quick_id).values(used=QuickReply.used + 1, used_at=now)
     await session.execute(counted.execution_options(synchronize_session=False))
+
+
+async def _told(session: AsyncSession, quick: QuickReply) -> dict[str, Any]:
+    """For the audit. Its words go to buyers, so they are no secret; of the photos it says how many."""
+    photos = select(func.count()).where(QuickPicture.quick_reply_id == quick.id)
+    account = await session.get(Account, quick.account_id) if quick.account_id is not None else None
+    return {
+        "name": quick.name,
+        "everybody": quick.owner_id is None,
+        "texts": [text[:200] for text in quick.texts],
+        "photos": await session.scalar(photos) or 0,
+        "account": account and (account.name or str(account.user_id)),
+        "item": quick.item_id,
+    }
+
+
+async def _tell(
+    session: AsyncSession, before: dict[str, Any] | None, after: dict[str, Any] | None, by: By, now: Millis
+) -> None:
+    """What an operator keeps for himself alone is not told."""
+    if not any(one and one["everybody"] for one in (before, after)) or before == after:
+        return
+    action = Action.QUICK_REPLY_CHANGED if before and after else Action.QUICK_REPLY_ADDED
+    named = before or after or {}
+    await by.did(
+        session,
+        action if after else Action.QUICK_REPLY_REMOVED,
+        named["name"],
+        before=before if before and before["everybody"] else None,
+        after=after if after and after["everybody"] else {"everybody": False} if after else None,
+        now=now,
+    )
 
 
 async def _listed(session: AsyncSession, *conditions: ColumnElement[bool]) -> list[QuickReply]:

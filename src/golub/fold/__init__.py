@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from golub import index
 from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
 from golub.clock import Millis
-from golub.fold import notes, rows, waits
+from golub.fold import acts, notes, rows, waits
 from golub.fold.care import fold_care, open_again
 from golub.fold.merge import (
     UNSEEN_BY_ALL,
@@ -121,11 +121,16 @@ def fold(
                 _fold_read_sent(one, touched.row)
         elif isinstance(one, Care):
             if touched := by_id.get(one.chat_id):
-                touched.derive |= fold_care(connection, one, touched.row, now)
+                derive, since = fold_care(connection, one, touched.row, now)
+                touched.derive |= derive
+                if since is not None:
+                    touched.unsure.append(since)
         elif isinstance(one, Labelled):
             if touched := by_id.get(one.chat_id):
-                put = rows.put_label(connection, store, one) if one.on else rows.take_label(connection, one)
-                touched.visible |= put
+                done = rows.put_label(connection, store, one) if one.on else rows.take_label(connection, one)
+                if done:
+                    acts.note_label(connection, touched.row, one.label_id, one.on, one.at, one.operator_id)
+                touched.visible |= done
         elif isinstance(one, NoteWritten | NoteChanged):
             if touched := by_id.get(one.chat_id):
                 touched.visible |= notes.write(connection, store, one, touched.row["version"] + 1)
@@ -147,7 +152,7 @@ class _Touched:
     visible: bool = False
     new_unread: bool = False
     recount: bool = False
-    named: list[Millis] = field(default_factory=list[Millis])
+    unsure: list[Millis] = field(default_factory=list[Millis])  # since when who waited may be another
     messages: list[tuple[Row | None, Row]] = field(default_factory=list[tuple[Row | None, Row]])
 
 
@@ -183,7 +188,7 @@ def _fold_messages(
     for one in named:
         touched = chats[one.chat_avito_id]
         if earlier := before.get((touched.row["id"], one.message_avito_id)):
-            touched.named.append(earlier["created_at"])
+            touched.unsure.append(earlier["created_at"])
     added: list[Row] = []
     changed: list[Row] = []
     for key, row in known.items():
@@ -193,7 +198,7 @@ def _fold_messages(
         owner = owners[key[0]]
         owner.derive = True
         if _speaks_up(earlier, row):
-            open_again(owner.row)
+            open_again(connection, owner.row, now)
         if earlier is None or _differs(earlier, row):
             owner.visible = True
             owner.new_unread |= row["unread"] and not (earlier and earlier["unread"])
@@ -274,7 +279,7 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
     rows.write_chats(connection, changed)
     waits.follow(
         connection,
-        [waits.Told(one.row, one.before, one.new, one.messages, one.named, recount=one.recount) for one in chats],
+        [waits.Told(one.row, one.before, one.new, one.messages, one.unsure, recount=one.recount) for one in chats],
     )
     return rings
 

@@ -84,12 +84,13 @@ class FetchFailed:
 @dataclass(frozen=True, slots=True)
 class HandOver:
     """The chat goes from one operator to another; None is nobody. Nothing happens where `was` has it no more: of two
-    who take it at once the first wins."""
+    who take it at once the first wins. Here and below, `by` None: no operator did it."""
 
     chat_id: int
     was: int | None
     owner_id: int | None
     at: Millis
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Close:
     chat_id: int
     version: int
     at: Millis
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Snooze:
     chat_id: int
     version: int
     until: Millis
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Reopen:
     """An operator takes a close or a snooze back, and what was settled by closing."""
 
     chat_id: int
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

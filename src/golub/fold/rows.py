@@ -166,6 +166,12 @@ def newest_id(connection: Connection, chat_id: int) -> int:
     return connection.execute(select(func.max(_messages.c.id)).where(_messages.c.chat_id == chat_id)).scalar() or 0
 
 
+def newest_time(connection: Connection, chat_id: int) -> int:
+    """When the chat's last message was written; 0 where it has none."""
+    newest = select(func.max(_messages.c.created_at)).where(_messages.c.chat_id == chat_id)
+    return connection.execute(newest).scalar() or 0
+
+
 def settle(connection: Connection, chat_id: int, settled_to: int) -> None:
     """At once, since `derived` reads it."""
     connection.execute(update(_chats).where(_chats.c.id == chat_id).values(settled_to=settled_to))

@@ -4,14 +4,17 @@ A buyer's message begins a wait where none is on, and the first answer ends it. 
 call that was taken; what went out through Golub and was written by no operator (an automatic greeting) is none.
 Deleted messages count for nothing. History counts like the rest: Avito tells when each message was written.
 
+An operator who closes the chat ends the wait as well, and that is no answer: such a wait has an end and no seconds. It
+stands behind the messages that were there then. What we had sent just before may come in after it, and is the answer.
+
 What is new at a chat's end, which is nearly all, goes on from the wait that is open. Anything else (late history, a
 deletion, another time) is worked out anew from there on to the next answer, behind which nothing can have changed.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     Connection,
@@ -27,39 +30,51 @@ from sqlalchemy import (
     update,
 )
 
-from golub.clock import SECOND, Millis
+from golub.clock import MINUTE, SECOND, Millis
 from golub.fold.merge import Row
 from golub.fold.rows import chunks
-from golub.model import Chat, Direction, Message, OutgoingMessage, Wait, WaitKind
+from golub.model import Act, Chat, Direction, Message, OutgoingMessage, Wait, WaitKind
 
 PAGE = 200  # messages read at once
 NEVER: Millis = 1 << 62
 LONGEST = 2**31 - 1  # seconds that the column holds: absurd times exist
+ON_ITS_WAY = 10 * MINUTE  # how long after a close what we had sent before it may come in
 
-_ASKS, _CALLS, _ANSWERS = "asks", "calls", "answers"
+_ASKS, _CALLS, _ANSWERS, _CLOSES = "asks", "calls", "answers", "closes"
 
 _chats = cast(Table, Chat.__table__)
 _waits = cast(Table, Wait.__table__)
+_later = _waits.alias("later")
 _messages = cast(Table, Message.__table__)
 _outgoing = cast(Table, OutgoingMessage.__table__)
+_acts = cast(Table, Act.__table__)
 _ENDING = ("ended_at", "seconds", "answer", "operator_id")
 _OPENED: Row = {"ended_at": None, "seconds": None, "answer": "", "operator_id": None}
 _COLUMNS = ("item_id", "kind", "is_first", "began_at", *_ENDING)
 
 Writers = dict[tuple[int, str], int | None]  # who wrote what went out through Golub: by chat and Avito's name
-Step = tuple[Millis, str, str]  # when, the message's name, and what it means to a wait
+
+
+class Step(NamedTuple):
+    """What happens to a wait, and by which message of Avito's name; a close by none, but at a time and by somebody."""
+
+    at: Millis
+    name: str
+    means: str
+    closed_at: Millis = 0
+    closed_by: int | None = None
 
 
 @dataclass(slots=True)
 class Told:
     """A chat that was folded: its row, what it was before; its messages that are new or changed, each with what it was;
-    the times of those of which the writer became known. `recount`: everything is to be worked out anew."""
+    `unsure`, times from which on something else has changed. `recount`: everything is to be worked out anew."""
 
     chat: Row
     before: Row
     new: bool
     messages: Sequence[tuple[Row | None, Row]]
-    named: Sequence[Millis]
+    unsure: Sequence[Millis]
     recount: bool = False
     steps: list[Step] = field(default_factory=list[Step])  # at its end
 
@@ -84,25 +99,25 @@ def _changed_since(one: Told) -> tuple[Millis, Millis] | None:
     """From when to when the order of things has changed. None where it only goes on: that is then in `steps`."""
     if one.recount:
         return 0, NEVER
-    times: list[Millis] = [*one.named]
+    times: list[Millis] = [*one.unsure]
     late = bool(times)
     end = one.before["last_message_at"]
     for before, after in one.messages:
         was, step = _step(before) if before else None, _step(after)
         if was == step:
             continue
-        times += [each[0] for each in (was, step) if each]
-        if before is None and step and step[0] >= end:
+        times += [each.at for each in (was, step) if each]
+        if before is None and step and step.at >= end:
             one.steps.append(step)
         else:
             late = True
-    one.steps.sort(key=lambda step: step[0])
+    one.steps.sort(key=lambda step: step.at)
     return (min(times), max(times)) if late else None
 
 
 def _step(row: Row) -> Step | None:
     means = _meaning(row)
-    return (row["created_at"], row["avito_id"], means) if means else None
+    return Step(row["created_at"], row["avito_id"], means) if means else None
 
 
 def _meaning(row: Row) -> str | None:
@@ -126,7 +141,7 @@ def _was_missed(content: Any) -> bool:
 def _go_on(connection: Connection, told: Sequence[Told]) -> None:
     """From the wait that is open, if there is one."""
     chats = [one.chat["id"] for one in told]
-    asked = {one.chat["id"] for one in told if not one.new and any(step[2] != _ANSWERS for step in one.steps)}
+    asked = {one.chat["id"] for one in told if not one.new and any(step.means != _ANSWERS for step in one.steps)}
     opened: dict[int, Row] = {}
     known: set[int] = set()
     for chunk in chunks(sorted(chats)):
@@ -134,12 +149,16 @@ def _go_on(connection: Connection, told: Sequence[Told]) -> None:
         opened |= {row["chat_id"]: dict(row) for row in rows}
     for chunk in chunks(sorted(asked - opened.keys())):
         known |= set(connection.execute(_KNOWN, {"chat_ids": chunk}).scalars())
+    settled = {one.chat["id"] for one in told if one.chat["settled_to"]} - opened.keys()
+    for chunk in chunks(sorted(settled)):
+        rows = connection.execute(_CLOSED, {"chat_ids": chunk}).mappings()
+        opened |= {row["chat_id"]: dict(row) for row in rows}
     answers = {
-        (one.chat["id"], step[1])
+        (one.chat["id"], step.name)
         for one in told
-        if one.chat["id"] in opened or any(step[2] != _ANSWERS for step in one.steps)
+        if one.chat["id"] in opened or any(step.means != _ANSWERS for step in one.steps)
         for step in one.steps
-        if step[2] == _ANSWERS
+        if step.means == _ANSWERS
     }
     writers = _find_writers(connection, answers)
     new: list[Row] = []
@@ -159,8 +178,19 @@ def _go_on(connection: Connection, told: Sequence[Told]) -> None:
 
 
 def _walk(chat: Row, steps: Iterable[Step], open_now: Row | None, had_one: bool, writers: Writers) -> Generator[Row]:
-    """The waits that begin or end in these steps, and the one that is still open, each once."""
-    for at, name, means in steps:
+    """The waits that begin or end in these steps, and the one that is still open, each once. One that was closed may
+    be answered by what is on its way."""
+    for at, name, means, closed_at, closed_by in steps:
+        if open_now is not None and _was_closed(open_now):
+            may_be_answered = means == _ANSWERS and at <= open_now["ended_at"] + ON_ITS_WAY
+            if means != _CLOSES and not may_be_answered:
+                yield open_now
+                open_now = None
+        if means == _CLOSES:
+            if open_now is not None and open_now["ended_at"] is None:
+                ended = {"ended_at": max(closed_at, open_now["began_at"]), "operator_id": closed_by}
+                open_now = open_now | _OPENED | ended
+            continue
         if means != _ANSWERS:
             if open_now is None:
                 open_now = {
@@ -196,9 +226,12 @@ def _find_writers(connection: Connection, names: Collection[tuple[int, str]]) ->
 
 def _derive(connection: Connection, chat: Row, since: Millis, until: Millis) -> None:
     """Works out the waits from `since` to the first answer after `until`, and writes what differs."""
-    found = connection.execute(_FROM, {"of_chat": chat["id"], "since": since}).mappings()
-    rows = sorted((dict(row) for row in found), key=lambda row: (row["began_at"], _ends_at(row)))
-    earlier = [row for row in rows if row["began_at"] < since]
+    rows, earlier = _from(connection, chat["id"], since)
+    is_first = True
+    while earlier and (is_first or _ends_at(earlier[-1]) >= since) and _has_close(connection, earlier[-1], since):
+        since = earlier[-1]["began_at"]  # where it was closed, and what was on its way then, only the stream says
+        rows, earlier = _from(connection, chat["id"], since)
+        is_first = False
     open_then = next((row for row in earlier if _ends_at(row) >= since), None)
     steps, writers, end = _read_steps(connection, chat["id"], since, until)
     derived = list(_walk(chat, steps, open_then and open_then | _OPENED, bool(earlier), writers))
@@ -215,6 +248,13 @@ def _derive(connection: Connection, chat: Row, since: Millis, until: Millis) -> 
     _replace(connection, touched, derived)
 
 
+def _from(connection: Connection, chat_id: int, since: Millis) -> tuple[list[Row], list[Row]]:
+    """The waits that began since then and the one before, in their order; and of these, those that began before."""
+    found = connection.execute(_FROM, {"of_chat": chat_id, "since": since}).mappings()
+    rows = sorted((dict(row) for row in found), key=lambda row: (row["began_at"], _ends_at(row)))
+    return rows, [row for row in rows if row["began_at"] < since]
+
+
 def _read_steps(
     connection: Connection, chat_id: int, since: Millis, until: Millis
 ) -> tuple[list[Step], Writers, Millis]:
@@ -222,19 +262,32 @@ def _read_steps(
     steps: list[Step] = []
     writers: Writers = {}
     place, end = (since, 0), NEVER
+    closes = deque(connection.execute(_CLOSES_FROM, {"of_chat": chat_id, "since": since}))
     while True:
         page = [dict(row) for row in connection.execute(_page(chat_id, place)).mappings()]
-        found = [step for row in page if (step := _step(row))]
-        writers |= _find_writers(connection, {(chat_id, name) for _, name, means in found if means == _ANSWERS})
-        for at, name, means in found:
-            if at > end:
+        is_last = len(page) < PAGE
+        found: list[Step] = []
+        for row in page:
+            while closes and (closes[0].behind_at, closes[0].behind_id) < (row["created_at"], row["id"]):
+                found.append(_closing(closes.popleft()))
+            if step := _step(row):
+                found.append(step)
+        if is_last:
+            found += map(_closing, closes)
+        writers |= _find_writers(connection, {(chat_id, step.name) for step in found if step.means == _ANSWERS})
+        for step in found:
+            if step.at > end:
                 return steps, writers, end
-            steps.append((at, name, means))
-            if means == _ANSWERS and at > until and writers.get((chat_id, name), 0) is not None:
-                end = min(end, at)
-        if len(page) < PAGE:
+            steps.append(step)
+            if step.means == _ANSWERS and step.at > until and writers.get((chat_id, step.name), 0) is not None:
+                end = min(end, step.at)
+        if is_last:
             return steps, writers, end
         place = page[-1]["created_at"], page[-1]["id"]
+
+
+def _closing(act: Any) -> Step:
+    return Step(act.behind_at, "", _CLOSES, act.at, act.operator_id)
 
 
 def _replace(connection: Connection, old: Sequence[Row], new: Sequence[Row]) -> None:
@@ -259,6 +312,23 @@ def _beyond(rows: Sequence[Row], alike: Counter[tuple[Any, ...]]) -> Generator[R
 
 def _content(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in _COLUMNS)
+
+
+def _has_close(connection: Connection, wait: Row, before: Millis) -> bool:
+    """Whether the chat was closed between the wait's beginning and that time."""
+    return _was_closed(wait) or bool(
+        connection.execute(
+            select(_acts.c.id)
+            .where(_acts.c.chat_id == wait["chat_id"], _acts.c.behind_at >= wait["began_at"])
+            .where(_acts.c.behind_at < before)
+            .limit(1)
+        ).first()
+    )
+
+
+def _was_closed(wait: Row) -> bool:
+    """Ended, and by no answer."""
+    return wait["ended_at"] is not None and wait["seconds"] is None
 
 
 def _ends_at(row: Row) -> Millis:
@@ -295,6 +365,17 @@ def _from_statement() -> Any:
 
 _THESE = cast(Any, bindparam("chat_ids", expanding=True))
 _OPEN = select(_waits).where(_waits.c.chat_id.in_(_THESE), _waits.c.ended_at.is_(None))
+_CLOSED = select(_waits).where(
+    _waits.c.chat_id.in_(_THESE),
+    _waits.c.ended_at.is_not(None),
+    _waits.c.seconds.is_(None),
+    ~exists().where(_later.c.chat_id == _waits.c.chat_id, _later.c.began_at > _waits.c.began_at),
+)
+_CLOSES_FROM = (
+    select(_acts.c.behind_at, _acts.c.behind_id, _acts.c.at, _acts.c.operator_id)
+    .where(_acts.c.chat_id == bindparam("of_chat"), _acts.c.behind_at >= bindparam("since"))
+    .order_by(_acts.c.behind_at, _acts.c.behind_id, _acts.c.id)
+)
 _KNOWN = select(_chats.c.id).where(_chats.c.id.in_(_THESE), exists().where(_waits.c.chat_id == _chats.c.id))
 _FROM = _from_statement()
 _END = update(_waits).where(_waits.c.id == bindparam("row_id")).values({name: bindparam(name) for name in _ENDING})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub.inbox import notes
+from golub.inbox import acts, notes
 from golub.inbox.places import LARGEST_ID, Place
 from golub.inbox.thread import MESSAGES_A_PAGE, Entry, Said, list_entries
 from golub.model import Chat, Message
@@ -13,7 +13,7 @@ from golub.model import Chat, Message
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Messages and notes of a chat, oldest first; what is before and behind them begins at `older` and `newer`."""
+    """Entries of a chat, oldest first; what is before and behind them begins at `older` and `newer`."""
 
     entries: list[Entry]
     older: Place | None
@@ -37,7 +37,7 @@ async def list_around(
 
 
 async def list_after(session: AsyncSession, chat: Chat, place: Place, *, limit: int = MESSAGES_A_PAGE) -> Window:
-    """The messages that follow a place, with the notes among them."""
+    """The messages that follow a place, with the notes and acts among them."""
     found = (
         select(Message)
         .where(Message.chat_id == chat.id, tuple_(Message.created_at, Message.id) > tuple_(place.key, place.id))
@@ -47,7 +47,8 @@ async def list_after(session: AsyncSession, chat: Chat, place: Place, *, limit: 
     messages = [Said(message) for message in await session.scalars(found)]
     shown: list[Entry] = [*messages[:limit]]
     end = shown[-1].place if len(messages) > limit else None
-    among = await notes.list_before(session, chat.id, end, limit)
-    shown += [note for note in among if (note.place.key, note.place.id) > (place.key, place.id)]
+    among: list[Entry] = [*await notes.list_before(session, chat.id, end, limit)]
+    among += await acts.list_before(session, chat.id, end, limit)
+    shown += [entry for entry in among if entry.place > place]
     shown.sort(key=lambda entry: entry.place)
     return Window(shown, None, end)

@@ -24,7 +24,7 @@ class Care:
 
     async def take(self, chat: Chat, operator: Operator, *, now: Millis) -> Chat:
         """Raises `Conflict` where somebody else has it."""
-        done = await self._act(chat, HandOver(chat.id, None, operator.id, now))
+        done = await self._act(chat, HandOver(chat.id, None, operator.id, now, operator.id))
         if done.owner_id != operator.id:
             raise Conflict("{name} has already taken this chat.", name=await self._name_of(done.owner_id))
         return done
@@ -34,7 +34,7 @@ class Care:
         look as if it were not."""
         if chat.owner_id is None:
             try:
-                await self._act(chat, HandOver(chat.id, None, operator.id, now))
+                await self._act(chat, HandOver(chat.id, None, operator.id, now, operator.id))
             except Unavailable:
                 return
 
@@ -47,28 +47,28 @@ class Care:
             )
         if to is not None:
             await self._must_see(to, chat)
-        done = await self._act(chat, HandOver(chat.id, chat.owner_id, to, now))
+        done = await self._act(chat, HandOver(chat.id, chat.owner_id, to, now, by.id))
         if done.owner_id != to:
             raise Conflict("Somebody else was faster. Look who has the chat now.")
         return done
 
-    async def close(self, chat: Chat, *, version: int, now: Millis) -> Chat:
+    async def close(self, chat: Chat, by: Operator, *, version: int, now: Millis) -> Chat:
         """`version` is that of the page that the operator saw. Raises `Conflict` where the buyer has said more."""
-        done = await self._act(chat, Close(chat.id, version, now))
+        done = await self._act(chat, Close(chat.id, version, now, by.id))
         if done.closed_at is None:
             raise Conflict("The buyer has written meanwhile, so the chat stays open.")
         return done
 
-    async def snooze(self, chat: Chat, until: Millis, *, version: int, now: Millis) -> Chat:
+    async def snooze(self, chat: Chat, until: Millis, by: Operator, *, version: int, now: Millis) -> Chat:
         if not now < until <= now + LONGEST_SNOOZE:
             raise Invalid("Choose a time that is still to come, within a year.", field="at")
-        done = await self._act(chat, Snooze(chat.id, version, until))
+        done = await self._act(chat, Snooze(chat.id, version, until, by.id))
         if done.snoozed_until is None:
             raise Conflict("The buyer has written meanwhile, so the chat stays open.")
         return done
 
-    async def reopen(self, chat: Chat) -> Chat:
-        return await self._act(chat, Reopen(chat.id))
+    async def reopen(self, chat: Chat, by: Operator) -> Chat:
+        return await self._act(chat, Reopen(chat.id, by.id))
 
     async def label(self, chat: Chat, label_id: int, on: bool, by: Operator, *, now: Millis) -> Chat:
         """Puts it on the chat, or takes it off. Raises `NotFound` where there is no such label."""

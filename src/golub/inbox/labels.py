@@ -5,6 +5,7 @@ import re
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from golub.audit import Action, By
 from golub.clock import Millis
 from golub.errors import Invalid, NotFound
 from golub.inbox.names import named, put
@@ -29,26 +30,35 @@ async def count_labelled(session: AsyncSession) -> dict[int, int]:
     return {row.label_id: row.number for row in await session.execute(found)}
 
 
-async def add_label(session: AsyncSession, name: str, colour: str, *, now: Millis) -> Label:
+async def add_label(session: AsyncSession, name: str, colour: str, *, by: By, now: Millis) -> Label:
     """Raises `Invalid`, and `Conflict` where there is one of that name."""
     if (await session.scalar(select(func.count()).select_from(Label)) or 0) >= LABELS_AT_MOST:
         raise Invalid("There are {limit} labels, and more would help nobody. Remove one first.", limit=LABELS_AT_MOST)
     label = Label(created_at=now, **_described(name, colour))
     await put(session, label)
+    await by.did(session, Action.LABEL_ADDED, label.name, after={"colour": label.colour}, now=now)
     return label
 
 
-async def change_label(session: AsyncSession, label_id: int, name: str, colour: str) -> Label:
+async def change_label(session: AsyncSession, label_id: int, name: str, colour: str, *, by: By, now: Millis) -> Label:
     label = await _get_label(session, label_id)
+    before = _told(label)
     for field, value in _described(name, colour).items():
         setattr(label, field, value)
     await put(session, label)
+    if (after := _told(label)) != before:
+        await by.did(session, Action.LABEL_CHANGED, before["name"], before=before, after=after, now=now)
     return label
 
 
-async def remove_label(session: AsyncSession, label_id: int) -> None:
+async def remove_label(session: AsyncSession, label_id: int, *, by: By, now: Millis) -> None:
     """From every chat too, and with the views that were narrowed by it."""
-    await session.delete(await _get_label(session, label_id))
+    label = await _get_label(session, label_id)
+    on_chats = await session.scalar(select(func.count()).where(ChatLabel.label_id == label_id)) or 0
+    before = {"colour": label.colour, "chats": on_chats}
+    await session.delete(label)
+    await session.flush()
+    await by.did(session, Action.LABEL_REMOVED, label.name, before=before, now=now)
 
 
 async def _get_label(session: AsyncSession, label_id: int) -> Label:
@@ -56,6 +66,10 @@ async def _get_label(session: AsyncSession, label_id: int) -> Label:
     if label is None:
         raise NotFound("There is no such label.")
     return label
+
+
+def _told(label: Label) -> dict[str, str]:
+    return {"name": label.name, "colour": label.colour}
 
 
 def _described(name: str, colour: str) -> dict[str, str]:

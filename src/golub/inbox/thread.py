@@ -1,4 +1,4 @@
-"""One chat: its messages and notes by pages and by what changed, the replies on their way, who wrote what."""
+"""One chat: messages, notes and acts by pages and by what changed, the replies on their way, who wrote what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub.clock import DAY, Millis
 from golub.errors import NotFound
 from golub.fold import MarkRead
-from golub.inbox import notes
+from golub.inbox import acts, notes
+from golub.inbox.acts import Done
 from golub.inbox.notes import Noted
 from golub.inbox.places import LARGEST_ID, Place
 from golub.model import Chat, Message, Operator, OutgoingMessage, OutgoingState
@@ -34,12 +35,12 @@ class Said:
         return Place(self.message.created_at, self.message.id)
 
 
-Entry = Said | Noted
+Entry = Said | Noted | Done
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Some messages and notes of a chat, oldest first. `older` is where the earlier ones begin; None when these are
+    """Some entries of a chat, oldest first. `older` is where the earlier ones begin; None when these are
     all."""
 
     entries: list[Entry]
@@ -65,10 +66,11 @@ async def get_chat(session: AsyncSession, sight: Sight, chat_id: int) -> Chat:
 async def list_entries(
     session: AsyncSession, chat: Chat, *, before: Place | None = None, limit: int = MESSAGES_A_PAGE
 ) -> Thread:
-    """The newest messages and notes, or those before a place."""
+    """The newest messages, notes and acts, or those before a place."""
     found: list[Entry] = [
         *await _messages_before(session, chat.id, before, limit + 1),
         *await notes.list_before(session, chat.id, before, limit + 1),
+        *await acts.list_before(session, chat.id, before, limit + 1),
     ]
     found.sort(key=lambda entry: entry.place)
     entries = found[-limit:]
@@ -86,6 +88,7 @@ async def find_changed(session: AsyncSession, chat: Chat, *, after: int) -> list
     )
     changed: list[Entry] = [Said(message) for message in await session.scalars(found)]
     changed += await notes.list_changed(session, chat.id, after, CHANGES_AT_ONCE + 1)
+    changed += await acts.list_changed(session, chat.id, after, CHANGES_AT_ONCE + 1)
     changed.sort(key=lambda entry: entry.place)
     return None if len(changed) > CHANGES_AT_ONCE else changed
 

@@ -14,6 +14,7 @@ from golub.model.accounts import (
     SubscriptionState,
     Webhook,
 )
+from golub.model.acts import Act, ActKind
 from golub.model.alerts import Alert, AlertChannel, ChannelKind, Notice, NoticeKind
 from golub.model.audit import Action, AuditEntry
 from golub.model.care import ChatLabel, Label, SavedView
@@ -39,6 +40,8 @@ __all__ = [
     "Account",
     "AccountState",
     "AckTally",
+    "Act",
+    "ActKind",
     "Action",
     "Alert",
     "AlertChannel",

@@ -45,6 +45,12 @@ class Action(StrEnum):
     EXPORTED = "exported"
     BACKED_UP = "backed_up"
     RESTORED = "restored"
+    LABEL_ADDED = "label_added"
+    LABEL_CHANGED = "label_changed"
+    LABEL_REMOVED = "label_removed"
+    QUICK_REPLY_ADDED = "quick_reply_added"  # everybody's; an operator's own is nobody's business
+    QUICK_REPLY_CHANGED = "quick_reply_changed"
+    QUICK_REPLY_REMOVED = "quick_reply_removed"
     SETTINGS_CHANGED = "settings_changed"
     AUDIT_CUT = "audit_cut"  # by retention
 

@@ -15,7 +15,8 @@ class WaitKind(StrEnum):
 
 class Wait(Table):
     """From a buyer's message that wanted an answer to the first answer; derived from the chat's messages, and its item
-    from the chat, so that reports need not read those."""
+    from the chat, so that reports need not read those. One that closing the chat ended, and no answer, has no
+    `seconds`."""
 
     __tablename__ = "waits"
     __table_args__ = (
@@ -32,6 +33,6 @@ class Wait(Table):
     is_first: Mapped[bool]  # the buyer had not written in this chat before
     began_at: Mapped[int]
     ended_at: Mapped[int | None]
-    seconds: Mapped[int | None] = mapped_column(Integer)  # between the two
+    seconds: Mapped[int | None] = mapped_column(Integer)  # between the two; None: no answer has ended it
     answer: Mapped[str] = mapped_column(default="")  # Avito's name of the message that ended it
-    operator_id: Mapped[int | None]  # who wrote that; None: written at Avito
+    operator_id: Mapped[int | None]  # who wrote that, or closed the chat; None: written at Avito

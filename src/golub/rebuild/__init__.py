@@ -23,7 +23,7 @@ from golub.apply.journal import kept
 from golub.avito.wire import Event, MessageSeen, read_delivery
 from golub.clock import HOUR, Millis
 from golub.fold import Delivered, Observation, fold
-from golub.model import Account, Chat, Delivery, DeliveryState, Message, OutgoingMessage, Wait
+from golub.model import Account, Act, Chat, Delivery, DeliveryState, Message, OutgoingMessage, Wait
 from golub.rebuild.compare import Fault, compare
 from golub.store import Shadow, Store
 
@@ -78,7 +78,7 @@ def _silently(_step: str, _share: float) -> None:
 
 def rebuild(store: Store, now: Millis, progress: Progress = _silently) -> Report:
     """Blocks as long as it takes. Raises `Unavailable` in an outage."""
-    with store.shadow(Chat, Message, OutgoingMessage, Wait) as shadow:
+    with store.shadow(Chat, Message, OutgoingMessage, Wait, Act) as shadow:
         return _Rebuild(shadow, store, now, progress).run()
 
 

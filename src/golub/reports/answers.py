@@ -22,6 +22,10 @@ PART = 5000  # rows at once: fewer turns between two threads, and none that hold
 MISSABLE = or_(Wait.is_first.is_(True), Wait.kind == WaitKind.CALL)
 
 
+# Ended by closing the chat, and by no answer.
+CLOSED = Wait.ended_at.is_not(None), Wait.seconds.is_(None)
+
+
 @dataclass(slots=True)
 class Times:
     """Answers by the seconds they took. `never`: leads that wait longer than the target, and have no answer yet."""
@@ -61,7 +65,8 @@ class Times:
 
 @dataclass(slots=True)
 class Answers:
-    """`new`, `missed_chats`, `missed_calls`: by the period's steps."""
+    """`new`, `missed_chats`, `missed_calls`: by the period's steps. `closed`: waits that an operator ended by closing
+    the chat, where nothing was left to answer; they are no answers, and nobody was missed."""
 
     period: Period
     all: Times = field(default_factory=Times)
@@ -72,6 +77,7 @@ class Answers:
     new: Counter[int] = field(default_factory=Counter[int])
     missed_chats: Counter[int] = field(default_factory=Counter[int])
     missed_calls: Counter[int] = field(default_factory=Counter[int])
+    closed: int = 0
 
     @property
     def missed(self) -> int:
@@ -84,18 +90,22 @@ async def count_answers(session: AsyncSession, question: Question) -> Answers:
     found = Answers(period)
     places: dict[int, tuple[int, int]] = {}  # step and hour by grain: to ask a zone for each row would take longest
     columns = (
-        Wait.account_id, Wait.item_id, Wait.kind, Wait.is_first, Wait.began_at, Wait.seconds, Wait.operator_id,
+        Wait.account_id, Wait.item_id, Wait.kind, Wait.is_first, Wait.began_at, Wait.ended_at, Wait.seconds,
+        Wait.operator_id,
     )  # fmt: skip
     connection = await session.connection()  # rows without the ORM's work on each
     rows = await connection.stream(select(*columns).where(*question.waits()), execution_options={"yield_per": PART})
     async for part in rows.partitions(PART):
-        for account_id, item_id, kind, is_first, began_at, seconds, operator_id in part:
+        for account_id, item_id, kind, is_first, began_at, ended_at, seconds, operator_id in part:
             grain = began_at // GRAIN
             if (place := places.get(grain)) is None:
                 place = places[grain] = period.step_of(began_at), period.hour_of(began_at)
             step, hour = place
             if is_first:
                 found.new[step] += 1
+            if seconds is None and ended_at is not None:
+                found.closed += 1
+                continue
             if seconds is None:
                 is_call = kind == WaitKind.CALL
                 if not (is_first or is_call):
@@ -125,6 +135,7 @@ class Totals:
 
     new: int
     missed: int
+    closed: int
     times: Times
 
 
@@ -140,7 +151,8 @@ async def count_totals(session: AsyncSession, question: Question) -> Totals:
 
     new = await count(Wait.is_first.is_(True))
     times.never = await count(*unanswered(question.now - question.target - 1))
-    return Totals(new, await count(*unanswered(question.now - MISSED_AFTER)), times)
+    missed = await count(*unanswered(question.now - MISSED_AFTER))
+    return Totals(new, missed, await count(*CLOSED), times)
 
 
 def unanswered(before: Millis) -> tuple[ColumnElement[bool], ...]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub.clock import DAY, HOUR, SECOND, Millis
 from golub.inbox import Place
 from golub.model import Chat, Wait
-from golub.reports.answers import MISSED_AFTER, unanswered
+from golub.reports.answers import CLOSED, MISSED_AFTER, unanswered
 from golub.reports.question import Question
 
 CHATS_A_PAGE = 50
@@ -24,6 +24,7 @@ class Only(StrEnum):
     ANSWERED = "answered"
     LATE = "late"  # not answered within the target
     MISSED = "missed"
+    CLOSED = "closed"  # without an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ async def list_waits(
     if hour is not None:
         found = found.where(question.period.hour(Wait.began_at) == hour)
     if at_avito:
-        found = found.where(Wait.ended_at.is_not(None), Wait.operator_id.is_(None))
+        found = found.where(Wait.seconds.is_not(None), Wait.operator_id.is_(None))
     if before:
         found = found.where(tuple_(Wait.began_at, Wait.id) < tuple_(before.key, before.id))
     found = found.order_by(Wait.began_at.desc(), Wait.id.desc()).limit(CHATS_A_PAGE + 1)
@@ -114,9 +115,11 @@ def _only(question: Question, only: Only) -> list[ColumnElement[bool]]:
     if only is Only.NEW:
         return [Wait.is_first.is_(True)]
     if only is Only.ANSWERED:
-        return [Wait.ended_at.is_not(None)]
+        return [Wait.seconds.is_not(None)]
     if only is Only.MISSED:
         return [*unanswered(question.now - MISSED_AFTER)]
+    if only is Only.CLOSED:
+        return [*CLOSED]
     if only is Only.LATE:
         slow = Wait.seconds > question.target // SECOND
         return [or_(slow, and_(*unanswered(question.now - question.target - 1)))]

@@ -45,6 +45,12 @@ SENTENCES: dict[Action, str] = {
     Action.EXPORTED: N_("Data were exported: {subject}"),
     Action.BACKED_UP: N_("A backup was made: {subject}"),
     Action.RESTORED: N_("Golub was restored from a backup: {subject}"),
+    Action.LABEL_ADDED: N_("Label “{subject}” was made"),
+    Action.LABEL_CHANGED: N_("Label “{subject}” was changed"),
+    Action.LABEL_REMOVED: N_("Label “{subject}” was removed"),
+    Action.QUICK_REPLY_ADDED: N_("Quick reply “{subject}” was written for everybody"),
+    Action.QUICK_REPLY_CHANGED: N_("Quick reply “{subject}” was changed"),
+    Action.QUICK_REPLY_REMOVED: N_("Quick reply “{subject}” was removed"),
     Action.SETTINGS_CHANGED: N_("Settings were changed: {subject}"),
     Action.AUDIT_CUT: N_("Old entries of this audit were removed: their time was over"),
 }
@@ -74,6 +80,7 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
     "relays": (N_("Forwarding"), _named("relay_")),
     "journal": (N_("Journal"), (Action.REPLAYED, Action.DISCARDED)),
     "data": (N_("Backups and exports"), (Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT)),
+    "words": (N_("Labels and quick replies"), (*_named("label_"), *_named("quick_reply_"))),
     "settings": (N_("Settings and alerts"), (Action.SETTINGS_CHANGED, Action.ALERT_TESTED)),
 }
 
@@ -101,6 +108,12 @@ FIELDS: dict[str, str] = {
     "new_chats": N_("new chats"),
     "zone": N_("time zone"),
     "chat_limit": N_("limit of open chats"),
+    "texts": N_("texts"),
+    "photos": N_("photos"),
+    "account": N_("account"),
+    "item": N_("item"),
+    "everybody": N_("for everybody"),
+    "chats": N_("chats"),
 }
 
 _WORDS: dict[tuple[str, str], str] = {

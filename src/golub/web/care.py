@@ -58,7 +58,7 @@ async def close(
     request: Request, parts: Given, operator: Signed, sight: Seen, choice: Chosen, chat_id: ChatId, version: Version
 ) -> Response:
     chat = await _chat(parts, sight, chat_id)
-    chat = await _care(parts).close(chat, version=version, now=parts.clock())
+    chat = await _care(parts).close(chat, operator, version=version, now=parts.clock())
     parts.backfill.nudge()  # Avito is told that it was read
     return await _head(request, parts, sight, choice, chat, done=reader_of(request).words("The chat is closed."))
 
@@ -80,7 +80,7 @@ async def snooze(
     chat = await _chat(parts, sight, chat_id)
     offered = {name: ends for name, _, ends in snooze_times(reader)}
     ends = offered[until] if until in offered else moment_of(at, reader)
-    chat = await _care(parts).snooze(chat, ends, version=version, now=parts.clock())
+    chat = await _care(parts).snooze(chat, ends, operator, version=version, now=parts.clock())
     return await _head(
         request, parts, sight, choice, chat, done=reader.words("Snoozed until {when}.", when=moment(reader, ends))
     )
@@ -90,7 +90,7 @@ async def snooze(
 async def reopen(
     request: Request, parts: Given, operator: Signed, sight: Seen, choice: Chosen, chat_id: ChatId
 ) -> Response:
-    chat = await _care(parts).reopen(await _chat(parts, sight, chat_id))
+    chat = await _care(parts).reopen(await _chat(parts, sight, chat_id), operator)
     return await _head(request, parts, sight, choice, chat)
 
 

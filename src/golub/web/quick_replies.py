@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from golub import inbox
+from golub.audit import By
 from golub.avito.client import TEXT_LIMIT
 from golub.composing import quick_replies
 from golub.composing.filling import NAMES
@@ -23,7 +24,7 @@ from golub.web.links import visible
 from golub.web.page import render
 from golub.web.parts import Given, Parts, RowId
 from golub.web.pictures import HEADERS
-from golub.web.session import Seen, Signed
+from golub.web.session import Doer, Seen, Signed
 
 router = APIRouter(prefix="/quick-replies")
 
@@ -107,6 +108,7 @@ async def add(
     request: Request,
     parts: Given,
     operator: Signed,
+    by: Doer,
     sight: Seen,
     text: Texts,
     picture: Texts,
@@ -116,7 +118,7 @@ async def add(
     item: Text = "",
 ) -> Response:
     shape = _shape(name, text, own, account, item, picture)
-    return await _write(request, parts, operator, sight, None, shape)
+    return await _write(request, parts, operator, by, sight, None, shape)
 
 
 @router.post("/pictures", max_body_size=LARGEST + 1024)
@@ -156,6 +158,7 @@ async def change(
     request: Request,
     parts: Given,
     operator: Signed,
+    by: Doer,
     sight: Seen,
     quick_id: RowId,
     text: Texts,
@@ -168,18 +171,18 @@ async def change(
     shape = _shape(name, text, own, account, item, picture)
     async with parts.store.read() as session:
         quick = await quick_replies.get(session, sight, operator, quick_id)
-    return await _write(request, parts, operator, sight, quick, shape)
+    return await _write(request, parts, operator, by, sight, quick, shape)
 
 
 @router.post("/{quick_id}/remove")
-async def remove(parts: Given, operator: Signed, sight: Seen, quick_id: RowId) -> Response:
+async def remove(parts: Given, operator: Signed, by: Doer, sight: Seen, quick_id: RowId) -> Response:
     async with parts.store.write() as session:
-        await quick_replies.remove(session, sight, operator, quick_id)
+        await quick_replies.remove(session, sight, operator, quick_id, by=by, now=parts.clock())
     return RedirectResponse("/quick-replies", 303)
 
 
 async def _write(
-    request: Request, parts: Parts, operator: Operator, sight: Sight, quick: QuickReply | None, shape: Shape
+    request: Request, parts: Parts, operator: Operator, by: By, sight: Sight, quick: QuickReply | None, shape: Shape
 ) -> Response:
     try:
         pictures = [*shape.kept, *[await _drawn(parts, name) for name in shape.attached]]
@@ -193,7 +196,7 @@ async def _write(
         )
         async with parts.store.write() as session:
             quick_id = quick.id if quick else None
-            await quick_replies.write(session, sight, operator, wording, quick_id=quick_id, now=parts.clock())
+            await quick_replies.write(session, sight, operator, wording, quick_id=quick_id, by=by, now=parts.clock())
     except (Invalid, Conflict, NotFound, Rejected) as error:
         if isinstance(error, Forbidden):
             raise

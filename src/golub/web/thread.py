@@ -8,10 +8,11 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import inbox, outbox
-from golub.inbox import LARGEST_ID, Entry, Place, Said, card
+from golub.inbox import LARGEST_ID, Entry, Noted, Place, Said, card
 from golub.inbox.around import list_after, list_around
 from golub.model import Account, Chat, Operator
 from golub.sight import Sight
+from golub.web.acts import ShownAct
 from golub.web.content import Shown, avito_chat_url, show
 from golub.web.drafts import find_begun
 from golub.web.inbox import ChatId, Choice, Chosen, OptionalId, list_context, render_inbox
@@ -153,9 +154,14 @@ async def opened(session: AsyncSession, parts: Parts, sight: Sight, choice: Choi
     }
 
 
-async def _shown(session: AsyncSession, operator: Operator, chat: Chat, found: list[Entry]) -> list[Shown | ShownNote]:
+async def _shown(
+    session: AsyncSession, operator: Operator, chat: Chat, found: list[Entry]
+) -> list[Shown | ShownNote | ShownAct]:
     writers = await inbox.find_writers(session, chat, [one.message for one in found if isinstance(one, Said)])
-    return [
-        show(one.message, writers.get(one.message.avito_id, "")) if isinstance(one, Said) else show_note(one, operator)
-        for one in found
-    ]
+
+    def shown(one: Entry) -> Shown | ShownNote | ShownAct:
+        if isinstance(one, Said):
+            return show(one.message, writers.get(one.message.avito_id, ""))
+        return show_note(one, operator) if isinstance(one, Noted) else ShownAct(one)
+
+    return [shown(one) for one in found]

@@ -11,7 +11,7 @@ from golub.web.inbox import dot
 from golub.web.links import visible
 from golub.web.page import render
 from golub.web.parts import Given, Parts, RowId
-from golub.web.session import Admin
+from golub.web.session import Admin, Doer
 
 router = APIRouter(prefix="/admin/labels")
 
@@ -24,26 +24,26 @@ async def show(request: Request, parts: Given, me: Admin) -> Response:
 
 
 @router.post("")
-async def add(request: Request, parts: Given, me: Admin, name: Text = "", colour: Text = "") -> Response:
+async def add(request: Request, parts: Given, me: Admin, by: Doer, name: Text = "", colour: Text = "") -> Response:
     try:
         async with parts.store.write() as session:
-            await inbox.add_label(session, name, colour, now=parts.clock())
+            await inbox.add_label(session, name, colour, by=by, now=parts.clock())
     except (Invalid, Conflict) as error:
         return await _page(request, parts, name=name, error=error)
     return RedirectResponse("/admin/labels", 303)
 
 
 @router.post("/{label_id}")
-async def change(parts: Given, me: Admin, label_id: RowId, name: Text = "", colour: Text = "") -> Response:
+async def change(parts: Given, me: Admin, by: Doer, label_id: RowId, name: Text = "", colour: Text = "") -> Response:
     async with parts.store.write() as session:
-        await inbox.change_label(session, label_id, name, colour)
+        await inbox.change_label(session, label_id, name, colour, by=by, now=parts.clock())
     return RedirectResponse("/admin/labels", 303)
 
 
 @router.post("/{label_id}/remove")
-async def remove(parts: Given, me: Admin, label_id: RowId) -> Response:
+async def remove(parts: Given, me: Admin, by: Doer, label_id: RowId) -> Response:
     async with parts.store.write() as session:
-        await inbox.remove_label(session, label_id)
+        await inbox.remove_label(session, label_id, by=by, now=parts.clock())
     return RedirectResponse("/admin/labels", 303)
 
 
