@@ -4,15 +4,18 @@ Every act is an observation given to apply, so it is written by `fold` and rings
 read afterwards: who was second is told who was first.
 """
 
+from sqlalchemy import select
+
 from golub.apply import Applier
-from golub.clock import DAY, Millis
+from golub.clock import DAY, MINUTE, Millis
 from golub.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from golub.fold import Close, HandOver, Labelled, Observation, Reopen, Snooze
-from golub.model import Chat, Label, Operator, Role
+from golub.model import Act, ActKind, Chat, Label, Operator, Role
 from golub.sight import find_sight
 from golub.store import Store
 
 LONGEST_SNOOZE = 366 * DAY
+UNDO_WITHIN = 5 * MINUTE
 
 
 class Care:
@@ -51,6 +54,20 @@ class Care:
         if done.owner_id != to:
             raise Conflict("Somebody else was faster. Look who has the chat now.")
         return done
+
+    async def give_back(self, chat: Chat, by: Operator, to: int | None, *, now: Millis) -> Chat:
+        """Takes back what he has just done with the chat, also where another operator has it by that."""
+        last = (
+            select(Act).where(Act.chat_id == chat.id, Act.kind == ActKind.OWNED).order_by(Act.at.desc(), Act.id.desc())
+        )
+        async with self._store.read() as session:
+            act = await session.scalar(last.limit(1))
+        is_his = act is not None and act.operator_id == by.id and act.owner_id == chat.owner_id
+        if act is None or not is_his or act.was_id != to or act.at < now - UNDO_WITHIN:
+            raise Conflict("This cannot be undone any more. Look who has the chat now.")
+        if to is not None:
+            await self._must_see(to, chat)
+        return await self._act(chat, HandOver(chat.id, chat.owner_id, to, now, by.id))
 
     async def close(self, chat: Chat, by: Operator, *, version: int, now: Millis) -> Chat:
         """`version` is that of the page that the operator saw. Raises `Conflict` where the buyer has said more."""

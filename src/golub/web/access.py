@@ -42,6 +42,7 @@ ACCESS: dict[str, Role | Anyone] = {
     "/inbox/{chat_id}/read": Role.MANAGER,
     "/inbox/{chat_id}/pictures": Role.MANAGER,
     "/inbox/views": Role.MANAGER,
+    "/inbox/bulk": Role.MANAGER,
     "/inbox/views/{saved_id}/remove": Role.MANAGER,
     "/inbox/{chat_id}/take": Role.MANAGER,
     "/inbox/{chat_id}/return": Role.MANAGER,

@@ -22,6 +22,7 @@ from golub.clock import DAY, HOUR, MINUTE, Millis
 from golub.composing.drafts import find_drafted
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID, Line, Place, View, Wanted
+from golub.inbox.bulk import MOST as BULK_MOST
 from golub.inbox.notes import BEHIND_MESSAGES, NOTE_LIMIT
 from golub.model import Message, Operator, Role
 from golub.sight import Sight
@@ -194,6 +195,7 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
         left=left,
         snooze_times=snooze_times(reader),
         note_limit=NOTE_LIMIT,
+        bulk_most=BULK_MOST,
         behind_messages=BEHIND_MESSAGES,
         **context,
     )

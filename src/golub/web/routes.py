@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
 from golub.web import (
+    bulk,
     care,
     drafts,
     guide,
@@ -68,6 +69,7 @@ ROUTERS = (
     inbox.router,  # /inbox, /inbox/list, /inbox/rows
     thread.router,  # /inbox/{chat_id}, …/thread, …/messages, …/read
     saved.router,  # /inbox/views
+    bulk.router,  # /inbox/bulk
     care.router,  # /inbox/…/take, return, hand-over, close, snooze, reopen, labels
     notes.router,  # /inbox/{chat_id}/notes, …/buyer-note, /inbox/notes/…
     replies.router,  # /inbox/…/reply, /inbox/…/pictures, /inbox/outgoing/…, /inbox/messages/…, /inbox/…/block
