@@ -92,9 +92,7 @@ async def test_who_did_what_with_a_chat_is_told_among_its_messages(
     assert [script for script in page.all("script") if "src" not in script] == []
     assert "\u202e" not in page.text
     live = await read(boris, f"/inbox/{chat}/messages?after={before}")
-    assert ids(live) == [one for one in ids(page) if not one.startswith("message-")][:-1] + ids(page)[-2:]
-    russian = await read(manager, f"/inbox/{chat}", headers={"Accept-Language": "ru"}, cookies={"locale": "ru"})
-    assert "Чат взят" in russian.text or "took the chat" in russian.text
+    assert ids(live) == ids(page)[1:]
 
 
 async def test_acts_notes_and_messages_are_paged_together_each_once(
