@@ -21,7 +21,7 @@ LATER = NOW + 3_600_000
 
 def acts_of(world: World) -> list[tuple[str, int | None, int | None]]:
     found = world.connection.execute(select(Act.kind, Act.was_id, Act.owner_id).order_by(Act.id))
-    return [tuple(row) for row in found]
+    return [(row.kind, row.was_id, row.owner_id) for row in found]
 
 
 def close(world: World, by: int | None = None, at: int = NOW) -> None:

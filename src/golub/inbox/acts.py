@@ -47,7 +47,7 @@ async def list_changed(session: AsyncSession, chat_id: int, after: int, limit: i
     return [_done(*row) for row in await session.execute(found)]
 
 
-def _acts(chat_id: int) -> Select[Act, str | None, str | None, str | None]:
+def _acts(chat_id: int) -> Select[Act, str, str, str]:
     return (
         select(Act, _by.name, _was.name, _owner.name)
         .outerjoin(_by, _by.id == Act.operator_id)

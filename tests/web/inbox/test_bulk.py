@@ -21,7 +21,8 @@ async def bulk(browser: Browser, verb: str, chats: str, status: int = 200, **fie
 
 async def undo(browser: Browser, toasts: Read) -> Read:
     fields = {row["name"]: row["value"] for row in toasts.all("input", type="hidden")}
-    return await bulk(browser, **{name: value for name, value in fields.items() if not name.startswith("csrf")})
+    more = {name: value for name, value in fields.items() if name == "label_id"}
+    return await bulk(browser, fields["verb"], fields["chats"], **more)
 
 
 async def chats_of(parts: Parts, talk: Talk) -> dict[str, Chat]:
