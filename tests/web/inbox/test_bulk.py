@@ -21,14 +21,15 @@ async def bulk(browser: Browser, verb: str, chats: str, status: int = 200, **fie
 
 async def undo(browser: Browser, toasts: Read) -> Read:
     fields = {row["name"]: row["value"] for row in toasts.all("input", type="hidden")}
-    more = {name: value for name, value in fields.items() if name == "label_id"}
-    return await bulk(browser, fields["verb"], fields["chats"], **more)
+    if "label_id" in fields:
+        return await bulk(browser, fields["verb"], fields["chats"], label_id=fields["label_id"])
+    return await bulk(browser, fields["verb"], fields["chats"])
 
 
 async def chats_of(parts: Parts, talk: Talk) -> dict[str, Chat]:
     names = {chat_id: name for name, chat_id in talk.chats.items()}
     async with parts.store.read() as session:
-        found = await session.scalars(select(Chat).where(Chat.id.in_(names)))
+        found = await session.scalars(select(Chat).where(Chat.id.in_(names)).order_by(Chat.id))
         return {names[chat.id]: chat for chat in found}
 
 
