@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from golub.cli.console import Folder, run_to_end, say, settings_of
-from golub.model import Role
+from golub.roles import Role
 
 
 def add(

@@ -21,9 +21,13 @@ def serve(
     ] = None,
 ) -> None:
     """Receive webhooks, keep chats in step with Avito, serve the inbox."""
+    from golub.spool import refuse_second
+
+    settings = settings_of(host=host, port=port, data_dir=data_dir, role=role)
+    refuse_second(settings.data_dir)
     from golub.app import Golub
 
-    run_to_end(Golub(settings_of(host=host, port=port, data_dir=data_dir, role=role)).run(_tell_where))
+    run_to_end(Golub(settings).run(_tell_where))
 
 
 def demo(

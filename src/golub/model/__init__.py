@@ -24,7 +24,7 @@ from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
 from golub.model.notes import BuyerNote, Note
-from golub.model.operators import OneTimeLink, Operator, OperatorAccount, Role, Session, SignInFailure
+from golub.model.operators import OneTimeLink, Operator, OperatorAccount, Session, SignInFailure
 from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.replays import Replay, ReplayKind, ReplayState
@@ -32,6 +32,7 @@ from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import AckTally, Mark
 from golub.model.waits import Wait, WaitKind
+from golub.roles import Role
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",

@@ -1,21 +1,9 @@
 """Operators, their sessions, and what guards the way in."""
 
-from enum import StrEnum
-
 from sqlalchemy import ForeignKey, Integer, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from golub.model.table import Key, Table
-
-
-class Role(StrEnum):
-    MANAGER = "manager"
-    ADMIN = "admin"
-    SUPER_ADMIN = "super_admin"
-
-    def covers(self, needed: "Role") -> bool:
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
 
 
 class Operator(Table):

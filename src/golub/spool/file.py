@@ -121,6 +121,13 @@ def own(folder: Path) -> int:
     return descriptor
 
 
+def refuse_second(folder: Path) -> None:
+    """Raises `Conflict` where another process has the folder, and takes nothing: for whoever would rather hear of it
+    before the rest of Golub is loaded, which takes seconds."""
+    if (folder / "spool.lock").exists():
+        os.close(own(folder))
+
+
 def connect(path: Path, *, cache_kib: int = 8192) -> sqlite3.Connection:
     new = not path.exists()
     connection = sqlite3.connect(
