@@ -29,7 +29,7 @@ from golub.model import (
     TimelineKind,
 )
 from golub.settings import Settings
-from golub.store import LONG_LOG, Store
+from golub.store import LOG_WAIT, LONG_LOG, Store
 from tests.conftest import AtScale, SteppedClock
 
 pytestmark = pytest.mark.anyio
@@ -271,5 +271,20 @@ async def test_the_log_is_cut_off_and_a_reader_is_let_be(sqlite_url: str, tmp_pa
     assert reader.execute("SELECT count(*) FROM deliveries").fetchone() == (0,), "its snapshot is whole"
     reader.execute("COMMIT")
     assert store.shorten_log() == log.stat().st_size == 0
+    reader.close()
+    await store.close()
+
+
+async def test_a_very_long_log_is_cut_off_as_soon_as_its_reader_leaves(sqlite_url: str, tmp_path: Path) -> None:
+    store, log = Store(sqlite_url), tmp_path / "golub.db-wal"
+    reader = sqlite3.connect(tmp_path / "golub.db", isolation_level=None, check_same_thread=False)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM marks").fetchone()
+    with store.writing() as connection:
+        connection.execute(insert(Delivery), [delivery(1, 1, body=bytes(2 * LONG_LOG))])
+    leaves = threading.Timer(2 * LOG_WAIT[0], lambda: reader.execute("COMMIT"))  # while it is being waited for
+    leaves.start()
+    assert store.shorten_log() == log.stat().st_size == 0
+    leaves.join()
     reader.close()
     await store.close()

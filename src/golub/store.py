@@ -49,7 +49,8 @@ from golub.model import Table
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
 STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock: well below a millisecond
 _DISK_FAILED = 10  # SQLITE_IOERR
-LONG_LOG = 16 << 20  # bytes of SQLite's log that are shortened
+LONG_LOG = 16 << 20  # bytes of SQLite's log that are shortened …
+LOG_WAIT = 0.03, 0.5  # seconds that writers wait while readers leave it: as a rule, and where it is twice as long
 CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
 PATIENCE = 30.0  # seconds for both, where nobody waits on a page: a command beside a busy server
 
@@ -233,15 +234,15 @@ class Store:
         """SQLite's write-ahead log: moved into the file and cut off where it has grown long. Returns its size; 0 on
         PostgreSQL.
 
-        Where readers never pause, the log cannot start anew by itself. Nobody waits long for this either: what another
-        connection still uses stays until the next try.
+        Where readers never pause, the log cannot start anew by itself. Writers wait for this, well within their own
+        patience: what a connection still uses then stays until the next try.
         """
         if not self.is_sqlite:
             return 0
         path = Path(make_url(self.url).database or "")
         log = path.with_name(f"{path.name}-wal")
-        if _size(log) > LONG_LOG:
-            connection = sqlite3.connect(path, timeout=0.03, isolation_level=None)
+        if (size := _size(log)) > LONG_LOG:
+            connection = sqlite3.connect(path, timeout=LOG_WAIT[size > 2 * LONG_LOG], isolation_level=None)
             with closing(connection), suppress(sqlite3.OperationalError):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -382,7 +383,7 @@ def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: 
             "foreign_keys=ON",
             "mmap_size=0",
             "trusted_schema=OFF",
-            "journal_size_limit=67108864",
+            f"journal_size_limit={LONG_LOG}",
             *(["query_only=ON"] if read_only else []),
         ):
             cursor.execute(f"PRAGMA {pragma}")
