@@ -11,7 +11,7 @@ from tests.stories.scene import Scene, scene
 
 pytestmark = pytest.mark.story
 
-REPEATS = (0.5, 1, 2, 4, *(8,) * 12)  # seconds; so many that one of them finds the process alive between two kills
+REPEATS = (0.5, 1, 2, 4, 8, 8, *(15,) * 100)  # seconds; to the end, when the process is alive for good
 
 
 async def killed(town: Scene, times: int) -> None:
