@@ -231,8 +231,7 @@ class Store:
         return list((await session.execute(statement)).scalars())
 
     def shorten_log(self) -> int:
-        """SQLite's write-ahead log: moved into the file and cut off where it has grown long. Returns its size; 0 on
-        PostgreSQL.
+        """SQLite's write-ahead log: moved into the file and cut off where it has grown long. Returns its size, or 0.
 
         Where readers never pause, the log cannot start anew by itself. Writers wait for this, well within their own
         patience: what a connection still uses then stays until the next try.
