@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018_acts"
-down_revision = "0017_search"
+revision = "0019_acts"
+down_revision = "0018_counts"
 branch_labels = None
 depends_on = None
 
