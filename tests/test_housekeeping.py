@@ -164,7 +164,15 @@ async def test_timeline_alerts_and_audit_grow_old(store: Store, clock: SteppedCl
         async with store.write() as session:
             await audit.ITSELF.did(session, Action.SIGNED_IN, "", now=at)
     removed, _ = await keeper(store, clock).remove_old()
-    assert removed == {"deliveries": 0, "timeline": 2, "alerts": 1, "replays": 0, "drafts": 0, "audit": 2}
+    assert removed == {
+        "deliveries": 0,
+        "timeline": 2,
+        "alerts": 1,
+        "replays": 0,
+        "drafts": 0,
+        "automatic_acts": 0,
+        "audit": 2,
+    }
     async with store.read() as session:
         assert list(await session.scalars(select(TimelineEntry.at).order_by(TimelineEntry.at))) == [old + 1, now]
         assert list(await session.scalars(select(Alert.kind).order_by(Alert.kind))) == ["k1", "k2", "k3"]

@@ -17,6 +17,7 @@ from golub import __version__, logs
 from golub.accounts import Accounts
 from golub.alerts import Alerts
 from golub.apply import Applier, Failure
+from golub.automation import Automation
 from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.backup import Backups, Schedule, before_upgrade, unfinished
@@ -141,6 +142,7 @@ class Golub:
         self._filling = Filling(store, applier, clock)
         self._waking = Waking(store, applier, clock)
         self._rota = Rota(store, applier, clock)
+        self._automation = Automation(store, applier, self.parts.outbox, backfill.nudge, clock)
         self._catching_up = CatchingUp(store, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
         site = build(self.parts)
@@ -280,6 +282,7 @@ class Golub:
             (parts.relays, WORKS),
             (parts.replays, WORKS),
             (self._rota, WORKS),
+            (self._automation, WORKS),
             (parts.alerts, EVERYWHERE),
             (parts.backups, WORKS),
             (self._housekeeping, WORKS),

@@ -41,6 +41,7 @@ from golub.clock import DAY, SECOND, Clock, Millis
 from golub.model import (
     Alert,
     AuditEntry,
+    AutomaticAct,
     Delivery,
     DeliveryState,
     Draft,
@@ -67,6 +68,7 @@ BATCH_TAKES = 0.04  # seconds that one should take
 PAUSE = 0.02  # seconds between two: others go first
 SAMPLE = 500  # deliveries by which the size of all is estimated
 DRAFT_DAYS = 90  # that a draft which nobody touches is kept
+ACT_DAYS = 90  # that it is known what a rule of the automation did; it looks back for hours
 ROW_COST = 500  # bytes of a delivery beside its body and headers, indexes included
 
 MARK = "housekeeping"  # JSON: when it last ran through, and what it removed then
@@ -114,6 +116,7 @@ class Housekeeping:
             ("alerts", Alert, _old_alerts, keep.alerts_keep_days),
             ("replays", Replay, _old_replays, keep.deliveries_keep_days),
             ("drafts", Draft, _old_drafts, DRAFT_DAYS),
+            ("automatic_acts", AutomaticAct, _old_acts, ACT_DAYS),
         ):
             removed[name] = await self._remove(table, old(now - days * DAY)) if days else 0
         removed["audit"] = await self._cut_audit(now)
@@ -266,6 +269,10 @@ def _old_alerts(before: Millis) -> Select[int]:
 
 def _old_replays(before: Millis) -> Select[int]:
     return select(Replay.id).where(Replay.finished_at < before).order_by(Replay.id)
+
+
+def _old_acts(before: Millis) -> Select[int]:
+    return select(AutomaticAct.id).where(AutomaticAct.at < before).order_by(AutomaticAct.id)
 
 
 def _old_drafts(before: Millis) -> Select[int]:

@@ -140,6 +140,12 @@ avito_wait_seconds = Histogram(
     buckets=(0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0),
     registry=REGISTRY,
 )
+automatic_acts = Counter(
+    "golub_automatic_acts",
+    "Messages that a rule of the automation was about, by kind (greeting, away, nudge) and outcome (done, or why not).",
+    ["kind", "outcome"],
+    registry=REGISTRY,
+)
 streams_open = Gauge("golub_streams_open", "Browsers and programs that listen to the live stream.", registry=REGISTRY)
 alerts_open = Gauge("golub_alerts_open", "Open alerts by kind.", ["kind"], registry=REGISTRY)
 alerts_told = Counter(

@@ -47,9 +47,10 @@ class Desk:
 
     async def write(self, chat: Chat, text: str, key: str = "") -> int:
         self.keys += 1
+        writer = (await self.operator()).id
         async with self.store.write() as session:
             queued = await queue(
-                session, chat=chat, operator_id=None, text=text, client_key=key or str(self.keys), now=self.clock()
+                session, chat=chat, operator_id=writer, text=text, client_key=key or str(self.keys), now=self.clock()
             )
         return queued[0].id
 
@@ -59,9 +60,10 @@ class Desk:
         if not picture:
             picture = f"{self.keys:032x}.png"
             await self.outbox.pictures._keep(picture, PHOTO, PHOTO)
+        writer, key = (await self.operator()).id, f"p{self.keys}"
         async with self.store.write() as session:
             (queued,) = await queue_pictures(
-                session, chat=chat, operator_id=None, pictures=[picture], client_key=f"p{self.keys}", now=self.clock()
+                session, chat=chat, operator_id=writer, pictures=[picture], client_key=key, now=self.clock()
             )
         return queued.id
 

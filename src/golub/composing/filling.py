@@ -34,14 +34,14 @@ class Filled:
     missing: tuple[str, ...]
 
 
-def values_of(chat: Chat, account: Account, operator: Operator) -> dict[str, str]:
-    """What a chat tells, by variable; empty where it does not."""
+def values_of(chat: Chat, account: Account, operator: Operator | None = None) -> dict[str, str]:
+    """What a chat tells, by variable; empty where it does not. What goes out unasked has no operator."""
     told = {
         "buyer": chat.buyer_name,
         "item": chat.item_title,
         "price": chat.item_price,
         "link": chat.item_url,
-        "operator": operator.name,
+        "operator": operator.name if operator else "",
         "account": account.name,
     }
     return {variable: _plain(value) for variable, value in told.items()}

@@ -43,6 +43,7 @@ from golub.fold.observations import (
     Named,
     NoteChanged,
     NoteWritten,
+    Nudged,
     Observation,
     ReadSent,
     Reopen,
@@ -67,6 +68,7 @@ __all__ = [
     "Named",
     "NoteChanged",
     "NoteWritten",
+    "Nudged",
     "Observation",
     "ReadSent",
     "Reopen",
@@ -96,7 +98,7 @@ def fold(
     ids = {
         one.chat_id
         for one in told
-        if isinstance(one, MarkRead | ReadSent | Care | Labelled | CountWaits | NoteWritten | NoteChanged)
+        if isinstance(one, MarkRead | ReadSent | Care | Labelled | CountWaits | NoteWritten | NoteChanged | Nudged)
     }
     locked, new = rows.lock_chats(connection, store, account_id, names, ids)
     chats = {name: _Touched(row, dict(row), name in new) for name, row in locked.items()}
@@ -134,6 +136,9 @@ def fold(
         elif isinstance(one, NoteWritten | NoteChanged):
             if touched := by_id.get(one.chat_id):
                 touched.visible |= notes.write(connection, store, one, touched.row["version"] + 1)
+        elif isinstance(one, Nudged):
+            if (touched := by_id.get(one.chat_id)) and notes.nudge(connection, store, one, touched.row):
+                touched.visible = touched.nudged = True
         elif not isinstance(one, MessageSeen | Delivered | Named):
             _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
     rings = _settle(connection, account_id, list(chats.values()), now)
@@ -151,6 +156,7 @@ class _Touched:
     derive: bool = False
     visible: bool = False
     new_unread: bool = False
+    nudged: bool = False
     recount: bool = False
     unsure: list[Millis] = field(default_factory=list[Millis])  # since when who waited may be another
     messages: list[tuple[Row | None, Row]] = field(default_factory=list[tuple[Row | None, Row]])
@@ -189,6 +195,7 @@ def _fold_messages(
         touched = chats[one.chat_avito_id]
         if earlier := before.get((touched.row["id"], one.message_avito_id)):
             touched.unsure.append(earlier["created_at"])
+            touched.derive = True  # an automatic reply is no answer
     added: list[Row] = []
     changed: list[Row] = []
     for key, row in known.items():
@@ -273,7 +280,7 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
         if touched.visible or touched.new or _differs(touched.before, row):
             row["version"] += 1
             new_message = touched.new_unread and row["unread"] > 0
-            rings.append(Ring(account_id, row["id"], row["version"], new_message))
+            rings.append(Ring(account_id, row["id"], row["version"], new_message, touched.nudged))
         if row != touched.before:
             changed.append((touched.before, row))
     rows.write_chats(connection, changed)

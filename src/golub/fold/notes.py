@@ -4,7 +4,8 @@ from typing import cast
 
 from sqlalchemy import Connection, Table, update
 
-from golub.fold.observations import NoteChanged, NoteWritten
+from golub.fold.merge import Row
+from golub.fold.observations import NoteChanged, NoteWritten, Nudged
 from golub.model import Note
 from golub.store import Store
 
@@ -36,3 +37,11 @@ def write(connection: Connection, store: Store, one: NoteWritten | NoteChanged, 
         .values(version=version, **changes)
     )
     return connection.execute(changed).rowcount > 0
+
+
+def nudge(connection: Connection, store: Store, one: Nudged, chat: Row) -> bool:
+    """Whether the team is told, at the chat's next version."""
+    if chat["waiting_since"] != one.waiting_since or chat["closed_at"] or chat["snoozed_until"]:
+        return False
+    note = NoteWritten(one.chat_id, None, one.client_key, one.text, one.at)
+    return write(connection, store, note, chat["version"] + 1)

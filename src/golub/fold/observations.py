@@ -153,10 +153,10 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class NoteWritten:
-    """An operator wrote a note into the chat. The same key writes once."""
+    """An operator (None: Golub itself) wrote a note into the chat. The same key writes once."""
 
     chat_id: int
-    operator_id: int
+    operator_id: int | None
     client_key: str
     text: str
     at: Millis
@@ -169,6 +169,18 @@ class NoteChanged:
     chat_id: int
     note_id: int
     text: str | None
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Nudged:
+    """A rule tells the team in a note that the buyer has waited since then. Nothing happens where that is over, or the
+    chat is closed or snoozed; the same key writes once."""
+
+    chat_id: int
+    waiting_since: Millis
+    client_key: str
+    text: str
     at: Millis
 
 
@@ -189,4 +201,5 @@ Observation = (
     | Labelled
     | NoteWritten
     | NoteChanged
+    | Nudged
 )

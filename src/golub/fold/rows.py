@@ -10,6 +10,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -21,13 +22,14 @@ from sqlalchemy import (
 
 from golub.fold.merge import Row
 from golub.fold.observations import Labelled
-from golub.model import Chat, ChatLabel, Direction, Label, Message
+from golub.model import Chat, ChatLabel, Direction, Label, Message, OutgoingMessage
 from golub.store import Store
 
 CHUNK = 400  # keys in one statement; SQLite takes 32 766 parameters, and plans of few shapes stay cached
 
 _chats = cast(Table, Chat.__table__)
 _messages = cast(Table, Message.__table__)
+_outgoing = cast(Table, OutgoingMessage.__table__)
 _labels = cast(Table, Label.__table__)
 _chat_labels = cast(Table, ChatLabel.__table__)
 _FIXED = ("id", "account_id", "avito_id", "chat_id", "first_source", "received_at")
@@ -217,7 +219,13 @@ def _derived_statement() -> Any:
             .scalar_subquery()
         )
 
-    ours = (message.c.direction == Direction.OUT.value, message.c.deleted_at.is_(None))
+    # What went out through Golub and no operator wrote answers nobody: whoever was waiting waits still.
+    automatic = exists().where(
+        _outgoing.c.chat_id == message.c.chat_id,
+        _outgoing.c.message_avito_id == message.c.avito_id,
+        _outgoing.c.operator_id.is_(None),
+    )
+    ours = (message.c.direction == Direction.OUT.value, message.c.deleted_at.is_(None), ~automatic)
     # Materialised: otherwise SQLite looks for our last answer again at every message of the chat.
     top = (
         select(

@@ -127,14 +127,15 @@ async def list_outgoing(session: AsyncSession, chat: Chat, *, now: Millis) -> li
     return [Outgoing(message, name or "") for message, name in await session.execute(found)]
 
 
-async def find_writers(session: AsyncSession, chat: Chat, messages: Sequence[Message]) -> dict[str, str]:
-    """Who of us wrote which message: operators' names by the messages' Avito ids. Others were not written here."""
+async def find_writers(session: AsyncSession, chat: Chat, messages: Sequence[Message]) -> dict[str, str | None]:
+    """Who of us wrote which message: operators' names by the messages' Avito ids, None where a rule sent it. Others
+    were not written here."""
     ids = [message.avito_id for message in messages if message.direction == "out"]
     if not ids:
         return {}
     found = (
         select(OutgoingMessage.message_avito_id, Operator.name)
-        .join(Operator, Operator.id == OutgoingMessage.operator_id)
+        .outerjoin(Operator, Operator.id == OutgoingMessage.operator_id)
         .where(OutgoingMessage.chat_id == chat.id, OutgoingMessage.message_avito_id.in_(ids))
     )
     return {row.message_avito_id: row.name for row in await session.execute(found)}

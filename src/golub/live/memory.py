@@ -28,12 +28,14 @@ EXPIRE_EVERY = 1.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A chat changed. `new_message`: a buyer's message appeared that no operator has seen."""
+    """A chat changed. `new_message`: a buyer's message appeared that no operator has seen. `nudge`: a rule reminds of a
+    buyer who waits."""
 
     account_id: int
     chat_id: int
     version: int
     new_message: bool = False
+    nudge: bool = False
 
 
 EVERYTHING = Ring(account_id=0, chat_id=0, version=0)
@@ -190,6 +192,7 @@ class _Listener:
                 ring.chat_id,
                 max(ring.version, earlier.version),
                 ring.new_message or earlier.new_message,
+                ring.nudge or earlier.nudge,
             )
         self._pending[ring.chat_id] = ring
 

@@ -175,7 +175,8 @@ class LiveOverPostgres(Live):
         if sender == self._me:
             return
         with self._lock:
-            self._hear(number, [Ring(account, chat, version, bool(new)) for account, chat, version, new in told])
+            heard = ((account, chat, version, bool(why & 1), bool(why & 2)) for account, chat, version, why in told)
+            self._hear(number, [Ring(*one) for one in heard])
             self._count(number)
 
     def _take_beats(self, payload: str) -> None:
@@ -248,7 +249,7 @@ class LiveOverPostgres(Live):
 
 
 def _payloads(sender: str, number: int, rings: list[Ring]) -> list[str]:
-    told = [[one.account_id, one.chat_id, one.version, int(one.new_message)] for one in rings]
+    told = [[one.account_id, one.chat_id, one.version, one.new_message | one.nudge << 1] for one in rings]
     parts = [told[start : start + RINGS_A_NOTIFY] for start in range(0, len(told), RINGS_A_NOTIFY)] or [[]]
     return [json.dumps([sender, number, part], separators=(",", ":")) for part in parts]
 

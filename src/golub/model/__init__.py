@@ -17,6 +17,7 @@ from golub.model.accounts import (
 from golub.model.acts import Act, ActKind
 from golub.model.alerts import Alert, AlertChannel, ChannelKind, Notice, NoticeKind
 from golub.model.audit import Action, AuditEntry
+from golub.model.automation import AutomaticAct, AutomaticRule, Outcome, RuleKind, RulePicture, Slot
 from golub.model.care import ChatLabel, Label, SavedView
 from golub.model.chats import Chat, ChatState, Direction, Message, Source
 from golub.model.composing import Draft, QuickPicture, QuickReply
@@ -48,6 +49,8 @@ __all__ = [
     "AlertChannel",
     "AttachedPicture",
     "AuditEntry",
+    "AutomaticAct",
+    "AutomaticRule",
     "BlockedBuyer",
     "BuyerNote",
     "Cause",
@@ -70,6 +73,7 @@ __all__ = [
     "OneTimeLink",
     "Operator",
     "OperatorAccount",
+    "Outcome",
     "OutgoingKind",
     "OutgoingMessage",
     "OutgoingState",
@@ -86,9 +90,12 @@ __all__ = [
     "ReplayKind",
     "ReplayState",
     "Role",
+    "RuleKind",
+    "RulePicture",
     "SavedView",
     "Session",
     "SignInFailure",
+    "Slot",
     "Source",
     "Standing",
     "SubscriptionState",

@@ -39,6 +39,9 @@ class Action(StrEnum):
     RELAY_RESUMED = "relay_resumed"
     RELAY_REMOVED = "relay_removed"
     RELAY_REPLAYED = "relay_replayed"
+    RULE_ADDED = "rule_added"  # of the automation; `subject` is its kind
+    RULE_CHANGED = "rule_changed"
+    RULE_REMOVED = "rule_removed"
     ALERT_TESTED = "alert_tested"
     REPLAYED = "replayed"
     DISCARDED = "discarded"

@@ -22,6 +22,7 @@ from golub.store import Store
 
 LEASE = 3 * MINUTE  # longer than a call with its token and its place in the queue
 TRIES = 120  # with the pauses about an hour: what could not leave for so long is no longer wanted unasked
+UNASKED_FOR = 15 * MINUTE  # after that an automatic reply is wanted by nobody
 LONGEST_PAUSE = 30 * SECOND
 LOOK_UPS = (0, 5 * SECOND, 30 * SECOND, 2 * MINUTE)  # Avito may show a message later than it took it
 LOST = "Avito's answer was lost. The message may have been sent."
@@ -67,6 +68,9 @@ class Sender:
         if outgoing.kind == OutgoingKind.IMAGE and not outgoing.image_avito_id and not await self._upload(outgoing):
             return
         now = self._clock()  # the lease begins anew: to upload a photo may have taken most of it
+        if outgoing.operator_id is None and abs(now - outgoing.created_at) > UNASKED_FOR:
+            await self._give_up(outgoing, now)
+            return
         if not await self._move(outgoing, state=OutgoingState.SENDING, started_at=now, due_at=now + LEASE):
             return  # discarded meanwhile
         try:
@@ -98,6 +102,10 @@ class Sender:
             seen = read_message(sent | {"content": {"text": outgoing.text}}, SAMPLE_USER_ID, chat.avito_id, at)
             if isinstance(seen, MessageSeen):
                 await self._applier.submit(outgoing.account_id, [seen, Named(chat.avito_id, seen.avito_id)])
+
+    async def _give_up(self, outgoing: OutgoingMessage, now: Millis) -> None:
+        if await self._move(outgoing, state=OutgoingState.DISCARDED, due_at=None, finished_at=now) and outgoing.picture:
+            await self._pictures.drop(outgoing.picture)
 
     async def _upload(self, outgoing: OutgoingMessage) -> bool:
         """Gives the photo to Avito, which shows it to nobody yet: what is lost here is simply done again."""

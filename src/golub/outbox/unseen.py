@@ -51,7 +51,7 @@ async def find_newest_reply(session: AsyncSession, chat_id: int) -> int:
 
 async def find_unseen(session: AsyncSession, chat_id: int, operator_id: int, seen: Screen) -> Unseen:
     """What this operator is told before he answers. Not history that was only now read, not what was taken back, not
-    his own replies, nor the messages that they have become."""
+    his own replies, nor the messages that they have become; and not automatic ones, which answer nothing."""
     of_the_chat = OutgoingMessage.chat_id == chat_id
     ours = exists().where(of_the_chat, OutgoingMessage.message_avito_id == Message.avito_id)
     may_become_one = exists().where(of_the_chat, OutgoingMessage.state.in_(_ON_ITS_WAY))
@@ -77,7 +77,7 @@ async def find_unseen(session: AsyncSession, chat_id: int, operator_id: int, see
         .where(
             of_the_chat,
             OutgoingMessage.id > seen.outgoing_id,
-            OutgoingMessage.operator_id.is_distinct_from(operator_id),
+            OutgoingMessage.operator_id != operator_id,
             OutgoingMessage.state.not_in(_CAME_TO_NOTHING),
         )
         .order_by(OutgoingMessage.id.desc())

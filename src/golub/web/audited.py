@@ -39,6 +39,9 @@ SENTENCES: dict[Action, str] = {
     Action.RELAY_RESUMED: N_("Forwarding to {subject} was resumed"),
     Action.RELAY_REMOVED: N_("Forwarding to {subject} was removed"),
     Action.RELAY_REPLAYED: N_("Deliveries were forwarded to {subject} again"),
+    Action.RULE_ADDED: N_("A rule of the automation was made: {subject}"),
+    Action.RULE_CHANGED: N_("A rule of the automation was changed: {subject}"),
+    Action.RULE_REMOVED: N_("A rule of the automation was removed: {subject}"),
     Action.ALERT_TESTED: N_("A test alert was sent: {subject}"),
     Action.REPLAYED: N_("Applied again: {subject}"),
     Action.DISCARDED: N_("Discarded: {subject}"),
@@ -78,6 +81,7 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
         (*_named("webhook_"), Action.OLD_ADDRESS_CLOSED, Action.SECRET_REVEALED, Action.SELF_REPAIR_CHANGED),
     ),
     "relays": (N_("Forwarding"), _named("relay_")),
+    "rules": (N_("Automation"), _named("rule_")),
     "journal": (N_("Journal"), (Action.REPLAYED, Action.DISCARDED)),
     "data": (N_("Backups and exports"), (Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT)),
     "words": (N_("Labels and quick replies"), (*_named("label_"), *_named("quick_reply_"))),
@@ -114,6 +118,10 @@ FIELDS: dict[str, str] = {
     "item": N_("item"),
     "everybody": N_("for everybody"),
     "chats": N_("chats"),
+    "switched_on": N_("switched on"),
+    "text": N_("words"),
+    "holidays": N_("days on which nobody works"),
+    "minutes": N_("minutes"),
 }
 
 _WORDS: dict[tuple[str, str], str] = {

@@ -47,11 +47,11 @@ class Shown:
     picture: bool = False
     missed: bool = False
     raw: str = ""
-    writer: str = ""
+    writer: str | None = ""
 
 
-def show(message: Message, writer: str = "") -> Shown:
-    """`writer` is the operator who wrote it, where we know."""
+def show(message: Message, writer: str | None = "") -> Shown:
+    """`writer` is the operator who wrote it, where we know; None: a rule sent it."""
     side = {Direction.IN: "theirs", Direction.OUT: "own"}.get(Direction(message.direction), "system")
     if message.deleted_at is not None or message.type == "deleted":
         return Shown(message, side, "deleted", writer=writer)

@@ -191,7 +191,7 @@ async def _write(
             texts=shape.texts,
             own=shape.own,
             account_id=shape.account_id,
-            item_id=_item(shape.item),
+            item_id=read_item(shape.item),
             pictures=pictures,
         )
         async with parts.store.write() as session:
@@ -244,7 +244,7 @@ def _shape(name: str, texts: list[str], own: str, account: str, item: str, pictu
     )
 
 
-def _item(given: str) -> int | None:
+def read_item(given: str) -> int | None:
     """Avito's number of an item, typed or within its link."""
     if not given:
         return None

@@ -36,9 +36,11 @@ from golub.web.admin import (
     accounts,
     alerts,
     audit,
+    automation,
     backups,
     deliveries,
     doctor,
+    dry_run,
     labels,
     new_chats,
     operator,
@@ -85,6 +87,8 @@ ROUTERS = (
     operator.router,  # /admin/operators/{operator_id}, …/accounts, …/duty
     audit.router,  # /admin/audit
     labels.router,  # /admin/labels
+    dry_run.router,  # /admin/automation/dry-run, before the rules' own pages
+    automation.router,  # /admin/automation
     accounts.router,  # /admin/accounts
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
     new_chats.router,  # /admin/accounts/…/new-chats

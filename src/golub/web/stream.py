@@ -188,7 +188,12 @@ class Stream(Response):
 def _told(rings: list[Ring]) -> list[list[int]]:
     if EVERYTHING in rings:
         return []
-    return [[ring.chat_id, ring.version, *([1] if ring.new_message else [])] for ring in rings]
+    return [[ring.chat_id, ring.version, *([why] if (why := _why(ring)) else [])] for ring in rings]
+
+
+def _why(ring: Ring) -> int:
+    """Of what a person is to be told: 1 a new message, 2 a nudge."""
+    return 1 if ring.new_message else 2 * ring.nudge
 
 
 def _id(place: str) -> str:

@@ -83,6 +83,7 @@ async function sound() {
 // ---- telling ----
 
 const due = new Set();
+const nudged = new Set(); // those of them of which a rule reminds: whoever has the chat is told, else everybody
 let watched = new Set();
 let gathering = 0;
 
@@ -96,7 +97,11 @@ function isFirst(chat, version) {
 }
 
 document.addEventListener("golub:fresh", ({ detail }) => {
-  for (const [chat, version] of detail) if (isFirst(chat, version)) due.add(String(chat));
+  for (const [chat, version, why] of detail) {
+    if (!isFirst(chat, version)) continue;
+    due.add(String(chat));
+    if (why === 2) nudged.add(String(chat));
+  }
   if (!due.size || gathering) return;
   watched = new Set([seen()]);
   channel?.postMessage("who sees");
@@ -132,10 +137,15 @@ async function tell(asked, again) {
     return; // the list catches up by itself
   }
   badge(told.dataset.everywhere);
-  const rows = [...told.children].filter((row) => row.dataset.unread !== "0" && !watched.has(row.dataset.chat));
+  const rows = [...told.children].filter((row) => isNews(row) && !watched.has(row.dataset.chat));
   const nameless = again ? [] : rows.filter((row) => row.querySelector(".chat-name[data-unknown]"));
   if (nameless.length) setTimeout(() => tell(nameless.map((row) => row.dataset.chat), true), NAMED);
   await say(rows.filter((row) => !nameless.includes(row)));
+}
+
+function isNews(row) {
+  if (!nudged.delete(row.dataset.chat)) return row.dataset.unread !== "0";
+  return row.querySelector(".waits") !== null && row.querySelector(".chat-whose:not(.is-mine)") === null;
 }
 
 async function say(rows) {

@@ -2,8 +2,9 @@
 // the others. Where a browser has no locks (plain HTTP in a local network) each tab holds its own.
 //
 // Tells the page by events on `document`:
-//   golub:rings   detail: [[chat id, version, 1 for a buyer's new message], …]; an empty list: anything may have changed
-//   golub:fresh   detail: [[chat id, version], …] of new messages, in the one tab that shall tell the person of them
+//   golub:rings   detail: [[chat id, version, 1 for a buyer's new message, 2 for a nudge], …]; an empty list: anything
+//                 may have changed
+//   golub:fresh   detail: those of new messages and nudges, in the one tab that shall tell the person of them
 //   golub:here    detail: {chat id: [[operator id, name, 1 if typing], …]}: all colleagues who are at some chat
 //                 (who begins to listen asks for it by `golub:asked`)
 //   golub:line    detail: "up" after every (re)connection, "down" when it is lost, "out" when the session has ended
