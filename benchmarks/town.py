@@ -322,7 +322,8 @@ class Town:
         if name == "id":
             return column + copy * 10 * self.messages
         if name == "item_id":
-            return case((column % OWN_ITEMS == 0, column), else_=column + copy * self.items)
+            later = copy // 10 * self.items  # of ten copies an item has its chats in each
+            return case((column % OWN_ITEMS == 0, column + later), else_=column + copy * self.items)
         if name == "buyer_id":
             return column + copy * self.chats
         if table in ("messages", "waits", "outgoing_messages") and name.endswith("_at") and name != "due_at":

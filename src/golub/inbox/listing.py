@@ -22,7 +22,8 @@ S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 CHATS_A_PAGE = 40
 COUNT_LIMIT = 1000  # counts are exact up to here; nobody reads further, and counting on costs time
-FEW = 2000  # chats that have a label
+FEW = 2000  # chats that have a label, for a page to begin with them …
+FEW_TO_COUNT = 8000  # … and for counts, which read each of them once
 MERGED = 50  # accounts at most
 
 
@@ -85,7 +86,7 @@ async def list_chats(
     session: AsyncSession, sight: Sight, wanted: Wanted, *, before: Place | None = None, limit: int = CHATS_A_PAGE
 ) -> Page:
     """A page of the list, beginning after `before`."""
-    few = await _few(session, [wanted])
+    few = await _few(session, [wanted], FEW)
     heads = [
         _head(select(Chat.id).where(*_narrowed(ALL_ACCOUNTS, one, few)), one, before, limit).subquery()
         for one in _merged(sight, wanted, few)
@@ -102,33 +103,37 @@ async def list_chats(
 
 async def find_lines(session: AsyncSession, sight: Sight, chat_ids: Sequence[int], wanted: Wanted) -> list[Line]:
     """Those of `chat_ids` that belong to the list, in no order: what a page needs after a ring."""
-    belongs = and_(*_narrowed(sight, wanted, await _few(session, [wanted])))
+    belongs = and_(*_narrowed(sight, wanted, await _few(session, [wanted], FEW)))
     # In a CASE, where no database looks for an index: these chats are fewer than any view's.
     found = _lines().where(Chat.id.in_(chat_ids), case((belongs, 1), else_=0) == 1)
     return await _labelled(session, [tuple(row) for row in await session.execute(found)])
 
 
 async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wanted]) -> list[int]:
-    """How many chats each list has; `COUNT_LIMIT` means "that many or more". Where an item or a label leaves few chats,
-    these are read once for all views of them."""
-    few = await _few(session, lists)
+    """How many chats each list has; `COUNT_LIMIT` means "that many or more".
+
+    An item's chats, or a label's, are read once for all views of them, unless they are many and the views few."""
+    few = await _few(session, lists, FEW_TO_COUNT)
     counts = [0] * len(lists)
-    short: dict[Wanted, list[int]] = {}
-    long: list[tuple[int, Any]] = []
+    alike: dict[Wanted, list[int]] = {}
     for number, wanted in enumerate(lists):
-        if _is_short(wanted, few):
-            short.setdefault(replace(wanted, view=View.ALL), []).append(number)
-        else:
-            some = select(Chat.id).where(*_narrowed(sight, wanted, few)).limit(COUNT_LIMIT).subquery()
-            long.append((number, select(func.count()).select_from(some).scalar_subquery()))
-    for narrowed, numbers in short.items():
-        each = [func.count(case((_belongs(lists[number]), 1))) for number in numbers]
-        found = (await session.execute(select(*each).where(*_narrowing(sight, narrowed, few)))).one()
-        for number, count in zip(numbers, found, strict=True):
-            counts[number] = min(count, COUNT_LIMIT)
-    if long:
-        found = (await session.execute(select(*(count.label(f"n{number}") for number, count in long)))).one()
-        for (number, _), count in zip(long, found, strict=True):
+        alike.setdefault(replace(wanted, view=View.ALL), []).append(number)
+    apart: list[tuple[int, Any]] = []
+    for narrowed, numbers in alike.items():
+        label_id, views = narrowed.label_id, [lists[number] for number in numbers]
+        is_narrow = narrowed.item_id is not None or label_id is not None
+        if is_narrow and (label_id in few or len(views) > 2):
+            each = [func.count(case((_belongs(view), 1))) for view in views]
+            found = select(*each).where(*_narrowing(sight, narrowed, few | {label_id}))
+            for number, count in zip(numbers, (await session.execute(found)).one(), strict=True):
+                counts[number] = min(count, COUNT_LIMIT)
+            continue
+        for number, view in zip(numbers, views, strict=True):
+            some = select(Chat.id).where(*_narrowed(sight, view, few)).limit(COUNT_LIMIT).subquery()
+            apart.append((number, select(func.count()).select_from(some).scalar_subquery()))
+    if apart:
+        found = select(*(count.label(f"n{number}") for number, count in apart))
+        for (number, _), count in zip(apart, (await session.execute(found)).one(), strict=True):
             counts[number] = count
     return counts
 
@@ -147,7 +152,7 @@ def _lines() -> Select[Chat, Message]:
     return select(Chat, Message).outerjoin(Message, Message.id == Chat.last_message_id)
 
 
-def _merged(sight: Sight, wanted: Wanted, few: frozenset[int]) -> list[Wanted]:
+def _merged(sight: Sight, wanted: Wanted, few: frozenset[int | None]) -> list[Wanted]:
     """The lists of single accounts that make up this one, where that is how to find its page."""
     if sight.accounts is None or wanted.account_id is not None or wanted.view not in _BY_ACCOUNT:
         return []
@@ -202,29 +207,29 @@ def _belongs(wanted: Wanted) -> ColumnElement[bool]:
             return is_open
 
 
-async def _few(session: AsyncSession, lists: Sequence[Wanted]) -> frozenset[int]:
-    """Those of the lists' labels that are on few chats."""
+async def _few(session: AsyncSession, lists: Sequence[Wanted], most: int) -> frozenset[int | None]:
+    """Those of the lists' labels that are on fewer chats than that."""
     labels = sorted({wanted.label_id for wanted in lists if wanted.label_id is not None})
     if not labels:
         return frozenset()
     numbers = [
-        select(func.count()).select_from(_labelled_by(label_id).limit(FEW).subquery()).scalar_subquery()
+        select(func.count()).select_from(_labelled_by(label_id).limit(most).subquery()).scalar_subquery()
         for label_id in labels
     ]
     counted = (await session.execute(select(*numbers))).one()
-    return frozenset(label_id for label_id, number in zip(labels, counted, strict=True) if number < FEW)
+    return frozenset(label_id for label_id, number in zip(labels, counted, strict=True) if number < most)
 
 
-def _is_short(wanted: Wanted, few: frozenset[int]) -> bool:
+def _is_short(wanted: Wanted, few: frozenset[int | None]) -> bool:
     """Whether the database begins with an item's chats or a label's, and not with a view's."""
     return wanted.item_id is not None or wanted.label_id in few
 
 
-def _narrowed(sight: Sight, wanted: Wanted, few: frozenset[int]) -> list[ColumnElement[bool]]:
+def _narrowed(sight: Sight, wanted: Wanted, few: frozenset[int | None]) -> list[ColumnElement[bool]]:
     return [_belongs(wanted), *_narrowing(sight, wanted, few)]
 
 
-def _narrowing(sight: Sight, wanted: Wanted, few: frozenset[int]) -> list[ColumnElement[bool]]:
+def _narrowing(sight: Sight, wanted: Wanted, few: frozenset[int | None]) -> list[ColumnElement[bool]]:
     # An operator's own chats, what was put off, and an item's are few beside an account's: `+ 0` keeps SQLite to them.
     by_account = wanted.view in _BY_ACCOUNT and not _is_short(wanted, few)
     account = Chat.account_id if by_account else Chat.account_id + 0
