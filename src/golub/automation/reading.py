@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from golub.automation.hours import LOOKED_BACK, Hours
 from golub.automation.rules import Line, Rule, Side, Talk
-from golub.clock import DAY, Millis
+from golub.clock import DAY, HOUR, Millis
 from golub.composing.filling import values_of
 from golub.model import (
     Account,
@@ -29,6 +29,7 @@ from golub.model import (
 )
 
 UNDER_WAY = (OutgoingState.QUEUED, OutgoingState.SENDING, OutgoingState.UNCONFIRMED)
+UNASKED_FOR = HOUR  # until then a sweep has asked Avito about a message at the latest; a rule would have at once
 BLOCKED = frozenset({"blocked", "blacklisted"})  # a chat's status, in Avito's words
 
 
@@ -59,14 +60,15 @@ async def read_talks(
     session: AsyncSession, chat_ids: Collection[int], *, since: Millis, now: Millis, recorded: bool = False
 ) -> dict[int, Talk]:
     """By chat; `lines` are those written since then. `recorded`: as they went, for a dry run. That knows of no earlier
-    automatic replies, and of closing and snoozing what can be seen of it today."""
+    automatic replies, of closing and snoozing what can be seen of it today, and takes what has just come for confirmed,
+    since a rule would have asked for that."""
     chats = {
         chat.id: (chat, account)
         for chat, account in await session.execute(
             select(Chat, Account).join(Account, Account.id == Chat.account_id).where(Chat.id.in_(chat_ids))
         )
     }
-    lines = await _read_lines(session, chats.keys(), since)
+    lines = await _read_lines(session, chats.keys(), since, sure_since=now - UNASKED_FOR if recorded else None)
     earlier = await _read_earlier(session, chats.keys(), since)
     blocked = await _find_blocked(session, [chat for chat, _ in chats.values()])
     ours = set(await session.scalars(select(Account.user_id)))
@@ -105,7 +107,9 @@ def _bar(chat: Chat, blocked: set[tuple[int, int]], ours: set[int]) -> Outcome |
     return Outcome.OURS if chat.buyer_id in ours else None
 
 
-async def _read_lines(session: AsyncSession, chat_ids: Collection[int], since: Millis) -> defaultdict[int, list[Line]]:
+async def _read_lines(
+    session: AsyncSession, chat_ids: Collection[int], since: Millis, *, sure_since: Millis | None
+) -> defaultdict[int, list[Line]]:
     found = (
         select(Message, _is_automatic(Message))
         .join(Chat, Chat.id == Message.chat_id)
@@ -123,7 +127,7 @@ async def _read_lines(session: AsyncSession, chat_ids: Collection[int], since: M
                 row.type,
                 quiet=row.quiet,
                 deleted_at=row.deleted_at,
-                confirmed=row.confirmed,
+                confirmed=row.confirmed or (sure_since is not None and row.received_at >= sure_since),
             )
         )
     return lines
