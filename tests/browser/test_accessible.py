@@ -19,6 +19,7 @@ PAGES = (
     "/inbox/search?q=диван",
     "/reports",
     "/quick-replies",
+    "/admin/start",
     "/admin/labels",
     "/admin/operators",
     "/admin/accounts",
