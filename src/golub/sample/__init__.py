@@ -16,14 +16,11 @@ from golub import index
 from golub.apply import Applier
 from golub.avito.wire import ChatSeen, MessageSeen, read_chat, read_message
 from golub.clock import DAY, MINUTE, SECOND, Millis
-from golub.composing import quick_replies
-from golub.composing.quick_replies import Wording
 from golub.errors import Conflict
 from golub.fold import Close, Fetched, HandOver, Labelled, NoteWritten, Observation, Snooze
-from golub.inbox import add_label, list_labels
-from golub.model import SAMPLE_USER_ID, Account, BuyerNote, Chat, ChatLabel, Label, Mark, Operator
+from golub.inbox import list_labels
+from golub.model import SAMPLE_USER_ID, Account, BuyerNote, Chat, ChatLabel, Label, Mark, Operator, QuickReply
 from golub.sample.talks import ITEMS, LABELS, QUICK_REPLIES, SHOP, TALKS, Kind, Line, Talk
-from golub.sight import ALL_ACCOUNTS
 from golub.store import Store
 from golub.vault import Vault
 
@@ -58,8 +55,7 @@ async def load(store: Store, applier: Applier, vault: Vault, operator: Operator,
             raise Conflict("The sample shop is here already.")
         labels = await _label(session, store, now)
         for name, texts in QUICK_REPLIES:
-            wording = Wording(name, texts, own=False, account_id=account_id)
-            await quick_replies.write(session, ALL_ACCOUNTS, operator, wording, quick_id=None, now=now)
+            session.add(QuickReply(name=name, texts=[*texts], account_id=account_id, used=0, changed_at=now))
         for number, talk in enumerate(TALKS):
             if talk.about_buyer:
                 note = {"text": talk.about_buyer, "operator_id": operator.id, "changed_at": now}
@@ -104,7 +100,9 @@ async def _label(session: AsyncSession, store: Store, now: Millis) -> dict[str, 
     made: list[int] = []
     for name, colour in LABELS:
         if name.casefold() not in known:
-            label = await add_label(session, name, colour, now=now)
+            label = Label(name=name, folded=name.casefold(), colour=colour, created_at=now)
+            session.add(label)
+            await session.flush()
             known[label.folded] = label.id
             made.append(label.id)
     noted = store.insert(Mark).values(name=MARK, value=json.dumps(made))
