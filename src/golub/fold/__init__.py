@@ -135,7 +135,7 @@ def fold(
                 touched.visible |= done
         elif isinstance(one, NoteWritten | NoteChanged):
             if touched := by_id.get(one.chat_id):
-                touched.visible |= notes.write(connection, store, one, touched.row["version"] + 1)
+                touched.visible |= notes.write(connection, store, one, touched.row)
         elif isinstance(one, Nudged):
             if (touched := by_id.get(one.chat_id)) and notes.nudge(connection, store, one, touched.row):
                 touched.visible = touched.nudged = True

@@ -10,7 +10,16 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from golub.index import statements
-from golub.index.entries import Entry, Row, entry_of_chat, entry_of_message, key_of_message, of_account
+from golub.index.entries import (
+    Entry,
+    Row,
+    entry_of_chat,
+    entry_of_message,
+    entry_of_note,
+    key_of_message,
+    key_of_note,
+    of_account,
+)
 from golub.index.question import Facet
 
 _OF_MESSAGES = ("text", "type", "direction", "created_at", "deleted_at")
@@ -33,6 +42,15 @@ def note_messages(connection: Connection, changed: Iterable[tuple[Row | None, Ro
             entries.append(entry)
     statements.remove(connection, gone)
     statements.put(connection, entries)
+
+
+def note_note(connection: Connection, row: Row) -> None:
+    """A note as it is now, with its chat's `account_id`."""
+    entry = entry_of_note(row)
+    if entry is None:
+        statements.remove(connection, [key_of_note(row["created_at"], row["id"])])
+    else:
+        statements.put(connection, [entry])
 
 
 def note_chats(connection: Connection, changed: Iterable[tuple[Row, Row]]) -> None:

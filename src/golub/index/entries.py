@@ -1,8 +1,8 @@
-"""What of a message and of a chat is put into the index, and under which key.
+"""What of a message, a note and a chat is put into the index, and under which key.
 
 A message's key is its time and then its row id, so the newest are found first without sorting, and a page, or a span
-of days, is a range of keys. A chat's is its negative row id: buyers' names and items' titles are its words. Facets are
-what questions are narrowed by.
+of days, is a range of keys. A note's is the same, with a bit that says so. A chat's is its negative row id: buyers'
+names and items' titles are its words. Facets are what questions are narrowed by.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,16 @@ from typing import Any
 
 from golub.clock import SECOND, Millis
 from golub.index.analyser import read
-from golub.model import Chat, Direction, Message
+from golub.model import Chat, Direction, Message, Note
 
-ID_BITS = 31  # two milliards of messages, and seconds until 2106
+ID_BITS = 31  # a milliard of messages and one of notes, and seconds until 2106
+NOTE_BIT = 1 << (ID_BITS - 1)
 LAST_SECOND = 2**32 - 1
 GREATEST = 2**63 - 1
 LEAST_CHAT = -(2**62)
 
 HAS_PHOTO = "photo"
+IS_NOTE = "note"
 
 Row = Mapping[Any, Any]  # columns by name
 
@@ -40,8 +42,20 @@ def key_of_message(created_at: Millis, message_id: int) -> int:
     return key_at(created_at) | message_id & (1 << ID_BITS) - 1
 
 
+def key_of_note(created_at: Millis, note_id: int) -> int:
+    return key_at(created_at) | NOTE_BIT | note_id & NOTE_BIT - 1
+
+
+def is_of_note(key: int) -> bool:
+    return key > 0 and bool(key & NOTE_BIT)
+
+
 def message_id_of(key: int) -> int:
     return key & (1 << ID_BITS) - 1
+
+
+def note_id_of(key: int) -> int:
+    return key & NOTE_BIT - 1
 
 
 def of_account(account_id: int) -> str:
@@ -75,6 +89,16 @@ def entry_of_message(row: Row) -> Entry | None:
     return Entry(key_of_message(row["created_at"], row["id"]), stems, reading.others, facets)
 
 
+def entry_of_note(row: Row) -> Entry | None:
+    """`row` has its chat's `account_id` as well. None: it was removed."""
+    if row["removed_at"] is not None:
+        return None
+    reading = read(row["text"])
+    facets = [of_account(row["account_id"]), of_chat(row["chat_id"]), IS_NOTE]
+    key = key_of_note(row["created_at"], row["id"])
+    return Entry(key, [token.stem for token in reading.tokens], reading.others, facets)
+
+
 def entry_of_chat(row: Row) -> Entry | None:
     reading = read(f"{row['buyer_name']}\n{row['item_title']}")
     if not reading.tokens:
@@ -95,4 +119,5 @@ MESSAGE_COLUMNS = (
     Message.created_at,
     Message.deleted_at,
 )
+NOTE_COLUMNS = (Note.id, Chat.account_id, Note.chat_id, Note.text, Note.created_at, Note.removed_at)
 CHAT_COLUMNS = (Chat.id, Chat.account_id, Chat.buyer_name, Chat.item_title, Chat.item_id)

@@ -1,4 +1,4 @@
-"""Search: messages by their words, chats by their buyers and items; newest first, and narrowed to what one may see.
+"""Search: messages and notes by their words, chats by their buyers and items; newest first, within one's sight.
 
 The index says which, and only it is asked: a common word costs no more than a rare one. Each row that it names is read,
 and what is no longer as the index says (or never was for these eyes) is left out.
@@ -15,7 +15,7 @@ from golub.clock import Millis
 from golub.errors import Invalid
 from golub.index import entries, statements
 from golub.index.question import All, Any, Asked, Facet, Question
-from golub.model import Chat, Direction, Message
+from golub.model import Chat, Direction, Message, Note, Operator
 
 MESSAGES_A_PAGE = 40
 CHATS_SHOWN = 6  # before the messages; more when asked for
@@ -31,20 +31,30 @@ class Narrowed:
     chat_id: int | None = None
     item_id: int | None = None
     author: Direction | None = None
+    notes: bool = False  # and no messages
     photo: bool = False
     since: Millis | None = None
     until: Millis | None = None
 
     @property
     def is_of_messages(self) -> bool:
-        """Whether it says something that only a message has."""
-        return bool(self.chat_id or self.author or self.photo or self.since is not None or self.until is not None)
+        """Whether it says something that no chat has."""
+        return bool(
+            self.chat_id or self.author or self.notes or self.photo or self.since is not None or self.until is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    message: Message
+    """A message, or a note of the team and who wrote it."""
+
     chat: Chat
+    said: Message | Note
+    writer: str = ""
+
+    @property
+    def is_note(self) -> bool:
+        return isinstance(self.said, Note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,8 @@ def _facets(narrowed: Narrowed, accounts: frozenset[int] | None) -> list[Asked] 
         facets.append(Facet(entries.of_chat(narrowed.chat_id)))
     if narrowed.author is not None:
         facets.append(Facet(entries.written_by(narrowed.author)))
+    if narrowed.notes:
+        facets.append(Facet(entries.IS_NOTE))
     if narrowed.photo:
         facets.append(Facet(entries.HAS_PHOTO))
     return facets
@@ -146,16 +158,33 @@ async def _find_chats(session: AsyncSession, asked: Asked, accounts: frozenset[i
 
 
 async def _hits(session: AsyncSession, keys: Sequence[int], accounts: frozenset[int] | None) -> list[Hit]:
-    wanted = {entries.message_id_of(key): key for key in keys}
+    wanted = {entries.message_id_of(key): key for key in keys if not entries.is_of_note(key)}
     found = select(Message, Chat).join(Chat, Chat.id == Message.chat_id).where(Message.id.in_(list(wanted)))
-    by_key = {
-        wanted[message.id]: Hit(message, chat)
+    by_key = await _noted(session, [key for key in keys if entries.is_of_note(key)], accounts)
+    by_key |= {
+        wanted[message.id]: Hit(chat, message)
         for message, chat in await session.execute(found)
         if message.deleted_at is None
         and entries.key_of_message(message.created_at, message.id) == wanted[message.id]
         and _sees(accounts, chat)
     }
     return [by_key[key] for key in keys if key in by_key]
+
+
+async def _noted(session: AsyncSession, keys: Sequence[int], accounts: frozenset[int] | None) -> dict[int, Hit]:
+    if not keys:
+        return {}
+    found = (
+        select(Note, Chat, Operator.name)
+        .join(Chat, Chat.id == Note.chat_id)
+        .outerjoin(Operator, Operator.id == Note.operator_id)
+        .where(Note.id.in_([entries.note_id_of(key) for key in keys]), Note.removed_at.is_(None))
+    )
+    return {
+        key: Hit(chat, note, name or "")
+        for note, chat, name in await session.execute(found)
+        if (key := entries.key_of_note(note.created_at, note.id)) in keys and _sees(accounts, chat)
+    }
 
 
 async def _run(

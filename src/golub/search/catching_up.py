@@ -8,17 +8,28 @@ empties the index and begins anew.
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Clock, Millis
 from golub.index import statements
 from golub.index.analyser import VERSION
-from golub.index.entries import CHAT_COLUMNS, MESSAGE_COLUMNS, entry_of_chat, entry_of_message
-from golub.model import Chat, Mark, Message
+from golub.index.entries import (
+    CHAT_COLUMNS,
+    MESSAGE_COLUMNS,
+    NOTE_COLUMNS,
+    Entry,
+    Row,
+    entry_of_chat,
+    entry_of_message,
+    entry_of_note,
+)
+from golub.model import Chat, Mark, Message, Note
 from golub.runner import Loop
 from golub.store import Store
 
@@ -33,20 +44,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Rows below these ids are still to be read; `of` is where the messages began."""
+    """Rows below these ids are still to be read; `of` is where the messages began. `notes` None: a release began it
+    that put no notes into the index."""
 
     version: int
     chats: int
     messages: int
     of: int
+    notes: int | None = None
 
     @property
     def is_end(self) -> bool:
-        return self.chats <= 1 and self.messages <= 1
+        return self.chats <= 1 and self.messages <= 1 and self.notes is not None and self.notes <= 1
 
     @property
     def share(self) -> float:
-        return 1.0 if self.is_end else 1 - self.messages / max(self.of, self.messages, 1)
+        return 1.0 if self.messages <= 1 and self.chats <= 1 else 1 - self.messages / max(self.of, self.messages, 1)
 
 
 class CatchingUp:
@@ -88,6 +101,8 @@ class CatchingUp:
                 await connection.run_sync(statements.remove_all)
                 mark.value = begun.value
                 return True
+            if place.notes is None:
+                place = replace(place, notes=await _next_note(session))
             place = await connection.run_sync(_read, place)
             mark.value = json.dumps(asdict(place))
         if place.is_end:
@@ -112,18 +127,29 @@ async def find_share(session: AsyncSession) -> float:
 async def _beginning(session: AsyncSession) -> str:
     chats = (await session.scalar(select(func.max(Chat.id))) or 0) + 1
     messages = (await session.scalar(select(func.max(Message.id))) or 0) + 1
-    return json.dumps(asdict(Place(VERSION, chats, messages, messages)))
+    return json.dumps(asdict(Place(VERSION, chats, messages, messages, await _next_note(session))))
+
+
+async def _next_note(session: AsyncSession) -> int:
+    return (await session.scalar(select(func.max(Note.id))) or 0) + 1
 
 
 def _read(connection: Connection, place: Place) -> Place:
     """The next rows, in the caller's transaction."""
-    is_chats = place.chats > 1
-    columns, key, entry_of = (
-        (CHAT_COLUMNS, Chat.id, entry_of_chat) if is_chats else (MESSAGE_COLUMNS, Message.id, entry_of_message)
-    )
-    below = place.chats if is_chats else place.messages
-    found = connection.execute(select(*columns).where(key < below).order_by(key.desc()).limit(ROWS)).mappings().all()
+    if place.chats > 1:
+        return replace(place, chats=_read_below(connection, select(*CHAT_COLUMNS), Chat.id, place.chats, entry_of_chat))
+    if place.messages > 1:
+        wanted = select(*MESSAGE_COLUMNS)
+        return replace(place, messages=_read_below(connection, wanted, Message.id, place.messages, entry_of_message))
+    noted = select(*NOTE_COLUMNS).join(Chat, Chat.id == Note.chat_id)
+    return replace(place, notes=_read_below(connection, noted, Note.id, place.notes or 0, entry_of_note))
+
+
+def _read_below(
+    connection: Connection, wanted: Select[Any], key: Any, below: int, entry_of: Callable[[Row], Entry | None]
+) -> int:
+    """Returns below which row to go on; 0 at the end."""
+    found = connection.execute(wanted.where(key < below).order_by(key.desc()).limit(ROWS)).mappings().all()
     entries = [entry_of(row) for row in found]
     statements.put(connection, [entry for entry in entries if entry is not None], over=False)
-    rest = found[-1]["id"] if len(found) == ROWS else 0
-    return replace(place, chats=rest) if is_chats else replace(place, messages=rest)
+    return found[-1]["id"] if len(found) == ROWS else 0

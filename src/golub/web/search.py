@@ -13,6 +13,7 @@ from golub import inbox, search
 from golub.clock import Millis
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID
+from golub.index.keyboard import switched as switched_layout
 from golub.index.question import LONGEST, Question, ask
 from golub.model import Chat, Direction
 from golub.search import CHATS_A_PAGE, CHATS_SHOWN, Found, Hit, Narrowed
@@ -51,6 +52,8 @@ class Choice:
                 fields[name], chosen[column] = text, int(text)
         if (who := query.get("who", "")) in set(Direction):
             fields["who"], chosen["author"] = who, Direction(who)
+        elif who == "note":
+            fields["who"], chosen["notes"] = who, True
         for name, column, more in (("from", "since", 0), ("to", "until", 1)):  # to the end of that day
             if (at := _day(query.get(name, ""), reader, more)) is not None:
                 fields[name], chosen[column] = query[name], at
@@ -88,16 +91,21 @@ class Group:
 async def page(
     request: Request, parts: Given, sight: Seen, before: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None
 ) -> HTMLResponse:
-    """What was said, by `q`, `account`, `who` (in, out, system), `from` and `to` (days), `photo`, `chat` and `item`.
+    """What was said, by `q`, `account`, `who` (in, out, system, note), `from` and `to` (days), `photo`, `chat`, `item`.
     `before` goes on where a page ended; `chats=all` shows every chat whose buyer or item fits."""
     choice = Choice.of(request.query_params, reader_of(request))
     found, error, question, share, item = search.NOTHING, None, Question("", None), 1.0, ""
+    switched = False
     async with parts.store.read(within=WITHIN) as session:
         accounts = await inbox.list_accounts(session, sight)
         try:
             question = ask(choice.fields["q"])
             shown = CHATS_A_PAGE if choice.fields["chats"] else CHATS_SHOWN
             found = await search.find(session, question, choice.narrowed, sight.accounts, before=before, chats=shown)
+            if not (found.chats or found.hits) and (other := _meant(question)) is not None:
+                meant = await search.find(session, other, choice.narrowed, sight.accounts, before=before, chats=shown)
+                if meant.chats or meant.hits:
+                    found, question, switched = meant, other, True
             share = await find_share(session)
             if choice.narrowed.item_id:
                 item = await search.find_item_title(session, choice.narrowed.item_id, sight.accounts)
@@ -120,6 +128,7 @@ async def page(
         error=error,
         share=share,
         item=item,
+        switched=switched,
         accounts={one.id: one for one in accounts},
         several=len(accounts) > 1,
         marked=marked,
@@ -127,6 +136,15 @@ async def page(
     )
     answer.status_code = error.status if error else 200
     return answer
+
+
+def _meant(question: Question) -> Question | None:
+    """The same keys with the other keyboard layout."""
+    text = switched_layout(question.text)
+    try:
+        return ask(text) if text else None
+    except Invalid:
+        return None
 
 
 def cut_out(question: Question, text: str, before: int = SHOWN_BEFORE, shown: int = SHOWN) -> list[Piece]:
@@ -155,7 +173,7 @@ def _groups(found: Found, question: Question) -> list[Group]:
         place = places.setdefault(hit.chat.id, len(groups))
         if place == len(groups):
             groups.append((hit.chat, []))
-        text = calm(" ".join(hit.message.text.split()))
+        text = calm(" ".join(hit.said.text.split()))
         groups[place][1].append((hit, cut_out(question, visible(text)) if text else []))
     return [Group(chat, hits) for chat, hits in groups]
 

@@ -35,11 +35,12 @@ async def chat_page(
     chat_id: ChatId,
     choice: Chosen,
     at: OptionalId = None,
+    note: OptionalId = None,
 ) -> HTMLResponse:
-    """The list with a chat opened, at its end or at one of its messages."""
+    """The list with a chat opened, at its end, at one of its messages or one of its notes."""
     async with parts.store.read() as session:
         context = await list_context(session, operator, sight, choice)
-        context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id, at)
+        context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id, at, note)
     return render_inbox(request, parts, "inbox/page.html", **context, start_offered=False)
 
 
@@ -111,10 +112,11 @@ async def _thread(
     choice: Choice,
     chat_id: int,
     at: int | None = None,
+    note: int | None = None,
 ) -> dict[str, Any]:
     chat = await inbox.get_chat(session, sight, chat_id)
     enough = min(max(inbox.MESSAGES_A_PAGE, chat.unread + BEFORE_UNREAD), inbox.CHANGES_AT_ONCE)
-    found = await list_around(session, chat, at, newest=enough)
+    found = await list_around(session, chat, at, note, newest=enough)
     return await opened(session, parts, sight, choice, chat) | {
         "entries": await _shown(session, operator, chat, found.entries),
         "older": found.older,

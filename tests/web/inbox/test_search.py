@@ -1,12 +1,15 @@
 """The search page: what it shows of what was found, to whom, and in which state it says what."""
 
 import html
+import json
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from golub.clock import DAY
-from golub.model import Account, Message, Operator, OperatorAccount
+from golub.index import statements
+from golub.index.analyser import VERSION
+from golub.model import Account, Mark, Message, Operator, OperatorAccount
 from golub.search import catching_up
 from golub.search.catching_up import CatchingUp
 from golub.web.parts import Parts
@@ -193,3 +196,60 @@ async def test_a_chat_opens_around_a_message_and_goes_on_both_ways(parts: Parts,
         page = await read(manager, f"/inbox/{chat}?at={odd}")
         assert rows(page)[-1] == ids[-1]
         assert not page.all("li", id="newer")
+
+
+async def test_notes_are_found_as_notes_by_those_who_may_see_the_chat(
+    parts: Parts, talk: Talk, manager: Browser, clock: SteppedClock
+) -> None:
+    assert manager.operator
+    await talk.says("one", "Здравствуйте")
+    other = await add_account(parts, 555, "Запчасти")
+    await other.says("two", "Здравствуйте")
+    htmx = {"HX-Request": "true"}
+    for chat in (talk.chats["one"], other.chats["two"]):
+        note = {"text": "Обещали самовывоз <script>x</script>", "client_key": str(chat)}
+        assert (await manager.post(f"/inbox/{chat}/notes", note, headers=htmx)).status_code == 204
+    async with parts.store.write() as session:
+        (await session.get_one(Operator, manager.operator.id)).every_account = False
+        session.add(OperatorAccount(operator_id=manager.operator.id, account_id=talk.account.id))
+
+    async def found(query: str) -> list[str]:
+        page = await read(manager, f"{SEARCH}?{query}")
+        assert not [script for script in page.all("script") if "src" not in script]
+        return [link["href"] for link in page.all("a", **{"class": "search-hit search-note"})]
+
+    (hit,) = await found("q=самовывозом")
+    assert hit.startswith(f"/inbox/{talk.chats['one']}?note=")
+    opened = await read(manager, hit)
+    assert f"note-{hit.partition('=')[2]}" in [item.get("id") for item in opened.all("li")]
+    assert await found("q=самовывоз&who=note") == [hit]
+    assert await found("q=самовывоз&who=in") == []
+    note = hit.partition("=")[2]
+    await manager.post(f"/inbox/notes/{note}", {"text": "Отправим почтой"}, headers=htmx)
+    assert (await found("q=самовывоз"), await found("q=почта")) == ([], [hit])
+
+    async with parts.store.write() as session:  # as a release left it that put no notes into the index
+        await (await session.connection()).run_sync(statements.remove_all)
+        mark = await session.get_one(Mark, catching_up.MARK)
+        mark.value = json.dumps({"version": VERSION, "chats": 0, "messages": 0, "of": 0})
+    assert await found("q=почта") == []
+    while await CatchingUp(parts.store, clock).read_some():
+        pass
+    assert await found("q=почта") == [hit]
+    await manager.post(f"/inbox/notes/{note}/remove", headers=htmx)
+    assert await found("q=почта") == []
+
+
+@ONE_DATABASE
+async def test_the_wrong_keyboard_layout_is_forgiven_and_said(talk: Talk, manager: Browser) -> None:
+    await talk.says("one", "Доставка есть?")
+    await talk.says("two", "Продам iphone")
+    for typed, meant in (("ljcnfdrf", "доставка"), ("шзрщту", "iphone")):
+        page = await read(manager, f"{SEARCH}?q={typed}")
+        assert (len(hits(page)), len(page.all("mark"))) == (1, 1)
+        assert f"Nothing was found for “{typed}”" in page.text
+        assert meant in page.text
+    assert hits(await read(manager, f"{SEARCH}?q=ljcnfdrf&who=out")) == []
+    for typed in ("zzzzqqq", "[[;;", "qй"):
+        page = await read(manager, f"{SEARCH}?q={typed}", status=400 if typed == "[[;;" else 200)
+        assert "Nothing was found for" not in page.text

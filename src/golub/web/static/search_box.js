@@ -1,4 +1,4 @@
-// In the inbox: Escape leads out of the search box, back to where the focus was. A message that search has found (?at=) is
+// In the inbox: Escape leads out of the search box, back to where the focus was. A message or note that search has found (?at=, ?note=) is
 // brought into sight, and later ones are put below without a jump.
 
 const box = document.getElementById("search-box");
@@ -14,8 +14,9 @@ box.addEventListener("keydown", (event) => {
   else box.blur();
 });
 
-const asked = new URLSearchParams(location.search).get("at");
-const hit = asked && document.getElementById(`message-${asked}`);
+const asked = new URLSearchParams(location.search);
+const place = asked.has("note") ? `note-${asked.get("note")}` : `message-${asked.get("at")}`;
+const hit = document.getElementById(place);
 if (hit) {
   hit.classList.add("is-found");
   hit.scrollIntoView({ block: "center" });
