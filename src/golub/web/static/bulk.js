@@ -89,6 +89,7 @@ list.addEventListener("click", (event) => {
 
 begin.hidden = false;
 begin.addEventListener("click", () => {
+  begin.closest("details").open = false;
   if (choosing || chosen.size) return none();
   choosing = true;
   paint();
