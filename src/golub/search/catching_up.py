@@ -146,7 +146,11 @@ def _read(connection: Connection, place: Place) -> Place:
 
 
 def _read_below(
-    connection: Connection, wanted: Select[Any], key: Any, below: int, entry_of: Callable[[Row], Entry | None]
+    connection: Connection,
+    wanted: Select[*tuple[Any, ...]],
+    key: Any,
+    below: int,
+    entry_of: Callable[[Row], Entry | None],
 ) -> int:
     """Returns below which row to go on; 0 at the end."""
     found = connection.execute(wanted.where(key < below).order_by(key.desc()).limit(ROWS)).mappings().all()
