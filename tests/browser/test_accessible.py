@@ -20,6 +20,8 @@ PAGES = (
     "/reports",
     "/quick-replies",
     "/admin/start",
+    "/admin/automation",
+    "/admin/automation/new?kind=away",
     "/admin/labels",
     "/admin/operators",
     "/admin/accounts",
