@@ -130,11 +130,11 @@ def _acts(
     """What the team has done with it."""
     acts: list[Observation] = []
     if talk.closed:
-        acts.append(Close(chat_id, version, now))
+        acts.append(Close(chat_id, version, now, by=operator_id))
     if talk.snoozed:
-        acts.append(Snooze(chat_id, version, now + DAY))
+        acts.append(Snooze(chat_id, version, now + DAY, by=operator_id))
     if talk.mine:
-        acts.append(HandOver(chat_id, None, operator_id, now))
+        acts.append(HandOver(chat_id, None, operator_id, now, by=operator_id))
     if talk.label:
         acts.append(Labelled(chat_id, labels[talk.label], True, operator_id, now))
     if talk.note:
