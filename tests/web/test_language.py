@@ -104,12 +104,49 @@ def read(path: Path) -> list[Any]:
         return [message for message in read_po(file, locale="ru") if message.id]
 
 
-@pytest.mark.parametrize(("n", "form"), [(1, 0), (2, 1), (5, 2), (11, 2), (21, 0), (112, 2), (104, 1)])
+RULE = (  # as gettext writes it: what counts like 1, like 2, and like 5
+    "nplurals=3; plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);"
+)
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "ru").glob("*.po")), ids=lambda path: path.name)
+def test_each_catalogue_counts_by_the_same_rule(path: Path) -> None:
+    """What it says itself: the reader would put its own in the place of one that is missing."""
+    header = path.read_text().partition("\n\n")[0]
+    assert f'"Plural-Forms: {RULE}\\n"' in header
+    assert "charset=utf-8" in header
+
+
+@pytest.mark.parametrize(("n", "form"), [(0, 2), (1, 0), (2, 1), (5, 2), (11, 2), (21, 0), (112, 2), (104, 1)])
 def test_russian_counts_as_russian_does(n: int, form: int) -> None:
+    counted = 0
     for path in catalogues():
         for message in read(path):
-            if isinstance(message.id, tuple) and PLACE.findall(message.id[1]) == ["n"]:
-                assert words("ru").ngettext(message.id[0], message.id[1], n) == message.string[form].format(n=n)
+            if isinstance(message.id, tuple):
+                counted += 1
+                fields = {place: "x" for place in PLACE.findall(message.id[1]) if place != "n"}
+                said = words("ru").ngettext(message.id[0], message.id[1], n, **fields)
+                assert said == message.string[form].format(n=n, **fields)
+                assert not PLACE.search(said)
+    assert counted > 30
+
+
+def test_a_number_is_said_wherever_it_is_not_one() -> None:
+    """«21 чат» takes the form of one: a text that leaves the number out there would say it of twenty-one as well."""
+    for path in catalogues():
+        for message in read(path):
+            if isinstance(message.id, tuple):
+                for form in message.string:
+                    assert ("n" in PLACE.findall(form)) == ("n" in PLACE.findall(message.id[1])), message.id
+
+
+def test_english_counts_as_english_does() -> None:
+    for parts in texts():
+        if isinstance(parts, tuple):
+            fields = {place: "x" for place in PLACE.findall(parts[1]) if place != "n"}
+            for n, form in ((0, 1), (1, 0), (2, 1), (5, 1), (11, 1), (21, 1)):
+                assert words("en").ngettext(parts[0], parts[1], n, **fields) == parts[form].format(n=n, **fields)
+            assert {*PLACE.findall(parts[0]), "n"} == {*PLACE.findall(parts[1]), "n"}
 
 
 def test_what_a_buyer_is_called_cannot_become_markup() -> None:

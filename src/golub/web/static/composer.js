@@ -71,8 +71,8 @@ function grown(box) {
 export function putOutgoing(rows) {
   const column = document.getElementById("outgoing");
   const local = [...column.querySelectorAll(".is-local")];
-  const known = new Set(rows.map((row) => row.dataset.key));
-  const waiting = local.filter((row) => !known.has(row.dataset.key) && row.dataset.state !== "taken");
+  const known = new Set(rows.map((row) => row.dataset.clientKey));
+  const waiting = local.filter((row) => !known.has(row.dataset.clientKey) && row.dataset.state !== "taken");
   const same = [...column.children].filter((row) => !row.matches(".is-local"));
   if (same.length === rows.length && !local.length && same.every((row, n) => row.isEqualNode(rows[n]))) return;
   if (column.contains(document.activeElement) && same.length === rows.length) {
@@ -98,7 +98,7 @@ async function send(form) {
 // `dialog` is a quick reply's, where that is sent: then the box is another text, and stays.
 async function post(chat, reply, dialog = null) {
   const row = document.getElementById("reply-pending").content.cloneNode(true).firstElementChild;
-  row.dataset.key = reply.client_key;
+  row.dataset.clientKey = reply.client_key;
   row.querySelector(".words").textContent = [reply.text].flat().join("\n\n") || "…";
   document.getElementById("outgoing").append(row);
   scroller().scrollTop = 0;
@@ -225,15 +225,16 @@ inbox.addEventListener("submit", (event) => {
   send(event.target);
 });
 
+// On a touch screen Enter begins a new line, and Ctrl+Enter of a keyboard sends; else the other way round.
 const byTouch = matchMedia("(pointer: coarse)");
 inbox.addEventListener("keydown", (event) => {
   if (event.target.id !== "reply-text" || event.key !== "Enter" || event.isComposing) return;
   const box = event.target;
-  if (event.ctrlKey || event.metaKey) {
+  if ((event.ctrlKey || event.metaKey) && !byTouch.matches) {
     event.preventDefault();
     box.setRangeText("\n", box.selectionStart, box.selectionEnd, "end");
     grown(box);
-  } else if (!event.shiftKey && !event.altKey && !byTouch.matches) {
+  } else if (!event.shiftKey && !event.altKey && (event.ctrlKey || event.metaKey || !byTouch.matches)) {
     event.preventDefault();
     box.form.requestSubmit();
   }

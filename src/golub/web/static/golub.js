@@ -57,6 +57,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const menu of document.querySelectorAll("details.menu[open]")) {
+      event.preventDefault(); // and does nothing else
       menu.open = false;
       menu.querySelector("summary").focus();
     }
@@ -77,11 +78,15 @@
     }
   });
 
-  // Toasts leave by themselves, unless they tell of trouble.
+  // Toasts leave by themselves, unless they tell of trouble, or somebody is about to use them.
+  const leaves = (toast) => {
+    const after = toast.querySelector("form") ? 12_000 : 6000; // ms; one that can be undone waits for a second thought
+    setTimeout(() => (toast.matches(":hover, :focus-within") ? leaves(toast) : toast.remove()), after);
+  };
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) {
       for (const node of addedNodes) {
-        if (node instanceof HTMLElement && !node.matches(".toast-bad")) setTimeout(() => node.remove(), 6000);
+        if (node instanceof HTMLElement && !node.matches(".toast-bad")) leaves(node);
       }
     }
   }).observe(document.getElementById("toasts"), { childList: true });

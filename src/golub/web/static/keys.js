@@ -5,11 +5,11 @@
 const HOLD = 1500; // ms that the first of two keys waits for the second
 const TYPES = "textarea, select, [contenteditable], input:not([type=checkbox], [type=radio], [type=button], [type=submit])";
 
-const FIRST = ".menu-panel :is(button, a, input:not([type=hidden]))";
-
 const help = document.getElementById("keys");
 const isShown = (element) => element.checkVisibility() && !element.disabled;
 const ours = () => [...document.querySelectorAll("[data-key]")].filter(isShown);
+
+const items = (menu) => [...menu.querySelectorAll(".menu-panel :is(button, a, input:not([type=hidden]))")].filter(isShown);
 
 export const labelOf = (element) =>
   (element.dataset.command || element.getAttribute("aria-label") || element.title || element.placeholder || element.textContent)
@@ -21,7 +21,7 @@ export function act(element) {
     element.focus();
     element.select?.();
   } else element.click();
-  if (element.matches("summary") && element.parentElement.open) element.parentElement.querySelector(FIRST)?.focus();
+  if (element.matches("summary") && element.parentElement.open) items(element.parentElement)[0]?.focus();
 }
 
 function named({ key, code, shiftKey }) {
@@ -36,7 +36,7 @@ const links = () => [...document.querySelectorAll("#chats .chat-link")];
 
 function step(by) {
   const all = links();
-  if (!all.length) return false;
+  if (!all.length || !isShown(all[0])) return false; // a phone shows the chat in its place
   const from = all.findIndex((link) => link === document.activeElement || link.parentElement.contains(document.activeElement));
   const current = from < 0 ? all.findIndex((link) => link.hasAttribute("aria-current")) : from;
   const next = all[current < 0 ? 0 : Math.min(all.length - 1, Math.max(0, current + by))];
@@ -45,30 +45,40 @@ function step(by) {
   return true;
 }
 
-function leave() {
+// On a phone, which shows the list or the chat.
+function leadsBack() {
   const back = document.querySelector(".thread-back");
+  return back && isShown(back) ? back : null;
+}
+
+function leave() {
+  const back = leadsBack();
   const opened = document.getElementById("thread")?.dataset.chat;
   const current = document.getElementById(`chat-${opened}`)?.querySelector(".chat-link");
-  if (back && isShown(back)) back.click();
-  else if (current) current.focus();
-  else return false;
+  back?.click();
+  current?.focus();
+  return Boolean(back ?? current);
+}
+
+// Arrows go through a menu that is open, and through the list once the focus is there.
+function arrow(by) {
+  const menu = document.activeElement.closest("details.menu[open]");
+  if (!menu) return Boolean(document.activeElement.closest(".chat-row")) && step(by);
+  const all = items(menu);
+  const at = all.indexOf(document.activeElement);
+  all.at(at < 0 && by < 0 ? -1 : (at + by) % all.length)?.focus();
   return true;
 }
 
 const built = {
   j: () => step(1),
   k: () => step(-1),
-  ArrowDown: () => Boolean(document.activeElement.closest(".chat-row")) && step(1),
-  ArrowUp: () => Boolean(document.activeElement.closest(".chat-row")) && step(-1),
+  ArrowDown: () => arrow(1),
+  ArrowUp: () => arrow(-1),
   o: () => {
     const link = document.activeElement.closest(".chat-row")?.querySelector(".chat-link");
     link?.click();
     return Boolean(link);
-  },
-  r: () => {
-    const box = document.getElementById("reply-text");
-    box?.focus();
-    return Boolean(box);
   },
   Escape: leave,
   "?": () => {
@@ -88,18 +98,19 @@ document.addEventListener("keydown", (event) => {
   if (document.querySelector("dialog:modal")) return;
   const key = named(event);
   if (event.target.closest?.(TYPES)) {
-    if (key === "Escape" && event.target.closest("#chat")) {
-      event.target.blur();
-      leave();
-    } else if (key === "Escape") event.target.blur();
+    if (key !== "Escape") return;
+    event.target.blur();
+    if (!event.target.closest("#chat")) return;
+    if (leadsBack()) document.getElementById("thread-scroll").focus(); // out of the box first, out of the chat then
+    else leave();
     return;
   }
   if (event.shiftKey && key !== "?") return;
-  if (key === "Escape" && event.target.closest?.("details.menu")) return; // it closes the menu
+  if (key === "Escape" && document.querySelector(":popover-open")) return; // it closes that
   const pressed = first ? `${first} ${key}` : key;
   clearTimeout(forget);
   first = "";
-  const element = ours().find((one) => one.dataset.key === pressed);
+  const element = ours().findLast((one) => one.dataset.key === pressed); // of two that can be undone: the last
   if (element) act(element);
   else if (pressed === key && ours().some((one) => one.dataset.key.startsWith(`${key} `))) {
     first = key;

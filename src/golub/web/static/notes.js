@@ -11,10 +11,13 @@ document.addEventListener("golub:opened", () => {
   if (box) box.value = localStorage.getItem(draftOf(openId())) ?? "";
 });
 
-inbox.addEventListener("change", (event) => {
-  if (event.target.id === "write-note") document.getElementById("note-text").focus();
-  else if (event.target.id === "write-reply") document.getElementById("reply-text")?.focus();
-});
+// A click as well: its key leads into the box that is chosen already.
+for (const chosen of ["change", "click"]) {
+  inbox.addEventListener(chosen, (event) => {
+    if (event.target.id === "write-note") document.getElementById("note-text").focus();
+    else if (event.target.id === "write-reply") document.getElementById("reply-text")?.focus();
+  });
+}
 
 inbox.addEventListener("input", (event) => {
   if (event.target.id !== "note-text") return;
@@ -26,11 +29,13 @@ inbox.addEventListener("keydown", (event) => {
   const box = event.target;
   if (!box.matches(".note-text") || event.isComposing) return;
   const editor = box.closest("details");
-  const sends = editor ? event.ctrlKey || event.metaKey : !event.shiftKey && !event.altKey && !byTouch.matches;
+  const byCtrl = event.ctrlKey || event.metaKey;
+  const sends = byCtrl || (!editor && !event.shiftKey && !event.altKey && !byTouch.matches);
   if (event.key === "Enter" && sends) {
     event.preventDefault();
     box.form.requestSubmit();
   } else if (event.key === "Escape" && editor) {
+    event.preventDefault(); // and out of the chat it does not lead
     editor.open = false;
     editor.querySelector("summary").focus();
   }

@@ -9,6 +9,8 @@ export const thread = () => document.getElementById("thread");
 export const openId = () => thread()?.dataset.chat ?? null;
 export const scroller = () => document.getElementById("thread-scroll");
 
+const PATIENCE = 12_000; // ms for an answer; a line that died in silence would be waited for without end
+
 class Failed extends Error {
   constructor(said, status = 0) {
     super(said);
@@ -18,25 +20,32 @@ class Failed extends Error {
 
 // A refusal comes as a toast in the reader's language; it is shown, unless the caller has a better place for it.
 export async function ask(path, options = {}, quietly = false) {
-  const { form, ...rest } = options;
-  const request = { ...rest, headers: { "HX-Request": "true" } };
+  const { form, signal, ...rest } = options;
+  const late = new AbortController();
+  const bell = setTimeout(() => late.abort(), PATIENCE);
+  const withdraw = () => late.abort();
+  signal?.addEventListener("abort", withdraw);
+  const request = { ...rest, signal: late.signal, headers: { "HX-Request": "true" } };
   if (form) {
     request.method = "POST";
     request.body = new URLSearchParams(form);
     request.headers["X-CSRF-Token"] = inbox.dataset.csrf;
   }
-  let answer;
+  let answer, text;
   try {
     answer = await fetch(path, request);
+    text = await answer.text();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (signal?.aborted) throw error;
     throw new Failed(texts.offline);
+  } finally {
+    clearTimeout(bell);
+    signal?.removeEventListener("abort", withdraw);
   }
   if (answer.status === 401) {
     signedOut();
     throw new Failed(texts.signedOut);
   }
-  const text = await answer.text();
   if (!answer.ok) {
     const toast = html(text);
     const said = toast.querySelector("p")?.textContent ?? texts.failed;

@@ -3,6 +3,7 @@
 
 const BEAT = 4000; // ms; the server forgets who is silent for 10 s
 const TYPING = 8000; // ms that a key stroke holds
+const PATIENCE = 5000; // ms for an answer; the next beat says more than one that is late
 const FACES = 3;
 
 const inbox = document.getElementById("inbox");
@@ -41,6 +42,7 @@ async function say(leaving = false) {
       headers: { "HX-Request": "true", "X-CSRF-Token": inbox.dataset.csrf },
       body: new URLSearchParams({ tab, chat: at, typing: types }),
       keepalive: leaving,
+      signal: AbortSignal.timeout(PATIENCE),
     });
   } catch {
     // the next beat says it again

@@ -12,6 +12,8 @@
 const PATH = "/stream";
 const AGAIN = [1000, 2000, 4000, 8000, 15000]; // ms to the next try, when the browser does not try by itself
 const LOCK = "golub-stream";
+const OPEN = 6; // connections that a browser keeps open to one address
+const SHED = 2000; // ms
 
 let silence = 7500; // ms without a word after which the line is taken for dead
 let heard = Date.now();
@@ -94,9 +96,17 @@ const lead = (options) =>
     })
     .catch(() => (close(), lead({})));
 
+// What else was open to us died with the line, and the browser would ask over it again: these find it out, and close it.
+const shed = () => {
+  for (let one = 0; one < OPEN; one++) {
+    fetch("/healthz/live", { cache: "no-store", signal: AbortSignal.timeout(SHED) }).catch(() => {});
+  }
+};
+
 const watch = () => {
   if (ended || document.hidden || Date.now() - heard < silence) return;
   heard = Date.now();
+  shed();
   take({ kind: "line", detail: "down" });
   if (source || !navigator.locks) open();
   else lead({ steal: true });
