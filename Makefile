@@ -5,6 +5,7 @@ UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^ *"uv==\([^"]*\)".*/\1/p' pyproject.toml)
 VENDOR := src/golub/web/static/vendor/htmx.min.js
 STRACE := $(shell command -v strace)
+LOOK ?= build/day
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
@@ -14,7 +15,7 @@ export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /et
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help demo install serve test check fmt docs screenshots chaos chromium strace clean force
+.PHONY: help demo install serve test check fmt docs screenshots chaos day chromium strace clean force
 
 help: ## this page
 	@echo 'Golub: every Avito message, kept and put before your team.'
@@ -52,6 +53,11 @@ screenshots: .venv/.dev chromium ## take the README's pictures again, from a run
 
 chaos: .venv/.dev chromium strace ## try to break each promise of docs/promises.md, at full counts; hours. One: P=P2
 	@$(BIN)/python -m tests.chaos $(P) $(if $(SHORT),--short) $(if $(AGAIN),--again)
+
+day: .venv/.dev chromium ## a day in the inbox by keyboard, two operators in one chat, at full counts; pictures go to LOOK=build/day
+	@mkdir -p '$(LOOK)'
+	@GOLUB_LOOK='$(LOOK)' $(BIN)/python -m pytest -q --full -o faulthandler_timeout=0 tests/browser/test_day.py tests/browser/test_two_operators.py
+	@echo 'Now look at the pictures in $(LOOK)'
 
 clean: ## remove .venv and what the build made; your data stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(dir $(VENDOR))

@@ -24,7 +24,7 @@ FLAGS = (
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
 )
 
-PATIENCE = 20_000  # ms until an expectation is given up; what it waits for comes by itself, and sooner
+PATIENCE = 60_000  # ms until an expectation is given up; what it waits for comes by itself, and sooner
 
 
 def find() -> Path | None:

@@ -18,6 +18,7 @@ from golub.settings import Settings
 from golub.simulator import Simulator, world
 from golub.subscription.url import make_url
 from golub.web.parts import Parts
+from tests.chromium import PATIENCE
 
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -34,26 +35,33 @@ class World:
     url: str
     secret: str
     browser: Browser
+    ways: set[str] = field(default_factory=set[str])  # the hosts, with their ports, at which the server was reached
     foreign: list[str] = field(default_factory=list[str])
     complaints: list[str] = field(default_factory=list[str])
 
-    async def page(self, path: str, size: dict[str, int] = WIDE, context: BrowserContext | None = None) -> Page:
+    async def page(
+        self, path: str, size: dict[str, int] = WIDE, context: BrowserContext | None = None, *, url: str = ""
+    ) -> Page:
+        """`url`: another way to the same server. Without a context it is Anna's browser."""
+        url = url or self.url
+        self.ways.add(urlsplit(url).netloc)
         if context is None:
             context = await self.browser.new_context(
                 viewport={"width": size["width"], "height": size["height"]}, service_workers="block"
             )
             await context.add_cookies([{"name": "session", "value": self.secret, "url": self.url}])
+        context.set_default_timeout(PATIENCE)
         page = await context.new_page()
         page.on("request", lambda request: self._look(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
         page.on("console", lambda said: self.complaints.append(said.text) if "Content Security" in said.text else None)
-        await page.goto(self.url + path)
+        await page.goto(url + path)
         return page
 
     def _look(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(self.url).netloc:
+        if parts.scheme not in ("data", "blob") and parts.netloc not in self.ways:
             self.foreign.append(url)
 
     async def chat_id(self, chat: world.Chat) -> int:
@@ -69,7 +77,8 @@ class World:
 
 
 @pytest.fixture
-async def golub(tmp_path: Path, browser: Browser) -> AsyncGenerator[World]:
+async def golub(tmp_path: Path, sqlite_url: str, browser: Browser) -> AsyncGenerator[World]:
+    """`sqlite_url` has put a migrated database where Golub looks for it: that is a second saved each time."""
     settings = Settings.model_validate(
         {"data_dir": tmp_path, "avito_url": "http://avito.test", "allow_loopback_webhook": True, "sweep_period": 3600}
     )

@@ -144,10 +144,12 @@ async def all_right(town: Scene, opened: list[Inbox], within: float) -> float:
 
 
 class Line:
-    """A way to a port. `fall_silent`: what is open stays open and carries nothing; what comes afterwards is well."""
+    """A way to a port. `fall_silent`: what is open stays open and carries nothing; what comes afterwards is well.
+    `cut`: so does whatever is opened before `mend`."""
 
     def __init__(self, port: int) -> None:
         self._to = port
+        self._is_cut = False
         self._carries = asyncio.Event()  # of those that are open now; set: no more
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -163,8 +165,18 @@ class Line:
         self._carries.set()
         self._carries = asyncio.Event()
 
+    def cut(self) -> None:
+        self._is_cut = True
+        self.fall_silent()
+
+    def mend(self) -> None:
+        self._is_cut = False
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         silent = self._carries
+        if self._is_cut:
+            self._open.add(writer)
+            return
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:

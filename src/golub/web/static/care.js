@@ -9,14 +9,16 @@ document.addEventListener("focusin", ({ target }) => {
 
 document.body.addEventListener("htmx:afterRequest", (event) => {
   const form = event.detail.requestConfig.elt; // also where the answer has taken it off the page
-  if (!event.detail.successful) return;
-  if (form.matches("[data-undo]")) {
+  const { successful } = event.detail;
+  if (successful && form.matches("[data-undo]")) {
     const chat = form.getAttribute("action").split("/")[2];
     form.closest("[data-toast]").remove();
     look(chat);
   } else if (form.closest(".thread-head")) {
+    // What is told now takes the place of what was told before.
+    for (const told of [...document.querySelectorAll("#toasts [data-toast]:has([data-undo])")].slice(0, -1)) told.remove();
     look(openId());
-    if (document.activeElement !== document.body) return;
+    if (successful && document.activeElement !== document.body) return;
     (before?.isConnected ? before : scroller())?.focus({ preventScroll: true }); // its button is gone with the old head
   }
 });

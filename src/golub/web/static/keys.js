@@ -110,7 +110,7 @@ document.addEventListener("keydown", (event) => {
   const pressed = first ? `${first} ${key}` : key;
   clearTimeout(forget);
   first = "";
-  const element = ours().findLast((one) => one.dataset.key === pressed); // of two that can be undone: the last
+  const element = ours().find((one) => one.dataset.key === pressed);
   if (element) act(element);
   else if (pressed === key && ours().some((one) => one.dataset.key.startsWith(`${key} `))) {
     first = key;
