@@ -4,7 +4,7 @@
     python -m benchmarks.inbox --folder … --many 200000 --rounds 10
     python -m benchmarks.inbox --folder … --databases postgresql://…/few postgresql://…/many       empty at first
 
-Builds both towns (see `town`), or goes on with what is in the folder: a million messages take a quarter of an hour.
+Builds both towns (see `town`), or goes on with what is in the folder: a million messages take a few minutes.
 Then each page is asked of the real application, in turn for either town, so that the machine, and whoever else is at
 it, cancel out of the ratio. Server time is that from the request's first byte to the answer's last, without a socket;
 beside it stands the processor's, of which a neighbour takes nothing. A page breaks its bound, and the run ends with 1,
