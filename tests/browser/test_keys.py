@@ -51,7 +51,7 @@ async def test_chats_are_walked_opened_and_answered_by_keys(golub: World) -> Non
     await expect(page.locator("#thread-head [data-key=t]")).to_have_count(0)  # it is mine now
     await expect(links.nth(1)).to_be_focused()
     await page.keyboard.press("s")
-    await expect(page.locator("[name=until]").first).to_be_focused()
+    await expect(page.locator("#thread-head [name=until]").first).to_be_focused()
     await page.keyboard.press("Escape")
     await page.keyboard.press("g")
     await page.keyboard.press("u")
