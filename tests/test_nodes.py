@@ -47,8 +47,8 @@ async def test_a_worker_shows_its_health_and_takes_no_webhook(postgres_url: str,
 async def test_health_sees_the_turns_of_every_part_that_runs_by_itself(postgres_url: str, tmp_path: Path) -> None:
     golub = Golub(Settings.model_validate({"data_dir": tmp_path, "database_url": postgres_url}))
     expected = {
-        "alerts", "backfill", "backups", "housekeeping", "jumps", "keeping", "live", "meter", "nodes", "operators",
-        "outbox", "pace", "presence", "relay", "replays", "rings", "rota", "search", "secrets", "silence",
+        "alerts", "automation", "backfill", "backups", "housekeeping", "jumps", "keeping", "live", "meter", "nodes",
+        "operators", "outbox", "pace", "presence", "relay", "replays", "rings", "rota", "search", "secrets", "silence",
         "subscriptions", "waits", "waking",
     }  # fmt: skip
     async with golub.working(), asyncio.timeout(60):
