@@ -12,6 +12,9 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from golub import inbox
+from golub.audit import CONSOLE
+from golub.inbox.bulk import Verb
 from golub.model import (
     Account,
     Chat,
@@ -101,6 +104,8 @@ LISTS: dict[str, Callable[[Ids], list[str]]] = {
 NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/presence", "/quick-replies/pictures", "/stream"}
 # An operator's own views, and an empty form that may be about a chat's item.
 OWN = {"/inbox/views", "/inbox/views/{saved_id}/remove", "/quick-replies/new"}
+# Takes chats by their ids in its form: `test_an_act_with_several_chats_passes_over_it` is about that.
+BULK = {"/inbox/bulk"}
 # `test_reports.py` shows that their figures, lists and files are of the accounts in sight.
 REPORTS = {"/reports", "/reports/chats", "/reports/waiting", "/reports/csv/{figure}"}
 
@@ -111,7 +116,7 @@ def test_every_route_of_the_inbox_is_here() -> None:
     }
     named = {door for door in open_to_managers if re.search(r"\{", door[1])} - {("GET", "/inbox/pictures/{name}")}
     assert named == set(NAMED)
-    assert {path for _, path in open_to_managers - named} == set(LISTS) | NOTHING_OF_CHATS
+    assert {path for _, path in open_to_managers - named} == set(LISTS) | NOTHING_OF_CHATS | BULK
 
 
 @pytest.fixture
@@ -194,6 +199,30 @@ async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
         chat = await session.get_one(Chat, there.chat)
         outgoing = await session.get_one(OutgoingMessage, there.outgoing)
     assert (chat.unread, outgoing.state) == (1, "rejected")
+
+
+@ONE_DATABASE
+async def test_an_act_with_several_chats_passes_over_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
+    await fill(parts, ours, "для всех")
+    there = await fill(parts, theirs, SECRET)
+    narrowed = await visit(Role.MANAGER)
+    assert narrowed.operator
+    await narrow(parts, narrowed.operator, ours.account)
+    async with parts.store.write() as session:
+        label = await inbox.add_label(session, "Срочно", inbox.COLOURS[0], by=CONSOLE, now=parts.clock())
+        await session.flush()
+        form = {"label_id": str(label.id), "operator_id": str(narrowed.operator.id), "until": "hour"}
+    async with parts.store.read() as session:
+        before = (await session.get_one(Chat, there.chat)).version
+    for verb in Verb:
+        refused, missing = [
+            await narrowed.post("/inbox/bulk", form | {"verb": verb, "chats": f"{chat}.0"})
+            for chat in (there.chat, MISSING)
+        ]
+        assert (verb, *plain(refused)) == (verb, *plain(missing))
+        assert SECRET not in refused.text
+    async with parts.store.read() as session:
+        assert (await session.get_one(Chat, there.chat)).version == before
 
 
 @ONE_DATABASE
