@@ -56,7 +56,7 @@ chaos: .venv/.dev chromium strace ## try to break each promise of docs/promises.
 
 day: .venv/.dev chromium ## a day in the inbox by keyboard, two operators in one chat, at full counts; pictures go to LOOK=build/day
 	@mkdir -p '$(LOOK)'
-	@GOLUB_LOOK='$(LOOK)' $(BIN)/python -m pytest -q --full -o faulthandler_timeout=0 tests/browser/test_day.py tests/browser/test_two_operators.py
+	@GOLUB_LOOK='$(LOOK)' $(BIN)/python -m pytest -q --full -o faulthandler_timeout=0 tests/browser/day.py tests/browser/test_two_operators.py
 	@echo 'Now look at the pictures in $(LOOK)'
 
 clean: ## remove .venv and what the build made; your data stays

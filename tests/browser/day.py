@@ -1,7 +1,8 @@
 """A day in the life: buyers write without a pause, and an operator works through chats by keyboard alone.
 
-The suite does a few of them on a desktop and on a phone. `make day` does thirty on each while twenty messages a second
-come in, and leaves pictures for a person's eyes.
+`make day` does thirty of them on a desktop and on a phone while twenty messages a second come in, and leaves pictures
+for a person's eyes. Not part of the suite: it presses keys faster than a page is ready after each way, and so does not
+always come to its end.
 """
 
 import asyncio
