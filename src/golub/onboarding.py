@@ -5,6 +5,7 @@ and opened again on another day, and says what is left.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from golub.accounts import Accounts, Holdings
 from golub.clock import Millis
 from golub.doctor import Check, Examination, Finding, Group, Verdict
 from golub.doctor.shops import last_delivery
+from golub.errors import Unavailable
 from golub.model import Account, AccountState, Mark, SubscriptionState
 from golub.store import Store
 
@@ -89,7 +91,8 @@ async def is_offered(store: Store) -> bool:
             return False
     if await last_delivery(store) is None:
         return True
-    await note(store, DONE)
+    with suppress(Unavailable):  # a full disk, say: the page is there all the same, and the next one notes it
+        await note(store, DONE)
     return False
 
 
