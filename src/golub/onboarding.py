@@ -5,7 +5,6 @@ and opened again on another day, and says what is left.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,12 +12,10 @@ from golub.accounts import Accounts, Holdings
 from golub.clock import Millis
 from golub.doctor import Check, Examination, Finding, Group, Verdict
 from golub.doctor.shops import last_delivery
-from golub.errors import Unavailable
 from golub.model import Account, AccountState, Mark, SubscriptionState
 from golub.store import Store
 
-MARK = "first_steps"
-LATER, DONE = "later", "done"
+MARK = "first_steps"  # is there once a person has put them aside
 
 
 class Step(StrEnum):
@@ -85,28 +82,20 @@ async def find_progress(store: Store, accounts: Accounts, examination: Examinati
 
 
 async def is_offered(store: Store) -> bool:
-    """Whether the inbox is to lead there: not once it is done, which the journal may forget, or was put aside."""
+    """Whether the inbox is to lead there: until it is done, or was put aside."""
     async with store.read() as session:
         if await session.get(Mark, MARK):
             return False
-    if await last_delivery(store) is None:
-        return True
-    with suppress(Unavailable):  # a full disk, say: the page is there all the same, and the next one notes it
-        await note(store, DONE)
-    return False
+    return not await is_finished(store)
 
 
 async def is_finished(store: Store) -> bool:
-    async with store.read() as session:
-        mark = await session.get(Mark, MARK)
-    return mark is not None and mark.value == DONE
+    return await last_delivery(store) is not None
 
 
-async def note(store: Store, value: str) -> None:
-    """`LATER` or `DONE`; what is done stays so."""
+async def put_aside(store: Store) -> None:
     async with store.write() as session:
-        new = store.insert(Mark).values(name=MARK, value=value)
-        await session.execute(new.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+        await session.execute(store.insert(Mark).values(name=MARK, value="later").on_conflict_do_nothing())
 
 
 async def _furthest(store: Store, accounts: Accounts) -> tuple[Account | None, Millis | None]:

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import update
 
 from golub.doctor import Doctor, Reach
-from golub.model import Account, Mark, Role
-from golub.onboarding import MARK, is_offered
+from golub.model import Account, Role
+from golub.onboarding import is_offered
 from golub.web.parts import Parts
 from tests.conftest import ONE_DATABASE
 from tests.door import FOREIGN, World
@@ -104,18 +104,10 @@ async def test_what_fails_says_what_to_do(world: World, parts: Parts, owner: Bro
 
 
 @ONE_DATABASE
-async def test_put_aside_it_is_found_in_the_menu_and_done_it_stays_done(
-    world: World, parts: Parts, owner: Browser
-) -> None:
+async def test_put_aside_it_is_found_in_the_menu(world: World, parts: Parts, owner: Browser) -> None:
     assert 'href="/admin/start"' in (await owner.get(f"{PAGE}/link")).text
     assert await is_offered(parts.store)
     answer = await owner.post(f"{PAGE}/later")
     assert not await is_offered(parts.store)
     assert (answer.status_code, answer.headers["location"]) == (303, "/inbox")
     assert 'href="/admin/start"' in (await owner.get(f"{PAGE}/link")).text
-    async with parts.store.write() as session:
-        mark = await session.get_one(Mark, MARK)
-        assert mark.value == "later"
-        mark.value = "done"
-    await owner.post(f"{PAGE}/later")
-    assert (await owner.get(f"{PAGE}/link")).status_code == 204

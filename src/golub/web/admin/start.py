@@ -83,8 +83,7 @@ async def register(request: Request, parts: Given, operator: SuperAdmin, by: Doe
 @router.post("/later")
 async def put_aside(parts: Given, _: Admin) -> Response:
     """The inbox does not lead here any more; the menu does."""
-    if not await onboarding.is_finished(parts.store):
-        await onboarding.note(parts.store, onboarding.LATER)
+    await onboarding.put_aside(parts.store)
     return RedirectResponse("/inbox", 303)
 
 
@@ -100,8 +99,6 @@ async def _page(
     not_registered: GolubError | None = None,
 ) -> Response:
     progress = await onboarding.find_progress(parts.store, parts.accounts, parts.doctor.last)
-    if progress.is_complete and not await onboarding.is_finished(parts.store):
-        await onboarding.note(parts.store, onboarding.DONE)
     troubles: list[Row] = rows_of(progress.troubles, operator, reader_of(request).words)
     context: dict[str, Any] = {
         "progress": progress,
