@@ -22,7 +22,8 @@ from sqlalchemy import select
 from golub import inbox
 from golub.audit import CONSOLE
 from golub.composing import quick_replies
-from golub.composing.quick_replies import NewPicture, Wording
+from golub.composing.prepared import NewPicture
+from golub.composing.quick_replies import Wording
 from golub.model import Chat, ChatLabel, Note, Operator, Role
 from golub.sight import ALL_ACCOUNTS
 from golub.simulator import Lively, world

@@ -35,6 +35,8 @@ async def test_a_message_is_found_by_keys_and_opens_in_its_chat(golub: World) ->
     await expect(page.locator("#palette").get_by_role("combobox")).to_be_focused()
     await page.keyboard.press("Escape")
     await expect(box).to_be_focused()
+    golub.sim.buyer_says(chat, "И ещё вопрос")  # the row that had the focus is drawn anew
+    await expect(links.first).to_contain_text("И ещё вопрос")
     await page.keyboard.press("Escape")
     await expect(links.first).to_be_focused()
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
 from golub.automation.hours import Hours
-from golub.avito.client import TEXT_LIMIT
 from golub.clock import DAY, MINUTE, Millis
-from golub.composing.filling import NAMES, find_places, find_unknown
-from golub.composing.quick_replies import PICTURES_SIZE, NewPicture
+from golub.composing import prepared
+from golub.composing.filling import NAMES, find_places
+from golub.composing.prepared import NewPicture
 from golub.errors import Invalid, NotFound, Rejected
 from golub.model import Account, AutomaticRule, RuleKind, RulePicture
 
@@ -68,8 +68,7 @@ async def write(
     session: AsyncSession, kind: RuleKind, wording: Wording, *, rule_id: int | None, by: By, now: Millis
 ) -> AutomaticRule:
     """Makes one, which is off at first, or changes that one. Raises `Invalid` for what could not be sent."""
-    texts = [text.replace("\r\n", "\n").strip() for text in wording.texts]
-    texts = [text for text in texts if text]
+    texts = prepared.in_order(wording.texts)
     _check(kind, wording, texts)
     if wording.account_id is not None and await session.get(Account, wording.account_id) is None:
         raise NotFound("There is no such account.")
@@ -91,7 +90,7 @@ async def write(
     if rule.active_since is not None:
         rule.active_since = now  # what came before is not judged by other words
     await session.flush()
-    await _arrange(session, rule.id, wording.pictures)
+    await prepared.arrange(session, RulePicture, RulePicture.rule_id, rule.id, wording.pictures)
     action = Action.RULE_ADDED if before is None else Action.RULE_CHANGED
     await by.did(session, action, kind, before=before, after=_told(rule), now=now)
     return rule
@@ -129,44 +128,16 @@ def _told(rule: AutomaticRule) -> dict[str, Any]:
 
 
 def _check(kind: RuleKind, wording: Wording, texts: Sequence[str]) -> None:
-    if not texts and not wording.pictures:
-        raise Invalid("Write something first.", field="text")
-    if len(texts) > TEXTS:
-        raise Invalid("Send at most {count} messages at once.", field="text", count=TEXTS)
-    if any(len(text) > TEXT_LIMIT for text in texts):
-        raise Invalid("A message may have at most {limit} characters.", field="text", limit=TEXT_LIMIT)
-    if len(wording.pictures) > PICTURES:
-        raise Invalid("Attach at most {count} photos at once.", field="pictures", count=PICTURES)
-    if any("\ud800" <= character <= "\udfff" or character == "\0" for text in texts for character in text):
-        raise Invalid("This text has characters that Avito cannot take.", field="text")
+    prepared.check(texts, wording.pictures, most_texts=TEXTS, most_pictures=PICTURES)
     if kind is RuleKind.NUDGE:
         if len(texts) != 1:
             raise Invalid("A nudge is one note.", field="text")
         if not 1 <= wording.minutes <= MOST_MINUTES:
             raise Invalid("Between 1 and {most} minutes.", field="minutes", most=MOST_MINUTES)
         return
+    prepared.check_variables(texts)
     for text in texts:
-        if unknown := find_unknown(text):
-            raise Invalid("There is no variable {place}.", field="text", place=unknown[0])
         if operators := [place for place in find_places(text) if place.strip("{ }").casefold() in NAMES["operator"]]:
             raise Invalid("Nobody writes an automatic reply: leave out {place}.", field="text", place=operators[0])
     if kind is RuleKind.AWAY and wording.hours is None:
         raise Invalid("Give the hours of at least one day.", field="day1")
-
-
-async def _arrange(session: AsyncSession, rule_id: int, pictures: Sequence[int | NewPicture]) -> None:
-    """Keeps those that are named, in the order named, and adds the new ones."""
-    kept = [picture for picture in pictures if isinstance(picture, int)]
-    gone = delete(RulePicture).where(RulePicture.rule_id == rule_id, RulePicture.id.not_in(kept))
-    await session.execute(gone)
-    new = sum(len(one.picture) for one in pictures if isinstance(one, NewPicture))
-    held = await session.scalar(select(func.coalesce(func.sum(func.length(RulePicture.picture)), 0))) or 0
-    if new and held + new > PICTURES_SIZE:
-        raise Rejected("The photos of rules take too much room. Remove some first.")
-    for place, picture in enumerate(pictures):
-        if isinstance(picture, NewPicture):
-            row = {"extension": picture.extension, "picture": picture.picture, "small": picture.small}
-            session.add(RulePicture(rule_id=rule_id, place=place, **row))
-        else:
-            moved = update(RulePicture).where(RulePicture.id == picture, RulePicture.rule_id == rule_id)
-            await session.execute(moved.values(place=place))

@@ -8,13 +8,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
-from golub.avito.client import TEXT_LIMIT
 from golub.clock import Millis
-from golub.composing.filling import find_unknown
+from golub.composing import prepared
+from golub.composing.prepared import NewPicture
 from golub.errors import Forbidden, Invalid, NotFound, Rejected
 from golub.model import Account, Chat, Operator, QuickPicture, QuickReply, Role
 from golub.sight import Sight
@@ -23,14 +23,6 @@ NAME_LIMIT = 60  # characters
 TEXTS = 5
 PICTURES = 10
 MOST = 500  # quick replies of one kind: everybody's, or an operator's
-PICTURES_SIZE = 64 << 20  # bytes of all photos together: they are in the database, and in every backup
-
-
-@dataclass(frozen=True, slots=True)
-class NewPicture:
-    extension: str
-    picture: bytes
-    small: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +108,7 @@ async def write(
 ) -> QuickReply:
     """Makes one, or changes that one; what is or was everybody's stands in the audit. Raises `Invalid` for what could
     not be sent, `Forbidden` where it is not his."""
-    texts = [text.replace("\r\n", "\n").strip() for text in wording.texts]
-    texts = [text for text in texts if text]
+    texts = prepared.in_order(wording.texts)
     _check(wording, texts)
     if not wording.own and not Role(operator.role).covers(Role.ADMIN):
         raise Forbidden("Only administrators write quick replies for everybody.")
@@ -142,7 +133,7 @@ async def write(
     quick.item_id = wording.item_id
     quick.changed_at = now
     await session.flush()
-    await _arrange(session, quick.id, wording.pictures)
+    await prepared.arrange(session, QuickPicture, QuickPicture.quick_reply_id, quick.id, wording.pictures)
     await _tell(session, before, await _told(session, quick), by, now)
     return quick
 
@@ -207,53 +198,16 @@ def _visible(sight: Sight, operator: Operator) -> ColumnElement[bool]:
 
 
 def _check(wording: Wording, texts: Sequence[str]) -> None:
-    whole = "".join((wording.name, *texts))
     if not wording.name.strip():
         raise Invalid("Give it a short name.", field="name")
     if len(wording.name) > NAME_LIMIT:
         raise Invalid("A name may have at most {limit} characters.", field="name", limit=NAME_LIMIT)
-    if not texts and not wording.pictures:
-        raise Invalid("Write something first.", field="text")
-    if len(texts) > TEXTS:
-        raise Invalid("Send at most {count} messages at once.", field="text", count=TEXTS)
-    if any(len(text) > TEXT_LIMIT for text in texts):
-        raise Invalid("A message may have at most {limit} characters.", field="text", limit=TEXT_LIMIT)
-    if len(wording.pictures) > PICTURES:
-        raise Invalid("Attach at most {count} photos at once.", field="pictures", count=PICTURES)
-    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in whole):
-        raise Invalid("This text has characters that Avito cannot take.", field="text")
-    for text in texts:
-        if unknown := find_unknown(text):
-            raise Invalid("There is no variable {place}.", field="text", place=unknown[0])
+    prepared.check_characters(wording.name, "name")
+    prepared.check(texts, wording.pictures, most_texts=TEXTS, most_pictures=PICTURES)
+    prepared.check_variables(texts)
 
 
 async def _must_have_room(session: AsyncSession, operator: Operator, *, own: bool) -> None:
     whose = QuickReply.owner_id == operator.id if own else QuickReply.owner_id.is_(None)
     if (await session.scalar(select(func.count()).select_from(QuickReply).where(whose)) or 0) >= MOST:
         raise Rejected("There are {count} quick replies already. Remove some first.", count=MOST)
-
-
-async def _arrange(session: AsyncSession, quick_id: int, pictures: Sequence[int | NewPicture]) -> None:
-    """Keeps those that are named, in the order named, and adds the new ones."""
-    kept = [picture for picture in pictures if isinstance(picture, int)]
-    gone = delete(QuickPicture).where(QuickPicture.quick_reply_id == quick_id, QuickPicture.id.not_in(kept))
-    await session.execute(gone)
-    new = sum(len(one.picture) for one in pictures if isinstance(one, NewPicture))
-    if new:
-        held = await session.scalar(select(func.coalesce(func.sum(func.length(QuickPicture.picture)), 0))) or 0
-        if held + new > PICTURES_SIZE:
-            raise Rejected("The photos of quick replies take too much room. Remove some first.")
-    for place, picture in enumerate(pictures):
-        if isinstance(picture, NewPicture):
-            session.add(
-                QuickPicture(
-                    quick_reply_id=quick_id,
-                    place=place,
-                    extension=picture.extension,
-                    picture=picture.picture,
-                    small=picture.small,
-                )
-            )
-        else:
-            moved = update(QuickPicture).where(QuickPicture.id == picture, QuickPicture.quick_reply_id == quick_id)
-            await session.execute(moved.values(place=place))

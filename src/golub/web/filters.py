@@ -11,6 +11,7 @@ from golub.clock import MINUTE, Millis
 from golub.journal import TEXT_LIMIT, Kind, Trust, Wanted
 from golub.model import Cause, DeliveryState
 from golub.web.language import Reader
+from golub.web.parts import parse_id
 
 MINUTES = "%Y-%m-%dT%H:%M"  # what a browser's field for a moment gives
 _ENUMS: dict[str, type[StrEnum]] = {"state": DeliveryState, "kind": Kind, "cause": Cause, "trust": Trust}
@@ -33,8 +34,8 @@ class Choice:
             if (text := query.get(name, "")) and text in set(kind):
                 fields[name], chosen[name] = text, kind(text)
         account = query.get("account", "")
-        if account.isascii() and account.isdigit() and len(account) < 19:
-            fields["account"], chosen["account_id"] = account, int(account)
+        if (account_id := parse_id(account)) is not None:
+            fields["account"], chosen["account_id"] = account, account_id
         for name, column, more in (("from", "since", 0), ("to", "until", MINUTE)):  # to the end of that minute
             if (moment := _moment(query.get(name, ""), reader)) is not None:
                 fields[name], chosen[column] = query[name], moment + more

@@ -30,7 +30,7 @@ from golub.web.content import avito_chat_url, preview
 from golub.web.language import reader_of
 from golub.web.links import visible
 from golub.web.page import render
-from golub.web.parts import Given, Parts
+from golub.web.parts import Given, Parts, parse_id
 from golub.web.pictures import Addresses
 from golub.web.session import Seen, Signed
 from golub.web.snoozing import snooze_times
@@ -227,7 +227,7 @@ def dot(colour: str) -> Markup:
 
 def _ids(text: str) -> list[int]:
     """From "17,4,23"."""
-    ids = [int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 19]
+    ids = [chat_id for part in text.split(",") if (chat_id := parse_id(part)) is not None]
     if len(ids) > ROWS_AT_ONCE:
         raise Invalid("Ask for fewer chats at once.", field="ids")
     return ids

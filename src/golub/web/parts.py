@@ -13,6 +13,12 @@ from golub.vault import Vault
 LARGEST_ID = 2**63 - 1  # what both databases can be asked for
 RowId = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 
+
+def parse_id(text: str) -> int | None:
+    """A row's id as a form or a query names it; None where it is no such number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 if TYPE_CHECKING:  # the pages only hold them: importing a page must not import every stage
     from golub.accounts import Accounts
     from golub.alerts import Alerts

@@ -1,11 +1,10 @@
 """The page of quick replies: everybody's and the operator's own, each as it will look, and the form to write one."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from golub import inbox
@@ -13,24 +12,20 @@ from golub.audit import By
 from golub.avito.client import TEXT_LIMIT
 from golub.composing import quick_replies
 from golub.composing.filling import NAMES
-from golub.composing.quick_replies import NewPicture, Wording
+from golub.composing.quick_replies import Wording
 from golub.errors import Conflict, Forbidden, GolubError, Invalid, NotFound, Rejected
 from golub.inbox import LARGEST_ID
 from golub.model import Operator, QuickReply, Role
 from golub.redraw import LARGEST
 from golub.sight import Sight
 from golub.web.language import N_, reader_of
-from golub.web.links import visible
 from golub.web.page import render
-from golub.web.parts import Given, Parts, RowId
+from golub.web.parts import Given, Parts, RowId, parse_id
 from golub.web.pictures import HEADERS
+from golub.web.prepared import Text, Texts, read_item, read_pictures, sort_pictures
 from golub.web.session import Doer, Seen, Signed
 
 router = APIRouter(prefix="/quick-replies")
-
-Text = Annotated[str, Form(max_length=2000)]
-Texts = Annotated[list[str], Form(default_factory=list)]
-_ITEM = re.compile(r"(?:^|[_/])(\d{1,18})(?:[/?#].*)?$")
 
 EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (N_("Greeting"), (N_("Hello, {buyer}! Yes, “{item}” is still available. Would you like to come and look at it?"),)),
@@ -185,14 +180,13 @@ async def _write(
     request: Request, parts: Parts, operator: Operator, by: By, sight: Sight, quick: QuickReply | None, shape: Shape
 ) -> Response:
     try:
-        pictures = [*shape.kept, *[await _drawn(parts, name) for name in shape.attached]]
         wording = Wording(
             name=shape.name,
             texts=shape.texts,
             own=shape.own,
             account_id=shape.account_id,
             item_id=read_item(shape.item),
-            pictures=pictures,
+            pictures=await read_pictures(parts, shape.kept, shape.attached),
         )
         async with parts.store.write() as session:
             quick_id = quick.id if quick else None
@@ -224,35 +218,19 @@ async def _form(
         texts_at_most=quick_replies.TEXTS,
         name_limit=quick_replies.NAME_LIMIT,
         text_limit=TEXT_LIMIT,
-        visible=visible,
         **context,
     )
 
 
 def _shape(name: str, texts: list[str], own: str, account: str, item: str, pictures: list[str]) -> Shape:
     """A photo is named by its row if it is kept, else as it was attached."""
-    kept = [int(one) for one in pictures if one.isascii() and one.isdigit() and len(one) < 19]
-    chosen = int(account) if account.isascii() and account.isdigit() and len(account) < 19 else None
+    kept, attached = sort_pictures(pictures, quick_replies.PICTURES)
     return Shape(
         name=name,
         texts=texts or [""],
         own=own == "yes",
-        account_id=chosen,
+        account_id=parse_id(account),
         item=item.strip(),
         kept=kept,
-        attached=[one for one in pictures if "." in one][: quick_replies.PICTURES + 1],
+        attached=attached,
     )
-
-
-def read_item(given: str) -> int | None:
-    """Avito's number of an item, typed or within its link."""
-    if not given:
-        return None
-    if found := _ITEM.search(given):
-        return int(found[1])
-    raise Invalid("Give the item's number, or its link at Avito.", field="item")
-
-
-async def _drawn(parts: Parts, name: str) -> NewPicture:
-    pictures = parts.outbox.pictures
-    return NewPicture(name.rpartition(".")[2], await pictures.read(name), await pictures.small(name))

@@ -9,6 +9,7 @@ from golub.clock import SECOND
 from golub.model import Operator, Role
 from golub.reports import Period
 from golub.web.language import Reader
+from golub.web.parts import parse_id
 
 PRESETS = {"today": 1, "7": 7, "30": 30, "90": 90}
 DEFAULT = "7"
@@ -34,8 +35,8 @@ class Asked:
         ids: dict[str, int] = {}
         for name in ("account", "operator", "item"):
             text = query.get(name, "")
-            if text.isascii() and text.isdigit() and len(text) < 19:
-                fields[name], ids[name] = text, int(text)
+            if (row_id := parse_id(text)) is not None:
+                fields[name], ids[name] = text, row_id
         if "operator" in ids and ids["operator"] != operator.id and not sees_operators(operator):
             del fields["operator"], ids["operator"]
         period = _period(query, reader, fields)

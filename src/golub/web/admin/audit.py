@@ -12,7 +12,7 @@ from golub.clock import Millis
 from golub.web.audited import GROUPS, changes_of, doer_of, sentence_of
 from golub.web.language import Reader, reader_of
 from golub.web.page import render
-from golub.web.parts import Given
+from golub.web.parts import Given, parse_id
 from golub.web.session import SuperAdmin
 
 router = APIRouter()
@@ -34,7 +34,7 @@ class Choice:
 
     @classmethod
     def of(cls, who: str, what: str, since: str, until: str, text: str) -> "Choice":
-        known = who in WHOSE or (who.isascii() and who.isdigit() and len(who) < 19)
+        known = who in WHOSE or parse_id(who) is not None
         return cls(
             who if known else "",
             what if what in GROUPS else "",
@@ -74,7 +74,7 @@ async def show(
 ) -> Response:
     """Newest first; by operator, kind of action, days, and part of a login, a subject or an address."""
     choice = Choice.of(who, what, since, until, text)
-    place = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    place = parse_id(before)
     async with parts.store.read() as session:
         page = await audit.list_entries(session, choice.wanted(reader_of(request)), before=place, limit=SHOWN)
     return render(

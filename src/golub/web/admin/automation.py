@@ -15,21 +15,17 @@ from golub.automation.wording import Wording
 from golub.avito.client import TEXT_LIMIT
 from golub.clock import DAY, MINUTE
 from golub.composing.filling import NAMES
-from golub.composing.quick_replies import NewPicture
 from golub.errors import Conflict, GolubError, Invalid, NotFound, Rejected
 from golub.inbox import LARGEST_ID
 from golub.model import AutomaticRule, Outcome, RuleKind
 from golub.web.language import N_, reader_of
 from golub.web.page import render
-from golub.web.parts import Given, Parts, RowId
+from golub.web.parts import Given, Parts, RowId, parse_id
 from golub.web.pictures import HEADERS
-from golub.web.quick_replies import read_item
+from golub.web.prepared import Text, Texts, read_item, read_pictures, sort_pictures
 from golub.web.session import Admin, Doer, Seen
 
 router = APIRouter(prefix="/admin/automation")
-
-Text = Annotated[str, Form(max_length=2000)]
-Texts = Annotated[list[str], Form(default_factory=list)]
 
 # What a form begins with.
 EXAMPLES: dict[RuleKind, str] = {
@@ -204,7 +200,7 @@ async def _write(
             item_id=read_item(shape.item),
             hours=Hours.chosen(shape.days, shape.holidays) if shape.kind is RuleKind.AWAY else None,
             minutes=_minutes(shape.minutes) if shape.kind is RuleKind.NUDGE else 0,
-            pictures=[*shape.kept, *[await _drawn(parts, name) for name in shape.attached]],
+            pictures=await read_pictures(parts, shape.kept, shape.attached),
         )
         async with parts.store.write() as session:
             rule_id = rule.id if rule else None
@@ -258,24 +254,19 @@ def _shape(
     pictures: list[str],
 ) -> Shape:
     """A photo is named by its row if it is kept, else as it was attached."""
-    chosen = int(account) if account.isascii() and account.isdigit() and len(account) < 19 else None
+    kept, attached = sort_pictures(pictures, wording.PICTURES)
     return Shape(
         kind,
         texts or [""],
-        account_id=chosen,
+        account_id=parse_id(account),
         item=item.strip(),
         days=([one[:200] for one in days] + [""] * 7)[:7],
         holidays=holidays,
         minutes=minutes.strip(),
-        kept=[int(one) for one in pictures if one.isascii() and one.isdigit() and len(one) < 19],
-        attached=[one for one in pictures if "." in one][: wording.PICTURES + 1],
+        kept=kept,
+        attached=attached,
     )
 
 
 def _minutes(given: str) -> int:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 0
-
-
-async def _drawn(parts: Parts, name: str) -> NewPicture:
-    pictures = parts.outbox.pictures
-    return NewPicture(name.rpartition(".")[2], await pictures.read(name), await pictures.small(name))

@@ -11,7 +11,7 @@ from golub.errors import GolubError, Invalid
 from golub.live import EVERYTHING
 from golub.model import Role
 from golub.web.page import render
-from golub.web.parts import LARGEST_ID, Given, Parts, RowId
+from golub.web.parts import LARGEST_ID, Given, Parts, RowId, parse_id
 from golub.web.session import Admin, Doer
 
 router = APIRouter(prefix="/admin/operators/{operator_id}")
@@ -37,7 +37,7 @@ async def choose_accounts(
     accounts: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Every account, or the ticked ones. Open pages look again at once."""
-    ticked = {int(one) for one in accounts if one.isascii() and one.isdigit() and len(one) < 19}
+    ticked = {number for one in accounts if (number := parse_id(one)) is not None}
     try:
         chosen = None if every else {one for one in ticked if one <= LARGEST_ID}
         await parts.operators.choose_accounts(operator_id, chosen, by=by)

@@ -3,14 +3,18 @@
 
 const box = document.getElementById("search-box");
 let before = null; // what had the focus, last and outside a dialog
+let beforeRow = ""; // the row of the list that it was in: the live list puts new rows in the place of old ones
 
 box.addEventListener("focus", ({ relatedTarget }) => {
-  if (relatedTarget && !relatedTarget.closest("dialog")) before = relatedTarget;
+  if (!relatedTarget || relatedTarget.closest("dialog")) return;
+  before = relatedTarget;
+  beforeRow = relatedTarget.closest(".chat-row")?.id ?? "";
 });
 box.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing) return;
   event.preventDefault();
-  if (before?.isConnected) before.focus();
+  const back = before?.isConnected ? before : document.getElementById(beforeRow)?.querySelector(".chat-link");
+  if (back) back.focus();
   else box.blur();
 });
 
