@@ -31,7 +31,7 @@ serve: .venv/.run ## start Golub itself
 	@$(BIN)/golub serve
 
 test: .venv/.dev chromium strace ## run the whole suite, on SQLite and on a real PostgreSQL
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not story'
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not story'
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m story
 
 check: .venv/.dev ## lint, types, import directions, house rules

@@ -7,7 +7,7 @@ import os
 
 import pytest
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import func, select
 
 from golub.model import OutgoingMessage, OutgoingState
@@ -78,6 +78,38 @@ async def test_the_list_moves_and_neither_focus_nor_place_nor_draft_is_lost(golu
     await expect(box).to_be_focused()
     await page.reload()
     await expect(page.locator("#reply-text")).to_have_value("черновик")
+
+
+async def test_a_page_drawn_before_the_draft_was_saved_shows_it(golub: World) -> None:
+    chat = golub.sim.add_chat(golub.shop, "Ирина")
+    golub.sim.buyer_says(chat, "Почём?")
+    page = await golub.page(f"/inbox/{await golub.chat_id(chat)}")
+    box = page.locator("#reply-text")
+    await expect(box).to_be_editable()
+
+    saved = asyncio.Event()
+    page.on("requestfinished", lambda request: saved.set() if request.url.endswith("/draft") else None)
+
+    async def overtaken(route: Route) -> None:
+        drawn = await route.fetch()
+        await saved.wait()
+        await route.fulfill(response=drawn)
+
+    await page.route(page.url, overtaken, times=1)
+    await page.evaluate("""() => setTimeout(() => {
+      const box = document.getElementById("reply-text");
+      box.value = "черновик";
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }, 300)""")
+    await page.reload()
+    await expect(box).to_have_value("черновик")
+    await box.press("End")
+    await box.press_sequentially("!")
+    async with page.expect_response("**/draft"):
+        pass
+    await page.reload()
+    await expect(box).to_have_value("черновик!")
+    await expect(page.locator("#draft")).to_be_empty()  # nothing says that another device wrote
 
 
 async def test_a_refused_reply_says_why_and_keeps_its_words(golub: World) -> None:

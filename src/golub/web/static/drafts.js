@@ -1,10 +1,12 @@
 // Drafts: what stands in the box is kept on the server while it is written, and on leaving. What the server has not taken
-// yet, because there is no connection, waits in the browser's own store and is offered again.
+// yet, because there is no connection, waits in the browser's own store and is offered again. What it has taken stays
+// there as well until a page shows it: one that was drawn a moment before knows nothing of it.
 
 import { attached, names } from "./photos.js";
 import { ask, html, inbox, openId } from "./page.js";
 
 const SAVE_AFTER = 900; // ms of quiet
+const OVERTAKEN = 60_000; // ms that a page may have been under way while a draft was saved
 const nameOf = (chat) => `golub:draft:${inbox.dataset.operator}:${chat}`;
 const box = () => document.getElementById("reply-text");
 
@@ -20,9 +22,9 @@ function kept(chat) {
   }
 }
 
-function keep(chat, text) {
+function keep(chat, draft) {
   try {
-    localStorage.setItem(nameOf(chat), JSON.stringify({ text, base: known.get(chat) ?? 0 }));
+    localStorage.setItem(nameOf(chat), JSON.stringify({ base: known.get(chat) ?? 0, ...draft }));
   } catch {
     // no room, or not allowed: then the server alone keeps it
   }
@@ -33,10 +35,17 @@ export function takeUp() {
   leave();
   const chat = openId();
   const local = kept(chat);
-  known.set(chat, Number(document.getElementById("draft").dataset.version));
+  const version = Number(document.getElementById("draft").dataset.version);
+  known.set(chat, version);
   if (!local) return;
-  if (local.text === box().value) return void localStorage.removeItem(nameOf(chat));
+  const heard = local.saved && (local.saved <= version || Date.now() - local.at > OVERTAKEN);
+  if (heard || local.text === box().value) return void localStorage.removeItem(nameOf(chat));
+  if (local.saved && local.pictures) {
+    localStorage.removeItem(nameOf(chat)); // once, whatever comes
+    return void location.reload(); // only the server draws photos
+  }
   box().value = local.text;
+  if (local.saved) return void known.set(chat, local.saved);
   save({ ...begun(), base: local.base });
 }
 
@@ -45,7 +54,7 @@ const begun = () => ({ chat: openId(), text: box().value, pictures: names(attach
 export function changed() {
   if (!box()) return;
   const draft = begun();
-  keep(draft.chat, draft.text);
+  keep(draft.chat, { text: draft.text });
   clearTimeout(waiting?.timer);
   waiting = { draft, timer: setTimeout(leave, SAVE_AFTER) };
 }
@@ -68,7 +77,7 @@ export function sending(chat) {
 
 // It was not taken, and its chat is not open any more.
 export function stash(chat, text, pictures) {
-  keep(chat, text);
+  keep(chat, { text });
   save({ chat, text, pictures });
 }
 
@@ -93,7 +102,8 @@ async function put({ chat, text, pictures, base }, keepalive) {
   const told = html(answer).querySelector("#draft");
   known.set(chat, Number(told.dataset.version));
   const local = kept(chat);
-  if (local && local.text !== text) keep(chat, local.text); // written since, on top of this
+  if (local && local.text !== text) keep(chat, { text: local.text }); // written since, on top of this
+  else if (text || pictures) keep(chat, { text, pictures, saved: known.get(chat), at: Date.now() });
   else localStorage.removeItem(nameOf(chat));
   sign(chat, text.trim() || pictures || told.children.length);
   if (openId() !== chat) return;
