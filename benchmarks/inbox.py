@@ -30,7 +30,8 @@ from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 
-from benchmarks.town import LONG, NOW, OWN_ITEMS, PHONE, Town, name_of
+from benchmarks.copies import OWN_ITEMS
+from benchmarks.town import LONG, NOW, PHONE, Town, name_of
 from golub.app import Golub
 from golub.clock import SECOND
 from golub.inbox import Wanted

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from benchmarks.copies import OWN_ITEMS, YEAR, Pattern
 from golub.avito.wire_seen import API, WEBHOOK, BuyerFacts, ChatSeen, ItemFacts, MessageSeen
 from golub.clock import DAY, MINUTE, SECOND, Millis
 from golub.fold import Close, CountWaits, HandOver, Labelled, MarkRead, NoteWritten, Observation, Snooze, fold, rows
@@ -35,12 +36,10 @@ from golub.index.question import All, Facet, Words
 from golub.model import (
     Account,
     Chat,
-    ChatLabel,
     Direction,
     Label,
     Mark,
     Message,
-    Note,
     Operator,
     OperatorAccount,
     OutgoingMessage,
@@ -56,7 +55,6 @@ from golub.search.catching_up import Place
 from golub.store import Store
 
 NOW: Millis = 1_790_000_000_000
-YEAR: Millis = 365 * DAY
 CHAT_OF = 10  # messages, on average
 PATTERN = 20_000  # messages that are folded
 LONG = 4  # chats that go on all the year
@@ -67,7 +65,6 @@ CARED_AT_ONCE = 1_000  # chats
 LABELS = {"frequent": 0.2, "usual": 0.06, "seldom": 0.025}  # on how many of the chats …
 LEAST_LABELLED = 60  # … and on how many at least
 OPERATORS = 10
-OWN_ITEMS = 10_000_000  # between the items of two accounts
 PHONE = "8 (916) {:03}-{:02}-{:02}"
 
 _MARK = "town"  # JSON: how far each stage is
@@ -96,6 +93,7 @@ class Town:
         self.copies = messages // self.messages
         self.items = max(self.chats // 50, 1)
         self.talk = Talk()
+        self._pattern = Pattern(self.messages, self.chats, self.items, self.copies)
 
     def build(self, store: Store, say: Callable[[str], None]) -> None:
         """Whatever of it is missing. Needs a migrated database that holds nothing else."""
@@ -293,46 +291,7 @@ class Town:
             fold(connection, store, account, told, NOW, searchable=False)
 
     def _copy(self, connection: Connection, store: Store, first: int, end: int) -> None:  # noqa: ARG002 - like the others
-        """The whole pattern once more, every time a little later."""
-        for table in (Chat, Message, ChatLabel, Note, Wait, OutgoingMessage):
-            columns = table.__table__.columns
-            values = [self._moved(column, first) for column in columns]
-            own = table.__table__.c.get("id", table.__table__.c.get("chat_id"))
-            pattern = select(*values).where(own <= self._rows_of(connection, table))
-            connection.execute(insert(table).from_select([column.name for column in columns], pattern))
-
-    def _rows_of(self, connection: Connection, table: Any) -> int:
-        """The greatest row of the pattern; of labels on chats the greatest chat."""
-        if table in (Chat, ChatLabel):
-            return self.chats
-        if table is Message:
-            return self.messages
-        of_pattern = select(func.max(table.id)).where(table.chat_id <= self.chats)
-        return connection.scalar(of_pattern) or 0
-
-    def _moved(self, column: Any, copy: int) -> Any:
-        """A column as it is in that copy."""
-        name, table, by = column.name, column.table.name, self._later(copy)
-        if name in ("avito_id", "message_avito_id", "answer", "client_key"):
-            return case((column == "", ""), else_=column + f"-{copy}")
-        if name in ("last_message_id", "settled_to") or (name == "id" and table == "messages"):
-            return case((column == 0, 0), else_=column + copy * self.messages)
-        if name == "chat_id" or (name == "id" and table == "chats"):
-            return column + copy * self.chats
-        if name == "id":
-            return column + copy * 10 * self.messages
-        if name == "item_id":
-            later = copy // 10 * self.items  # of ten copies an item has its chats in each
-            return case((column % OWN_ITEMS == 0, column + later), else_=column + copy * self.items)
-        if name == "buyer_id":
-            return column + copy * self.chats
-        if table in ("messages", "waits", "outgoing_messages") and name.endswith("_at") and name != "due_at":
-            return column + by
-        if name in ("last_message_at", "waiting_since"):
-            return column + by
-        if name == "listed_at":
-            return column.table.c.last_message_at + by
-        return column
+        self._pattern.copy(connection, first)
 
     def _index_chats(self, connection: Connection, store: Store, first: int, end: int) -> None:  # noqa: ARG002
         for copy in range(self.copies):
@@ -349,13 +308,10 @@ class Town:
                 continue
             chat, other_facets = of_chat(row["chat_id"]), set(entry.facets)
             for copy in range(self.copies):
-                key = key_of_message(row["created_at"] + self._later(copy), row["id"] + copy * self.messages)
+                key = key_of_message(row["created_at"] + self._pattern.later(copy), row["id"] + copy * self.messages)
                 facets = [*(other_facets - {chat}), of_chat(row["chat_id"] + copy * self.chats)]
                 found.append(Entry(key, entry.stems, entry.others, facets))
         statements.put(connection, found)
-
-    def _later(self, copy: int) -> Millis:
-        return copy * YEAR // (self.messages * self.copies) // SECOND * SECOND
 
     def check(self, store: Store, chats: int = 50) -> None:
         """Works out anew what follows from the messages of some chats, copies among them, and compares; looks for
