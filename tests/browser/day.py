@@ -183,6 +183,7 @@ class Day:
         await self.press("ArrowDown")
         await expect(hits.first).to_be_focused()
         await self.press("Enter")
+        await self.page.wait_for_url(re.compile("/inbox/[0-9]+"))
         await expect(self.page.locator("#thread")).to_be_visible()
         await self.look("found")
         await self.press("Escape", "g", "w")
