@@ -103,7 +103,7 @@ def find(
     connection: Connection, asked: Asked, *, least: int, greatest: int, limit: int, ascending: bool = False
 ) -> list[int]:
     """Keys between the two, both included, in their order. What it costs follows from `limit`, and not from how much
-    there is; but for a cut word, which costs what all its words do."""
+    there is; but for a cut word, which costs what all its words do: on SQLite one of more than eight letters."""
     is_sqlite = connection.dialect.name == "sqlite"
     statement = (_FIND_SQLITE if is_sqlite else _FIND_POSTGRES).format(order="ASC" if ascending else "DESC")
     given = {"least": least, "greatest": greatest, "limit": limit, "asked": (fts5 if is_sqlite else tsquery)(asked)}
