@@ -1,8 +1,10 @@
-"""Strangers of every kind, below HTTP: who floods, who is slow, who sends too much. A process of its own floods:
+"""Strangers of every kind, below HTTP: who floods, who is slow, who sends too much. Many of them are a process of their
+own, so that whoever judges the answers to others has time to read them:
 
-    python -m tests.stories.strangers PORT SECONDS BODY
+    python -m tests.stories.strangers flood PORT SECONDS BODY
+    python -m tests.stories.strangers dawdle PORT NUMBER
 
-BODY is a delivery in which FORGED stands for what is another each time. It prints what was answered, as JSON.
+BODY is a delivery in which FORGED stands for what is another each time. They print what they got, as JSON.
 """
 
 import asyncio
@@ -79,6 +81,25 @@ async def dawdle(port: int, opening: bytes, drip: bytes, pause: float = 1.0) -> 
     return time.monotonic() - began
 
 
+async def dawdlers(port: int, each: int) -> dict[str, float]:
+    """Three times `each` at once, slow in every way there is. By kind: after how many seconds the last was cut."""
+    head = f"POST {BARE} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
+    page = head.replace(BARE.encode(), b"/sign-in")
+    kinds = {
+        "idle": (b"", b"", each),
+        "headers": (head, b"x", each),
+        "body": (head + b"Content-Length: 1000\r\n\r\n", b"x", each // 2),
+        "page_body": (page + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n",
+                      b"x", each // 4),
+        "chunks": (page + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", each // 4),
+    }  # fmt: skip
+    slow = {
+        kind: asyncio.gather(*(dawdle(port, opening, drip) for _ in range(number)))
+        for kind, (opening, drip, number) in kinds.items()
+    }
+    return {kind: max(await times) for kind, times in slow.items()}
+
+
 async def _end(reader: asyncio.StreamReader) -> None:
     with suppress(ConnectionError):
         while await reader.read(4096):
@@ -113,4 +134,6 @@ async def flood(port: int, seconds: float, body: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(flood(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]))))
+    what, port, number, *body = sys.argv[1:]
+    doing = flood(int(port), float(number), *body) if what == "flood" else dawdlers(int(port), int(number))
+    print(json.dumps(asyncio.run(doing)))

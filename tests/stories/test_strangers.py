@@ -23,7 +23,7 @@ from tests import machine
 from tests.conftest import AtScale, StartGolub
 from tests.promises import Figures
 from tests.stories.scene import Scene, Verdict, scene
-from tests.stories.strangers import BARE, dawdle, post, say
+from tests.stories.strangers import BARE, post, say
 from tests.stories.vitals import answered, vitals
 
 pytestmark = pytest.mark.story
@@ -34,6 +34,15 @@ PATIENCE_WITH = 20  # of the deliveries that come first, while caches fill, no t
 
 def port_of(town: Scene) -> int:
     return int(town.golub.url.rstrip("/").rpartition(":")[2])
+
+
+async def strangers(*words: object) -> dict[str, float]:
+    """What they say that they got."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.stories.strangers", *map(str, words), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return json.loads(said)
 
 
 async def unhurt(town: Scene, at_scale: AtScale) -> Verdict:
@@ -60,18 +69,13 @@ async def test_a_flood_of_forgeries(
             await town.acked(2 * PATIENCE_WITH)
             before = await vitals(town.golub)
             asked = len(town.simulator.calls)
-            flooding = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.stories.strangers", str(port_of(town)), str(seconds), forged,
-                stdout=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            said, _ = await flooding.communicate()
+            told = await strangers("flood", port_of(town), seconds, forged)
             after = await vitals(town.golub)
             calls = town.simulator.calls[asked:]
         kept = await bare_deliveries(town)
         shown, _ = await town._stored()
         verdict = await unhurt(town, at_scale)
     assert shown.keys() <= {(chat, message) for _, chat, message in read(town.log).sent}  # nothing that was forged
-    told = json.loads(said)
     p99 = answered(town.log, 0.99, since=PATIENCE_WITH)
     looked_up = sum(call.operation == "getChatByIdV2" and "u2i-" in call.path for call in calls)
     listed = sum(call.operation == "getChatsV2" for call in calls)
@@ -102,26 +106,11 @@ async def test_thousands_of_slow_clients(
 ) -> None:
     each = at_scale(100, 1000)
     allow_descriptors(4 * each + 500)
-    head = f"POST {BARE} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
-    page = head.replace(BARE.encode(), b"/sign-in")
     async with scene(tmp_path, start_golub, seed=seed) as town:
-        port = port_of(town)
-        kinds = {
-            "idle": (b"", b"", each),
-            "headers": (head, b"x", each),
-            "body": (head + b"Content-Length: 1000\r\n\r\n", b"x", each // 2),
-            "page_body": (page + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n",
-                          b"x", each // 4),
-            "chunks": (page + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", each // 4),
-        }  # fmt: skip
         async with town.talking(20):
             await town.acked(2 * PATIENCE_WITH)
             before = await vitals(town.golub)
-            slow = {
-                kind: asyncio.gather(*(dawdle(port, opening, drip) for _ in range(number)))
-                for kind, (opening, drip, number) in kinds.items()
-            }
-            closed = {kind: max(await times) for kind, times in slow.items()}
+            closed = await strangers("dawdle", port_of(town), each)
             after = await vitals(town.golub)
         verdict = await unhurt(town, at_scale)
     p99 = answered(town.log, 0.99, since=PATIENCE_WITH)
