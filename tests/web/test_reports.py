@@ -94,13 +94,13 @@ async def test_a_small_week_has_exactly_these_figures(parts: Parts, talk: Talk, 
         ["12:00", "2", "600", "3600", "33.3"],
     ]
     assert (await table(admin, "days"))[1:] == [
-        ["2026-03-12", "0", "0", "0", "0", "0"],
-        ["2026-03-13", "0", "0", "0", "0", "0"],
-        ["2026-03-14", "1", "0", "1", "1", "0"],
-        ["2026-03-15", "1", "0", "0", "1", "1"],
-        ["2026-03-16", "2", "1", "0", "3", "1"],
-        ["2026-03-17", "1", "0", "0", "1", "1"],
-        ["2026-03-18", "2", "0", "0", "3", "2"],
+        ["2026-03-12", "0", "0", "0", "0", "0", "0"],
+        ["2026-03-13", "0", "0", "0", "0", "0", "0"],
+        ["2026-03-14", "1", "0", "1", "1", "0", "0"],
+        ["2026-03-15", "1", "0", "0", "1", "1", "0"],
+        ["2026-03-16", "2", "1", "0", "3", "1", "0"],
+        ["2026-03-17", "1", "0", "0", "1", "1", "0"],
+        ["2026-03-18", "2", "0", "0", "3", "2", "0"],
     ]
     assert (await table(admin, "waiting"))[1:] == [
         ["up to 15\N{NO-BREAK SPACE}min", "0"],
@@ -169,7 +169,7 @@ async def test_who_answered_is_told_to_admins_and_to_himself(parts: Parts, talk:
     assert "New chats 3" in (await read(anna, f"/reports?operator={boris.operator.id}")).text
     assert "New chats 1" in (await read(anna, f"/reports?operator={anna.operator.id}")).text
     days = await table(admin, "days", f"?operator={boris.operator.id}")
-    assert days[-1] == ["2026-03-18", "1", "0", "0", "0", "1"]
+    assert days[-1] == ["2026-03-18", "1", "0", "0", "0", "1", "0"]
 
 
 async def test_figures_lists_and_files_are_of_the_accounts_in_sight(parts: Parts, talk: Talk, visit: Visit) -> None:
@@ -192,7 +192,7 @@ async def test_figures_lists_and_files_are_of_the_accounts_in_sight(parts: Parts
     assert "New chats 1 " in (await read(manager, "/reports")).text
     assert (await table(manager, "accounts"))[1:] == [["Мебель", "0", "", "", "0"]]
     assert [row for row in (await table(manager, "days"))[1:] if row[4] != "0"] == [
-        ["2026-03-18", "1", "0", "0", "1", "0"]
+        ["2026-03-18", "1", "0", "0", "1", "0", "0"]
     ]
     assert "New chats 3 " in (await read(await visit(Role.ADMIN), "/reports")).text
 
@@ -324,6 +324,7 @@ async def test_who_closes_a_chat_has_not_answered_it_and_nobody_is_missed(
     assert "Closed without an answer 2 " in text
     assert "Missed 1 " in text
     assert (await table(admin, "operators"))[1:] == [["At Avito itself", "1", "60", "60", "100"]]
+    assert [row[-1] for row in (await table(admin, "days"))[1:] if row[-1] != "0"] == ["1", "1"]  # when they began
     closed = (await read(admin, "/reports/chats?only=closed")).text
     assert closed.count("closed without an answer") == 2
     assert admin.operator

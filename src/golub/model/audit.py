@@ -27,6 +27,8 @@ class Action(StrEnum):
     ACCOUNT_RESUMED = "account_resumed"
     ACCOUNT_CHATS_CHANGED = "account_chats_changed"  # who gets new ones
     KEYS_CHANGED = "keys_changed"
+    SAMPLE_LOADED = "sample_loaded"
+    SAMPLE_REMOVED = "sample_removed"
     WEBHOOK_REGISTERED = "webhook_registered"  # written before Avito is told
     WEBHOOK_UNCHANGED = "webhook_unchanged"  # what was written before came to nothing
     WEBHOOK_CHANGED = "webhook_changed"

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import index
 from golub.apply import Applier
+from golub.audit import Action, By
 from golub.avito.wire import ChatSeen, MessageSeen, read_chat, read_message
 from golub.clock import DAY, MINUTE, SECOND, Millis
 from golub.errors import Conflict
@@ -35,7 +36,7 @@ DELETED = "Сообщение удалено"  # in Avito's words
 Json = dict[str, Any]
 
 
-async def load(store: Store, applier: Applier, vault: Vault, operator: Operator, *, now: Millis) -> None:
+async def load(store: Store, applier: Applier, vault: Vault, operator: Operator, *, by: By, now: Millis) -> None:
     """Some of its chats are the `operator`'s. Raises `Conflict` where it is here already, and `Unavailable`."""
     async with store.write() as session:
         shop = {
@@ -53,6 +54,7 @@ async def load(store: Store, applier: Applier, vault: Vault, operator: Operator,
         account_id = await session.scalar(new)
         if account_id is None:
             raise Conflict("The sample shop is here already.")
+        await by.did(session, Action.SAMPLE_LOADED, SHOP, now=now)
         labels = await _label(session, store, now)
         for name, texts in QUICK_REPLIES:
             session.add(QuickReply(name=name, texts=[*texts], account_id=account_id, used=0, changed_at=now))
@@ -74,12 +76,14 @@ async def load(store: Store, applier: Applier, vault: Vault, operator: Operator,
     await applier.submit(account_id, done)
 
 
-async def remove(store: Store) -> None:
-    """With whatever was done in it since. A label that came with it stays where a real chat has it by now."""
+async def remove(store: Store, *, by: By, now: Millis) -> None:
+    """With whatever was done in it since. A label that came with it stays where a real chat has it by now, and the
+    audit's entries do."""
     async with store.write() as session:
         account_id = await session.scalar(select(Account.id).where(Account.user_id == SAMPLE_USER_ID))
         if account_id is None:
             return
+        await by.did(session, Action.SAMPLE_REMOVED, SHOP, now=now)
         await (await session.connection()).run_sync(index.forget_account, account_id)
         await session.execute(delete(BuyerNote).where(BuyerNote.buyer_id.between(BUYERS, BUYERS + IDS)))
         await session.execute(delete(Account).where(Account.id == account_id))

@@ -27,6 +27,8 @@ SENTENCES: dict[Action, str] = {
     Action.ACCOUNT_RESUMED: N_("Account “{subject}” was resumed"),
     Action.ACCOUNT_CHATS_CHANGED: N_("Account “{subject}” gives new chats in another way"),
     Action.KEYS_CHANGED: N_("Account “{subject}” got new keys"),
+    Action.SAMPLE_LOADED: N_("The sample shop was loaded"),
+    Action.SAMPLE_REMOVED: N_("The sample shop was removed"),
     Action.WEBHOOK_REGISTERED: N_("The webhook of “{subject}” was registered"),
     Action.WEBHOOK_UNCHANGED: N_("Avito did not take the change of the webhook of “{subject}”"),
     Action.WEBHOOK_CHANGED: N_("The webhook of “{subject}” got other events"),
@@ -74,7 +76,7 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
     ),
     "accounts": (
         N_("Accounts"),
-        (*_named("account_"), Action.KEYS_CHANGED),
+        (*_named("account_"), Action.KEYS_CHANGED, *_named("sample_")),
     ),
     "webhooks": (
         N_("Webhooks"),

@@ -165,14 +165,13 @@ def sheet(figure: Figure, figures: Figures, reader: Reader) -> Iterator[Sequence
     if figure is Figure.DAYS:
         yield (
             words("Hour") if figures.by_hour else words("Day"), words("New chats"), words("Missed chats"),
-            words("Missed calls"), words("Closed without an answer"), words("Messages in"), words("Messages out"),
+            words("Missed calls"), words("Messages in"), words("Messages out"), words("Closed without an answer"),
         )  # fmt: skip
         for step, at in enumerate(figures.steps):
-            answers = figures.answers
-            counted = (answers.new, answers.missed_chats, answers.missed_calls, answers.closed_chats)
+            counted = (figures.answers.new, figures.answers.missed_chats, figures.answers.missed_calls)
             begins = moments.clock_time(reader, at) if figures.by_hour else moments.iso(reader, at)[:10]
             traffic = figures.traffic.incoming[step], figures.traffic.outgoing[step]
-            yield begins, *(one.get(step, 0) for one in counted), *traffic
+            yield begins, *(one.get(step, 0) for one in counted), *traffic, figures.answers.closed_chats.get(step, 0)
     elif figure is Figure.WAITING:
         yield words("Waiting"), words("Chats")
         for step, count in enumerate(figures.waiting.counts):

@@ -3,8 +3,9 @@
 import pytest
 from sqlalchemy import func, select, text
 
+from golub import sample
 from golub.errors import Paused
-from golub.model import SAMPLE_USER_ID, Account, Chat, Label, Message, OutgoingMessage, OutgoingState, Role, Table
+from golub.model import SAMPLE_USER_ID, Account, Chat, Label, Mark, Message, OutgoingMessage, OutgoingState, Role, Table
 from golub.simulator import Simulator
 from golub.web.parts import Parts
 from tests.talk import Talk
@@ -62,7 +63,12 @@ async def test_it_is_loaded_answered_and_removed_without_a_trace(
     assert not sim.calls, "Avito has heard nothing"
 
     assert (await admin.post("/admin/sample/remove")).headers["location"] == "/inbox"
-    assert await rows(parts) == before
+    after = await rows(parts)
+    assert after.pop("audit") == before.pop("audit") + 2  # who loaded it, who removed it
+    assert after.pop("marks") - before.pop("marks") in (0, 1)  # the audit's newest number
+    assert after == before
+    async with parts.store.read() as session:
+        assert await session.get(Mark, sample.MARK) is None
     assert {path for path in parts.settings.data_dir.rglob("*") if path.is_file()} == files
     assert "A sample shop" not in (await read(admin, "/inbox")).text
     assert (await admin.post("/admin/sample/remove")).status_code == 303
