@@ -11,7 +11,7 @@ from tests.stories.scene import Scene, scene
 
 pytestmark = pytest.mark.story
 
-REPEATS = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, *(240,) * 20)  # seconds; ever further apart, so that all get through in the end
+REPEATS = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, *(240,) * 20)  # seconds; ever further apart: in the end all get through
 
 
 async def killed(town: Scene, times: int) -> None:
