@@ -9,11 +9,12 @@ const begin = document.getElementById("bulk-begin");
 const most = Number(bar.dataset.most);
 const chosen = new Map(); // chat's id: the version that was seen
 let choosing = false; // the boxes are shown whether or not the pointer is near
-let last = null; // the row from which a stretch goes on
+let last = ""; // the row from which a stretch goes on, by its id: the element may be another by then
 
 const TYPES = "textarea, select, [contenteditable], input:not([type=checkbox], [type=radio])";
 const rows = () => [...list.querySelectorAll(".chat-row")];
 const rowOf = (element) => element?.closest?.(".chat-row");
+const rowBy = (id) => (id ? document.getElementById(id) : null);
 
 function put(row, is) {
   if (!is) chosen.delete(row.dataset.chat);
@@ -53,7 +54,7 @@ function paintRow(row) {
 function none() {
   chosen.clear();
   choosing = false;
-  last = null;
+  last = "";
   paint();
 }
 
@@ -74,15 +75,16 @@ list.addEventListener("click", (event) => {
   const box = event.target.closest("[data-choose] input");
   const row = rowOf(event.target);
   if (box) {
-    if (event.shiftKey && last?.isConnected) stretch(last, row, box.checked);
+    const from = event.shiftKey && rowBy(last);
+    if (from) stretch(from, row, box.checked);
     else put(row, box.checked);
-    last = row;
+    last = row.id;
     paint();
   } else if (row && event.shiftKey && event.target.closest(".chat-link")) {
     event.preventDefault(); // no new window
     event.stopPropagation();
-    stretch(last?.isConnected ? last : row, row, true);
-    last = row;
+    stretch(rowBy(last) ?? row, row, true);
+    last = row.id;
     paint();
   }
 }, true);
@@ -108,7 +110,7 @@ addEventListener("keydown", (event) => {
   if (event.code === "KeyX" && !event.shiftKey) {
     event.preventDefault();
     put(row, !chosen.has(row.dataset.chat));
-    last = row;
+    last = row.id;
     paint();
   } else if (event.shiftKey && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
     event.preventDefault();
@@ -117,7 +119,7 @@ addEventListener("keydown", (event) => {
     put(row, true);
     if (next) {
       put(next, true);
-      last = next;
+      last = next.id;
       next.querySelector(".chat-link").focus();
       next.scrollIntoView({ block: "nearest" });
     }
@@ -154,10 +156,10 @@ bar.addEventListener("submit", async (event) => {
   const form = { verb: button.dataset.verb ?? button.value, chats: pairs.join(",") };
   if (button.dataset.verb) form[button.name] = button.value;
   bar.ariaBusy = "true";
-  const focused = rowOf(list.querySelector(".is-chosen")) ?? list.querySelector(".chat-row");
+  const { id } = list.querySelector(".is-chosen") ?? {};
   if (await send(form, [...chosen.keys()])) {
     none();
-    (focused?.isConnected ? focused : list.querySelector(".chat-row"))?.querySelector(".chat-link").focus({ preventScroll: true });
+    (rowBy(id) ?? list.querySelector(".chat-row"))?.querySelector(".chat-link").focus({ preventScroll: true });
   }
   bar.ariaBusy = null;
 });
