@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, insert, select
 
 from golub.clock import DAY, SECOND, Millis
-from golub.model import Chat, ChatLabel, Message, Note, OutgoingMessage, Wait
+from golub.model import Act, Chat, ChatLabel, Message, Note, OutgoingMessage, Wait
 
 YEAR: Millis = 365 * DAY  # through which a town speaks
 OWN_ITEMS = 10_000_000  # between the items of two accounts
@@ -26,7 +26,7 @@ class Pattern:
 
     def copy(self, connection: Connection, number: int) -> None:
         """The whole pattern once more, a little later than the copy before."""
-        for table in (Chat, Message, ChatLabel, Note, Wait, OutgoingMessage):
+        for table in (Chat, Message, ChatLabel, Note, Act, Wait, OutgoingMessage):
             columns = table.__table__.columns
             values = [self._moved(column, number) for column in columns]
             own = table.__table__.c.get("id", table.__table__.c.get("chat_id"))
@@ -47,7 +47,7 @@ class Pattern:
         name, table, by = column.name, column.table.name, self.later(copy)
         if name in ("avito_id", "message_avito_id", "answer", "client_key"):
             return case((column == "", ""), else_=column + f"-{copy}")
-        if name in ("last_message_id", "settled_to") or (name == "id" and table == "messages"):
+        if name in ("last_message_id", "settled_to", "behind_id") or (name == "id" and table == "messages"):
             return case((column == 0, 0), else_=column + copy * self.messages)
         if name == "chat_id" or (name == "id" and table == "chats"):
             return column + copy * self.chats
@@ -60,7 +60,7 @@ class Pattern:
             return column + copy * self.chats
         if table in ("messages", "waits", "outgoing_messages") and name.endswith("_at") and name != "due_at":
             return column + by
-        if name in ("last_message_at", "waiting_since"):
+        if name in ("last_message_at", "waiting_since") or (table == "acts" and name in ("at", "behind_at")):
             return column + by
         if name == "listed_at":
             return column.table.c.last_message_at + by

@@ -27,6 +27,7 @@ from tests import processes
 from tests.conftest import StartGolub
 
 CHATS = 5
+PATIENT = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, *(240,) * 20)  # seconds between repeats: in the end all get through
 
 Key = tuple[str, str]  # chat and message, as Avito names them
 

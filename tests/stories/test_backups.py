@@ -20,7 +20,7 @@ from golub.store import Store
 from tests import postgres, processes
 from tests.conftest import AtScale, StartGolub
 from tests.promises import Figures
-from tests.stories.scene import Scene, scene
+from tests.stories.scene import PATIENT, Scene, scene
 
 pytestmark = pytest.mark.story
 
@@ -101,7 +101,7 @@ async def test_an_upgrade_killed_at_random_points_ends_well(
 ) -> None:
     """From the first schema, full of messages, while webhooks come: a 200 as soon as the socket is there."""
     messages = at_scale(3000, 100_000)
-    async with scene(tmp_path, start_golub, seed=seed, retries=(0.5,) * 40) as town:
+    async with scene(tmp_path, start_golub, seed=seed, retries=PATIENT) as town:
         assert await town.golub.stop() == 0
         make_old(town.settings, messages)
         async with town.talking(20):

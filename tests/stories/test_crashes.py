@@ -7,11 +7,9 @@ import pytest
 
 from tests.conftest import AtScale, StartGolub
 from tests.promises import Figures
-from tests.stories.scene import Scene, scene
+from tests.stories.scene import PATIENT, Scene, scene
 
 pytestmark = pytest.mark.story
-
-REPEATS = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, *(240,) * 20)  # seconds; ever further apart: in the end all get through
 
 
 async def killed(town: Scene, times: int) -> None:
@@ -40,7 +38,7 @@ async def test_kill_9_loses_nothing_that_was_acked_and_applies_nothing_twice(
 async def test_kill_9_loses_nothing_at_all_where_avito_repeats(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, sqlite_url: str, seed: int, figures: Figures
 ) -> None:
-    async with scene(tmp_path, start_golub, seed=seed, database_url=sqlite_url, retries=REPEATS) as town:
+    async with scene(tmp_path, start_golub, seed=seed, database_url=sqlite_url, retries=PATIENT) as town:
         await killed(town, kills := at_scale(2, 50))
         verdict = await town.judge()
     figures(kills=kills, sent_missing=verdict.sent_missing, **verdict.figures)
