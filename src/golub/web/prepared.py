@@ -24,9 +24,12 @@ def sort_pictures(named: Sequence[str], most: int) -> tuple[list[int], list[str]
 
 
 async def read_pictures(parts: Parts, kept: Sequence[int], attached: Sequence[str]) -> list[int | NewPicture]:
+    return [*kept, *[await _read(parts, name) for name in attached]]
+
+
+async def _read(parts: Parts, name: str) -> NewPicture:
     drawn = parts.outbox.pictures
-    new = [NewPicture(name.rpartition(".")[2], await drawn.read(name), await drawn.small(name)) for name in attached]
-    return [*kept, *new]
+    return NewPicture(name.rpartition(".")[2], await drawn.read(name), await drawn.small(name))
 
 
 def read_item(given: str) -> int | None:
