@@ -37,7 +37,7 @@ async def test_a_dry_run_over_a_week_equals_what_the_rules_did(home: House) -> N
 
 async def play_week(home: House, chance: random.Random) -> None:
     chats: list[tuple[Chat, ...]] = []
-    for number in range(CHATS + 4):
+    for number in range(CHATS + 5):
         if number < CHATS:
             chats.append(tuple(home.sim.add_chat(shop, f"Покупатель {number}") for shop in home.shops))
         talk = chats[number % CHATS]
