@@ -2,13 +2,16 @@
 
 Web code reads and writes through asyncio (`read`, `write`); apply owns a thread and writes through `writing`.
 All three wait at most about a second for a lock or a connection and then raise `Unavailable`, so that no page hangs.
+On SQLite the writers of a process take turns, whoever has waited longest first: its own lock goes to whoever asks at
+the right moment, which is never somebody who waits beside a busy apply.
 """
 
 import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -45,6 +48,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from golub.clock import Millis
 from golub.errors import Rejected, Unavailable
 from golub.model import Table
+from golub.turns import Turns
 
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
 STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock: well below a millisecond
@@ -68,6 +72,7 @@ class Store:
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         lock_wait, self._checkout_wait = (PATIENCE, PATIENCE + 1) if patient else (LOCK_WAIT, CHECKOUT_WAIT)
+        self._turns = Turns(lock_wait) if self.is_sqlite else None
         if self.is_sqlite:
             plain, through_asyncio = parsed.set(drivername="sqlite"), parsed.set(drivername="sqlite+aiosqlite")
             self._apply = create_engine(plain, pool_size=1, max_overflow=0, pool_timeout=lock_wait)
@@ -131,22 +136,30 @@ class Store:
     async def write(self) -> AsyncGenerator[AsyncSession]:
         """A session in one transaction: committed on leaving, rolled back on an exception. Keep it short, await no
         network in it: on SQLite it holds the only write lock."""
-        async with self._session(self._write_session) as session:
+        began = time.monotonic()
+        async with (
+            self._turns.awaited() if self._turns else nullcontext(),
+            self._session(self._write_session, waited=time.monotonic() - began) as session,
+        ):
             yield session
             await session.commit()
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
         """The same for a thread: one transaction on a plain connection. For apply, and for commands."""
-        with _outages_told(), self._apply.begin() as connection:
+        turn = self._turns.held() if self._turns else nullcontext()
+        with turn, _outages_told(), self._apply.begin() as connection:
             yield connection
 
     @asynccontextmanager
-    async def _session(self, make: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
+    async def _session(
+        self, make: async_sessionmaker[AsyncSession], *, waited: float = 0
+    ) -> AsyncGenerator[AsyncSession]:
+        """`waited`: seconds of its patience that are over already."""
         with _outages_told():
             async with make() as session:
                 try:
-                    async with asyncio.timeout(self._checkout_wait):
+                    async with asyncio.timeout(self._checkout_wait - waited):
                         await session.connection()
                 except TimeoutError as error:
                     raise Unavailable("The database does not answer. Try again in a moment.") from error
@@ -388,6 +401,10 @@ def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: 
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         connection.create_function("lower", 1, _lower, deterministic=True)
+        if driver := getattr(connection, "driver_connection", None):
+            # Stopped twice, as when a task is cancelled twice, its thread would answer the first alone, and the process
+            # would wait for ever to end.
+            driver.stop = cache(driver.stop)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
