@@ -12,7 +12,7 @@ import pytest
 
 from golub.errors import Unavailable
 from golub.store import Store
-from golub.turns import Turns
+from golub.store.turns import Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -103,7 +103,7 @@ async def test_a_writer_has_its_turn_beside_one_that_never_pauses(tmp_path: Path
         while not ends.is_set():
             with store.writing() as connection:
                 connection.exec_driver_sql("UPDATE marks SET value = value")
-                time.sleep(0.02)
+                time.sleep(0.02)  # its work
                 written += 1
         return written
 

@@ -25,7 +25,8 @@ from golub.clock import HOUR, Millis
 from golub.fold import Delivered, Observation, fold
 from golub.model import Account, Act, Chat, Delivery, DeliveryState, Message, OutgoingMessage, Wait
 from golub.rebuild.compare import Fault, compare
-from golub.store import Shadow, Store
+from golub.store import Store
+from golub.store.shadow import Shadow
 
 __all__ = ["Difference", "Fault", "Progress", "Report", "rebuild"]
 

@@ -22,10 +22,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Index,
-    MetaData,
-    Result,
-    UniqueConstraint,
     create_engine,
     event,
     extract,
@@ -48,7 +44,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from golub.clock import Millis
 from golub.errors import Rejected, Unavailable
 from golub.model import Table
-from golub.turns import Turns
+from golub.store.shadow import Shadow, copied
+from golub.store.turns import Turns
 
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
 STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock: well below a millisecond
@@ -179,7 +176,7 @@ class Store:
         return cast_to(extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
     @contextmanager
-    def shadow(self, *tables: type[Table]) -> Generator["Shadow"]:
+    def shadow(self, *tables: type[Table]) -> Generator[Shadow]:
         """A connection of its own, on which statements about these tables meet temporary copies, empty at first. What
         is real can only be read, and writers wait for nothing."""
         parsed = make_url(self.url)
@@ -194,7 +191,7 @@ class Store:
         try:
             with _outages_told(), engine.connect() as connection:
                 real = "main" if self.is_sqlite else connection.scalar(text("SELECT current_schema()"))
-                _copied([cast(SQLTable, table.__table__) for table in tables], temporary).create_all(
+                copied([cast(SQLTable, table.__table__) for table in tables], temporary).create_all(
                     connection, checkfirst=False
                 )
                 if not self.is_sqlite:
@@ -307,49 +304,6 @@ class Store:
                         code="database_forgets",
                         setting=setting,
                     )
-
-
-class Shadow:
-    """`connection` meets the temporary copies, and everything else by its own name is not there; `read` meets what is
-    real. Commit now and then: until then it sees one snapshot."""
-
-    def __init__(self, connection: Connection, real: dict[str | None, str | None]) -> None:
-        self.connection = connection
-        self._real = {"schema_translate_map": real}
-
-    def read(self, statement: Any, parameters: Any = None) -> Result[Any]:
-        return self.connection.execute(statement, parameters, execution_options=self._real)
-
-    def commit(self) -> None:
-        self.connection.commit()
-
-    @contextmanager
-    def snapshot(self) -> Generator[None]:
-        """In this block everything is read as it was at one moment."""
-        self.connection.commit()
-        if self.connection.dialect.name != "sqlite":  # there every transaction is one
-            self.connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        yield
-        self.connection.commit()
-
-
-def _copied(tables: Sequence[SQLTable], schema: str) -> MetaData:
-    """Their columns, keys and plain indexes, without anything that leads to other tables."""
-    metadata = MetaData(schema=schema)
-    for table in tables:
-        columns = [
-            Column(one.name, one.type, primary_key=one.primary_key, nullable=one.nullable) for one in table.columns
-        ]
-        unique = [
-            UniqueConstraint(*(one.name for one in found.columns))
-            for found in table.constraints
-            if isinstance(found, UniqueConstraint)
-        ]
-        copy = SQLTable(table.name, metadata, *columns, *unique)
-        for index in table.indexes:
-            if not any(index.dialect_options[name].get("where") is not None for name in ("sqlite", "postgresql")):
-                Index(index.name, *(copy.c[column.name] for column in index.columns))
-    return metadata
 
 
 def is_outage(error: BaseException) -> bool:
