@@ -346,8 +346,9 @@ async function seen() {
   told = key;
   try {
     await ask(`/inbox/${openId()}/read`, { form: { up_to: last } }, true);
-  } catch {
-    told = ""; // the next ring or look tries again
+  } catch (error) {
+    told = ""; // the next ring or look tries again …
+    if (error.status === 0 || error.status >= 500) setTimeout(seen, 3000); // … and nobody may ring for long
   }
 }
 
