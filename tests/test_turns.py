@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -96,25 +95,25 @@ async def test_who_waits_too_long_or_goes_away_takes_no_turn() -> None:
 async def test_a_writer_has_its_turn_beside_one_that_never_pauses(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/golub.db")
     store.migrate()
-    ends = threading.Event()
+    ends, written, waited_for = threading.Event(), list[int](), list[int]()
 
-    def keep_on() -> int:
-        written = 0
+    def keep_on() -> None:
         while not ends.is_set():
             with store.writing() as connection:
-                connection.exec_driver_sql("UPDATE marks SET value = value")
-                time.sleep(0.02)  # its work
-                written += 1
-        return written
+                connection.exec_driver_sql("INSERT OR REPLACE INTO marks VALUES ('busy', '')")
+                written.append(1)
 
     busy = asyncio.create_task(asyncio.to_thread(keep_on))
     try:
-        for _ in range(20):
-            async with store.write() as session:
-                await session.connection()
+        for _ in range(50):
+            before = len(written)
+            async with store.write():
+                waited_for.append(len(written) - before)
     finally:
         ends.set()
-    assert await busy >= 10
+        await busy
+    assert sum(waited_for) >= 25, "it was busy"
+    assert max(waited_for) < 20, "whoever has waited longest comes first"
     await store.close()
 
 
