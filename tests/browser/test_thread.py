@@ -111,6 +111,8 @@ async def test_a_chat_opens_where_unread_begins_and_is_read_at_its_end(golub: Wo
     await expect(page.locator(f"#chat-{number} .count")).to_be_visible()
     await page.route("**/read", lambda route: route.fulfill(status=503, body=""), times=1)  # it is told once more
     await page.get_by_role("button", name="Новые сообщения").click()
+    golub.sim.buyer_says(chat, "и ещё одно, пока мы туда идём")
+    await expect(page.locator("#messages .message").last).to_contain_text("пока мы туда идём")
     await expect(page.locator(f"#chat-{number} .count")).to_have_count(0)
     await expect(page.locator("#to-end")).to_be_hidden()
 

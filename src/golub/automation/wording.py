@@ -68,7 +68,7 @@ async def write(
     session: AsyncSession, kind: RuleKind, wording: Wording, *, rule_id: int | None, by: By, now: Millis
 ) -> AutomaticRule:
     """Makes one, which is off at first, or changes that one. Raises `Invalid` for what could not be sent."""
-    texts = prepared.in_order(wording.texts)
+    texts = prepared.cleaned(wording.texts)
     _check(kind, wording, texts)
     if wording.account_id is not None and await session.get(Account, wording.account_id) is None:
         raise NotFound("There is no such account.")

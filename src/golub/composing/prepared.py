@@ -23,7 +23,7 @@ class NewPicture:
     small: bytes
 
 
-def in_order(texts: Sequence[str]) -> list[str]:
+def cleaned(texts: Sequence[str]) -> list[str]:
     """What a form sent, without what is empty."""
     stripped = [text.replace("\r\n", "\n").strip() for text in texts]
     return [text for text in stripped if text]

@@ -108,7 +108,7 @@ async def write(
 ) -> QuickReply:
     """Makes one, or changes that one; what is or was everybody's stands in the audit. Raises `Invalid` for what could
     not be sent, `Forbidden` where it is not his."""
-    texts = prepared.in_order(wording.texts)
+    texts = prepared.cleaned(wording.texts)
     _check(wording, texts)
     if not wording.own and not Role(operator.role).covers(Role.ADMIN):
         raise Forbidden("Only administrators write quick replies for everybody.")

@@ -4,10 +4,8 @@ Times are counted, not kept: what a report takes of memory grows with the number
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TypeVar
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,8 +16,6 @@ from golub.reports.question import GRAIN, Period, Question
 
 MISSED_AFTER = DAY  # who was not answered for so long, at all, is missed
 PART = 5000  # rows at once: fewer turns between two threads, and none that holds up an ack
-
-Of = TypeVar("Of")
 
 # A lead is whoever writes in a chat for the first time, or calls: those must not be lost. The end of a talk («спасибо»)
 # needs no answer, so what was never answered later in a chat is held against nobody.
@@ -92,73 +88,49 @@ class Answers:
         return self.missed_chats.total() + self.missed_calls.total()
 
 
-class _Places(dict[int, tuple[int, int]]):
-    """The step and the hour of a grain: to ask a zone for each row would take longest."""
-
-    def __init__(self, period: Period) -> None:
-        super().__init__()
-        self._period = period
-
-    def __missing__(self, grain: int) -> tuple[int, int]:
-        at = grain * GRAIN
-        # The first step may begin within its grain, where nothing that is asked for comes before it.
-        place = self[grain] = max(self._period.step_of(at), 0), self._period.hour_of(at)
-        return place
-
-
 async def count_answers(session: AsyncSession, question: Question) -> Answers:
-    """All of it: one pass over the period's waits. Most of them are answered, and these no line of ours looks at."""
-    found = Answers(question.period)
-    places = _Places(question.period)
-    hours: Counter[tuple[int, int]] = Counter()  # with the seconds, as the others
-    operators: Counter[tuple[int | None, int]] = Counter()
-    accounts: Counter[tuple[int, int]] = Counter()
-    items: Counter[tuple[int | None, int]] = Counter()
+    """All of it: one pass over the period's waits."""
+    period = question.period
+    found = Answers(period)
+    places: dict[int, tuple[int, int]] = {}  # step and hour by grain: to ask a zone for each row would take longest
     columns = (
-        Wait.began_at // GRAIN, Wait.operator_id, Wait.account_id, Wait.item_id, Wait.seconds,
-        Wait.is_first, Wait.kind, Wait.began_at, Wait.ended_at,
+        Wait.account_id, Wait.item_id, Wait.kind, Wait.is_first, Wait.began_at, Wait.ended_at, Wait.seconds,
+        Wait.operator_id,
     )  # fmt: skip
     connection = await session.connection()  # rows without the ORM's work on each
     rows = await connection.stream(select(*columns).where(*question.waits()), execution_options={"yield_per": PART})
     async for part in rows.partitions(PART):
-        if answered := [row[:5] for row in part if row[4] is not None]:
-            grains, who, where, about, seconds = zip(*answered, strict=True)
-            hours.update(zip([places[grain][1] for grain in grains], seconds, strict=True))
-            operators.update(zip(who, seconds, strict=True))
-            accounts.update(zip(where, seconds, strict=True))
-            items.update(zip(about, seconds, strict=True))
-        for grain, _, account_id, item_id, seconds, is_first, kind, began_at, ended_at in [
-            row for row in part if row[5] or row[4] is None
-        ]:
-            step, hour = places[grain]
+        for account_id, item_id, kind, is_first, began_at, ended_at, seconds, operator_id in part:
+            grain = began_at // GRAIN
+            if (place := places.get(grain)) is None:
+                place = places[grain] = period.step_of(began_at), period.hour_of(began_at)
+            step, hour = place
             if is_first:
                 found.new[step] += 1
             if seconds is None and ended_at is not None:
                 found.closed_chats[step] += 1
-            elif seconds is None and (is_first or kind == WaitKind.CALL):
+                continue
+            if seconds is None:
+                is_call = kind == WaitKind.CALL
+                if not (is_first or is_call):
+                    continue
                 waited = question.now - began_at
                 if waited >= MISSED_AFTER:
-                    (found.missed_calls if kind == WaitKind.CALL else found.missed_chats)[step] += 1
+                    (found.missed_calls if is_call else found.missed_chats)[step] += 1
                 if waited > question.target:
                     found.all.never += 1
                     found.hours[hour].never += 1
                     found.accounts[account_id].never += 1
                     if item_id is not None:
                         found.items[item_id].never += 1
-    _give_out(hours, found.hours)
-    _give_out(operators, found.operators)
-    _give_out(accounts, found.accounts)
-    for (item_id, seconds), number in items.items():
-        if item_id is not None:
-            found.items[item_id].seconds[seconds] = number
-    for times in found.accounts.values():
-        found.all.seconds.update(times.seconds)
+                continue
+            found.all.seconds[seconds] += 1
+            found.hours[hour].seconds[seconds] += 1
+            found.operators[operator_id].seconds[seconds] += 1
+            found.accounts[account_id].seconds[seconds] += 1
+            if item_id is not None:
+                found.items[item_id].seconds[seconds] += 1
     return found
-
-
-def _give_out(counted: Mapping[tuple[Of, int], int], by: defaultdict[Of, Times]) -> None:
-    for (one, seconds), number in counted.items():
-        by[one].seconds[seconds] = number
 
 
 @dataclass(frozen=True, slots=True)

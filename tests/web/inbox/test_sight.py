@@ -165,6 +165,16 @@ async def narrow(parts: Parts, operator: Operator, *accounts: Account) -> None:
             session.add(OperatorAccount(operator_id=operator.id, account_id=account.id))
 
 
+async def beside(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> tuple[Browser, Ids]:
+    """A manager who sees our account alone, and what there is in theirs."""
+    await fill(parts, ours, "для всех")
+    there = await fill(parts, theirs, SECRET)
+    browser = await visit(Role.MANAGER)
+    assert browser.operator
+    await narrow(parts, browser.operator, ours.account)
+    return browser, there
+
+
 async def ask(browser: Browser, method: str, made: tuple[str, dict[str, str]]) -> httpx2.Response:
     url, form = made
     return await (browser.get(url) if method == "GET" else browser.post(url, form))
@@ -179,11 +189,7 @@ def plain(answer: httpx2.Response) -> tuple[int, str]:
 async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
     parts: Parts, visit: Visit, ours: Talk, theirs: Talk
 ) -> None:
-    await fill(parts, ours, "для всех")
-    there = await fill(parts, theirs, SECRET)
-    narrowed = await visit(Role.MANAGER)
-    assert narrowed.operator
-    await narrow(parts, narrowed.operator, ours.account)
+    narrowed, there = await beside(parts, visit, ours, theirs)
     nothing = Ids(
         MISSING, MISSING, MISSING, MISSING, MISSING, MISSING, MISSING,
         re.sub(r"/\d+/128$", f"/{MISSING}/128", there.picture),
@@ -203,14 +209,11 @@ async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
 
 @ONE_DATABASE
 async def test_an_act_with_several_chats_passes_over_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
-    await fill(parts, ours, "для всех")
-    there = await fill(parts, theirs, SECRET)
-    narrowed = await visit(Role.MANAGER)
-    assert narrowed.operator
-    await narrow(parts, narrowed.operator, ours.account)
+    narrowed, there = await beside(parts, visit, ours, theirs)
     async with parts.store.write() as session:
         label = await inbox.add_label(session, "Срочно", inbox.COLOURS[0], by=CONSOLE, now=parts.clock())
         await session.flush()
+        assert narrowed.operator
         form = {"label_id": str(label.id), "operator_id": str(narrowed.operator.id), "until": "hour"}
     async with parts.store.read() as session:
         before = (await session.get_one(Chat, there.chat)).version
@@ -247,11 +250,7 @@ async def test_who_may_see_it_gets_it(parts: Parts, visit: Visit, ours: Talk, th
 
 @ONE_DATABASE
 async def test_lists_rows_and_counts_have_none_of_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
-    await fill(parts, ours, "для всех")
-    there = await fill(parts, theirs, SECRET)
-    narrowed = await visit(Role.MANAGER)
-    assert narrowed.operator
-    await narrow(parts, narrowed.operator, ours.account)
+    narrowed, there = await beside(parts, visit, ours, theirs)
     for path, urls in LISTS.items():
         for url in urls(there):
             answer = await narrowed.get(url)

@@ -38,12 +38,11 @@ export function takeUp() {
   const version = Number(document.getElementById("draft").dataset.version);
   known.set(chat, version);
   if (!local) return;
-  const heard = local.saved && (local.saved <= version || Date.now() - local.at > OVERTAKEN);
-  if (heard || local.text === box().value) return void localStorage.removeItem(nameOf(chat));
-  if (local.saved && local.pictures) {
-    localStorage.removeItem(nameOf(chat)); // once, whatever comes
-    return void location.reload(); // only the server draws photos
-  }
+  const isHeard = local.saved <= version || Date.now() - local.at > OVERTAKEN;
+  const isKnown = local.saved ? isHeard : local.text === box().value;
+  if (isKnown || local.pictures) localStorage.removeItem(nameOf(chat));
+  if (isKnown) return;
+  if (local.pictures) return void location.reload(); // once: only the server draws photos
   box().value = local.text;
   if (local.saved) return void known.set(chat, local.saved);
   save({ ...begun(), base: local.base });
@@ -140,4 +139,7 @@ inbox.addEventListener("submit", async (event) => {
 
 addEventListener("pagehide", () => leave(true));
 document.addEventListener("visibilitychange", () => document.hidden && leave(true));
-addEventListener("online", () => box() && kept(openId()) && changed());
+addEventListener("online", () => {
+  const local = box() && kept(openId());
+  if (local && !local.saved) changed();
+});

@@ -165,6 +165,7 @@ async function catchUp() {
 const messages = () => document.getElementById("messages");
 const atEnd = () => -scroller().scrollTop < NEAR; // its column is reversed: 0 is the end
 let opening = null;
+let isOnItsWay = false; // to the end, gently: what arrives meanwhile must not stop it halfway
 
 async function openChat(path, push) {
   const id = path.match(/^\/inbox\/(\d+)/)?.[1];
@@ -205,7 +206,11 @@ function ready() {
   if (!thread()) return;
   window.htmx?.process(pane);
   markDays();
+  isOnItsWay = false;
   scroller().addEventListener("scroll", markEnd, { passive: true });
+  for (const name of ["scrollend", "wheel", "touchstart"]) {
+    scroller().addEventListener(name, () => (isOnItsWay = false), { passive: true });
+  }
   takeUp();
   beginAtUnread();
   markEnd();
@@ -295,7 +300,7 @@ async function follow() {
 
 function putChanges(changes) {
   const scroll = scroller();
-  const wasAtEnd = atEnd();
+  const wasAtEnd = atEnd() || isOnItsWay;
   const fromTop = scroll.scrollHeight + scroll.scrollTop;
   let fresh = false;
   for (const message of [...changes.querySelector("[data-messages]").children]) {
@@ -359,7 +364,10 @@ inbox.addEventListener("click", (event) => {
   if (link && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey) {
     event.preventDefault();
     openChat(link.getAttribute("href"), true);
-  } else if (event.target.closest("#to-end")) scroller().scrollTo({ top: 0, behavior: gently });
+  } else if (event.target.closest("#to-end")) {
+    isOnItsWay = true;
+    scroller().scrollTo({ top: 0, behavior: gently });
+  }
 });
 
 // A picture that cannot be had leaves no hole; `error` does not bubble.
