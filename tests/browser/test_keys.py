@@ -1,7 +1,9 @@
 """A whole working day by keys alone, on any keyboard."""
 
+import re
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from golub.simulator import world
 from tests.browser.conftest import World
@@ -104,3 +106,51 @@ async def test_the_keys_are_told_and_the_palette_finds_everything(golub: World) 
     await expect(field).to_be_focused()
     await field.press("Control+k")
     await expect(palette).to_be_hidden()
+
+
+async def test_a_refused_act_leaves_the_keys_where_they_were_and_is_told_once(golub: World) -> None:
+    """Nothing had the focus, since the chat is not in the view: its keys must not be typed into the reply."""
+    chat = golub.sim.add_chat(golub.shop, "Ирина", world.Item("Диван", 34_900))
+    golub.sim.buyer_says(chat, "Ещё продаёте?")
+    number = await golub.chat_id(chat)
+    page = await golub.page(f"/inbox/{number}?view=closed")
+    await expect(page.locator("#thread-head")).to_contain_text("Диван")
+    await expect(page.locator(f"#chat-{number}")).to_have_count(0)
+    await page.keyboard.press("r")
+    await page.keyboard.type("Да, в продаже.")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#messages .message.own")).to_contain_text("Да, в продаже.")
+    await expect(page.locator("#reply-text")).to_be_focused()
+    await page.keyboard.press("Escape")
+
+    await page.route("**/snooze*", refused)
+    refusals = page.locator("#toasts .toast-bad")
+    for _ in range(2):
+        await page.keyboard.press("s")
+        await expect(page.locator("#thread-head [name=until]").first).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(refusals).to_have_count(1)
+        await expect(page.locator(".care-menu[open]")).to_have_count(0)
+        await expect(page.locator("#thread-scroll")).to_be_focused()
+    await expect(page.locator("#reply-text")).to_have_value("")
+    await page.unroute("**/snooze*")
+    await page.keyboard.press("s")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#thread-head")).to_have_attribute("data-state", "snoozed")
+
+    for number in range(6):
+        await page.evaluate(TELL, f"Беда {number}")
+    await expect(refusals).to_have_count(4)
+    await expect(refusals.last).to_have_text("Беда 5")
+
+
+TELL = """(words) => {
+    const told = document.getElementById("refusal").content.cloneNode(true);
+    told.querySelector("p").textContent = words;
+    document.getElementById("toasts").append(told);
+}"""
+
+
+async def refused(route: Route) -> None:
+    """As the server refuses it to who has not seen what the buyer wrote meanwhile."""
+    await route.continue_(post_data=re.sub("version=[0-9]+", "version=0", route.request.post_data or ""))

@@ -2,9 +2,12 @@
 
 import { openId, scroller } from "./page.js";
 
-let before = null; // what last had the focus outside a head
+let before = null; // what had the focus when it went into a head; nothing had it where one had left what he wrote
 document.addEventListener("focusin", ({ target }) => {
   if (!target.closest(".thread-head")) before = target;
+});
+document.addEventListener("focusout", ({ target, relatedTarget }) => {
+  if (!relatedTarget && document.hasFocus() && !target.closest(".thread-head")) before = null;
 });
 
 document.body.addEventListener("htmx:afterRequest", (event) => {
@@ -17,6 +20,7 @@ document.body.addEventListener("htmx:afterRequest", (event) => {
   } else if (form.closest(".thread-head")) {
     // What is told now takes the place of what was told before.
     for (const told of [...document.querySelectorAll("#toasts [data-toast]:has([data-undo])")].slice(0, -1)) told.remove();
+    if (!successful) form.closest("details")?.removeAttribute("open"); // the same key opens it once more
     look(openId());
     if (successful && document.activeElement !== document.body) return;
     (before?.isConnected ? before : scroller())?.focus({ preventScroll: true }); // its button is gone with the old head

@@ -78,7 +78,17 @@
     }
   });
 
-  // Toasts leave by themselves, unless they tell of trouble, or somebody is about to use them.
+  // Toasts leave by themselves, unless they tell of trouble, or somebody is about to use them. What is told again takes
+  // the place of what was told; and a heap of them would cover what they are about.
+  const MOST = 4;
+  const toasts = document.getElementById("toasts");
+  const said = (toast) => (toast.querySelector("form") ? null : toast.textContent.trim());
+  const replaces = (toast) => {
+    for (const other of [...toasts.children]) {
+      if (other !== toast && said(toast) && said(other) === said(toast)) other.remove();
+    }
+    while (toasts.children.length > MOST) toasts.firstElementChild.remove();
+  };
   const leaves = (toast) => {
     const after = toast.querySelector("form") ? 12_000 : 6000; // ms; one that can be undone waits for a second thought
     setTimeout(() => (toast.matches(":hover, :focus-within") ? leaves(toast) : toast.remove()), after);
@@ -86,8 +96,10 @@
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) {
       for (const node of addedNodes) {
-        if (node instanceof HTMLElement && !node.matches(".toast-bad")) leaves(node);
+        if (!(node instanceof HTMLElement)) continue;
+        replaces(node);
+        if (!node.matches(".toast-bad")) leaves(node);
       }
     }
-  }).observe(document.getElementById("toasts"), { childList: true });
+  }).observe(toasts, { childList: true });
 })();
