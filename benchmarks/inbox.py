@@ -230,6 +230,7 @@ async def measure(towns: Sequence[tuple[Town, Settings]], rounds: int, only: str
         gc.collect()
         gc.freeze()
         for turn in range(-WARM, rounds):
+            print(f"  round {turn + 1} of {rounds}" if turn >= 0 else "  warming up", file=sys.stderr)
             for one in found:
                 (few, pages_of_few), (many, pages_of_many) = one.visits
                 for page, same in zip(pages_of_few, pages_of_many, strict=True):

@@ -137,6 +137,9 @@ async def test_a_refused_act_leaves_the_keys_where_they_were_and_is_told_once(go
     await page.keyboard.press("s")
     await page.keyboard.press("Enter")
     await expect(page.locator("#thread-head")).to_have_attribute("data-state", "snoozed")
+    name = await page.locator(".thread-titles h2").bounding_box()  # of all heads, this one has most buttons
+    assert name
+    assert name["width"] > 80
 
     for number in range(6):
         await page.evaluate(TELL, f"Беда {number}")

@@ -1,5 +1,7 @@
 """What each kind of message looks like, and that nothing a stranger writes is ever more than text."""
 
+import sys
+import unicodedata
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -221,10 +223,17 @@ def test_long_links_are_cut_for_the_eye_only() -> None:
     assert link.url.endswith("x" * 300)
 
 
+HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co"}
+
+
 def test_names_hide_nothing() -> None:
     assert visible("Анна\u202e\x00\u200b") == "Анна‹U+202E›‹U+0000›‹U+200B›"
     assert visible("👨‍👩‍👧 Й") == "👨‍👩‍👧 Й"
     assert visible("e" + "\u0301" * 50) == "e" + "\u0301" * 4
+    for char in map(chr, range(sys.maxunicode + 1)):  # what is passed at once holds nothing of the kind
+        category = unicodedata.category(char)
+        assert (visible(char) == char) == (category not in HIDDEN or char in "\u200d\ufe0e\ufe0f"), hex(ord(char))
+        assert category[0] != "M" or visible(f"e{char * 5}") == f"e{char * 4}", hex(ord(char))
 
 
 def test_the_picture_is_the_smallest_that_is_large_enough() -> None:

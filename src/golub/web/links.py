@@ -22,6 +22,11 @@ _HOST = re.compile(
 )
 _CYRILLIC_NAME = re.compile(r"[а-яё0-9-]+(\.[а-яё0-9-]+)*\.[а-яё]+")
 _JOINERS = "\u200d\ufe0e\ufe0f"  # parts of an emoji
+# Nearly every name and message has nothing else, and a page shows hundreds of them: letters, signs, emoji; no mark.
+_PLAIN = re.compile(
+    "[ -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2100-\u2bff"
+    "\U0001f300-\U0001faff]*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ def read_link(written: str, *, scheme: str = "") -> Link | None:
 
 def visible(text: str) -> str:
     """Control, format and zero-width characters written out (`‹U+202E›`), and no towers of combining marks."""
+    if _PLAIN.fullmatch(text):
+        return text
     out: list[str] = []
     marks = 0
     for char in text:
@@ -99,6 +106,8 @@ def visible(text: str) -> str:
 
 def calm(text: str) -> str:
     """A message's words as written, lines and emoji and all, without the towers of combining marks."""
+    if _PLAIN.fullmatch(text.replace("\n", "")):
+        return text
     out: list[str] = []
     marks = 0
     for char in text:

@@ -1,6 +1,7 @@
 """Times and numbers as people write them, in the reader's language and zone. Each is a filter in templates."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_decimal, format_percent
@@ -32,13 +33,13 @@ def day(reader: Reader, at: Millis) -> str:
     if moment == today - timedelta(days=1):
         return reader.words("yesterday")
     if moment.year == today.year:
-        return format_skeleton("MMMMd", moment, locale=reader.locale)
-    return format_date(moment, "long", locale=reader.locale)
+        return _as_skeleton(moment, "MMMMd", reader.locale)
+    return _as_pattern(moment, "long", reader.locale)
 
 
 def date_short(reader: Reader, at: Millis) -> str:
     """«3.11.» or «11/3», for an axis."""
-    return format_skeleton("Md", _local(reader, at), locale=reader.locale)
+    return _as_skeleton(_local(reader, at).date(), "Md", reader.locale)
 
 
 def moment(reader: Reader, at: Millis) -> str:
@@ -59,8 +60,8 @@ def stamp(reader: Reader, at: Millis) -> str:
     if then == today - timedelta(days=1):
         return reader.words("yesterday")
     if then > today - timedelta(days=7):
-        return format_date(then, "EEE", locale=reader.locale)
-    return format_date(then, "d MMM" if then.year == today.year else "dd.MM.yy", locale=reader.locale)
+        return _as_pattern(then, "EEE", reader.locale)
+    return _as_pattern(then, "d MMM" if then.year == today.year else "dd.MM.yy", reader.locale)
 
 
 def iso(reader: Reader, at: Millis) -> str:
@@ -97,6 +98,17 @@ def change(reader: Reader, share: float) -> str:
     """«+12 %», «−5 %»: of what was before."""
     told = percent(reader, round(abs(share), 2))
     return told if share == 0 else f"{'+' if share > 0 else '−'}{told}"
+
+
+# A list says the same few days hundreds of times, and a calendar takes its time.
+@lru_cache(4096)
+def _as_skeleton(day: date, skeleton: str, locale: str) -> str:
+    return format_skeleton(skeleton, day, locale=locale)
+
+
+@lru_cache(4096)
+def _as_pattern(day: date, pattern: str, locale: str) -> str:
+    return format_date(day, pattern, locale=locale)
 
 
 def _local(reader: Reader, at: Millis) -> datetime:
