@@ -341,6 +341,7 @@ const isAtWork = (part) =>
 
 // What an operator has before his eyes is read: the chat is open, the page visible, its end in sight.
 let told = "";
+let tellAgain = 0;
 async function seen() {
   if (!openId() || document.hidden || !document.hasFocus() || !atEnd()) return;
   inSight();
@@ -353,7 +354,8 @@ async function seen() {
     await ask(`/inbox/${openId()}/read`, { form: { up_to: last } }, true);
   } catch (error) {
     told = ""; // the next ring or look tries again …
-    if (error.status === 0 || error.status >= 500) setTimeout(seen, 3000); // … and nobody may ring for long
+    clearTimeout(tellAgain);
+    if (error.status === 0 || error.status >= 500) tellAgain = setTimeout(seen, 3000); // … and nobody may ring for long
   }
 }
 
