@@ -51,6 +51,8 @@ from golub.web.keeping import Keeping
 from golub.web.media import Media
 from golub.web.parts import Parts
 from golub.web.routes import build
+from golub.web.turnstile import Turnstile
+from golub.web.warming import warm
 from golub.web.webhook import Webhook
 
 DATABASE_AGAIN = 1.0  # seconds between two tries to reach the main database at start
@@ -145,8 +147,8 @@ class Golub:
         self._automation = Automation(store, applier, self.parts.outbox, backfill.nudge, clock)
         self._catching_up = CatchingUp(store, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
-        site = build(self.parts)
-        self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, site)
+        self.site = site = build(self.parts)
+        self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, Turnstile(site))
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Parts]:
@@ -220,6 +222,7 @@ class Golub:
             loop.add_signal_handler(name, server.stop)
         async with self.opened(), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.run(), name="server")
+            tasks.create_task(self._warm(), name="warm")
             folder = str(settings.data_dir.absolute())
             does = "working" if settings.role is ProcessRole.WORKER else "receiving"
             log.info(f"golub is {does}", url=url, role=str(settings.role), version=__version__, folder=folder)
@@ -235,6 +238,14 @@ class Golub:
         log.info("golub has stopped")
         if fatal:
             raise Rejected("Golub stopped: the spool cannot be written. {reason}", reason=fatal[0])
+
+    async def _warm(self) -> None:
+        if self.settings.role is ProcessRole.WORKER:
+            return
+        try:
+            await asyncio.to_thread(warm, self.site)
+        except Exception:  # whatever is broken in a page, webhooks are taken
+            log.exception("the pages could not be made ready")
 
     async def _prepare(self, url: str) -> str | None:
         while True:

@@ -30,9 +30,13 @@ class Sight:
 ALL_ACCOUNTS = Sight(None)
 
 
-async def find_sight(session: AsyncSession, operator: Operator) -> Sight:
+def sees_all(operator: Operator) -> bool:
     """Admins see every account; of a manager it is chosen."""
-    if operator.every_account or Role(operator.role).covers(Role.ADMIN):
+    return operator.every_account or Role(operator.role).covers(Role.ADMIN)
+
+
+async def find_sight(session: AsyncSession, operator: Operator) -> Sight:
+    if sees_all(operator):
         return ALL_ACCOUNTS
     listed = select(OperatorAccount.account_id).where(OperatorAccount.operator_id == operator.id)
     return Sight(frozenset(await session.scalars(listed)))

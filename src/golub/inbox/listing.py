@@ -9,6 +9,7 @@ page costs the same among a hundred chats and a hundred thousand.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, tuple_, union_all
@@ -87,16 +88,7 @@ async def list_chats(
 ) -> Page:
     """A page of the list, beginning after `before`."""
     few = await _few(session, [wanted], FEW)
-    heads = [
-        _head(select(Chat.id).where(*_narrowed(ALL_ACCOUNTS, one, few)), one, before, limit).subquery()
-        for one in _merged(sight, wanted, few)
-    ]
-    if heads:
-        among = Chat.id.in_(union_all(*(select(head.c.id) for head in heads)))
-        found = _head(_lines().where(among), wanted, None, limit)
-    else:
-        found = _head(_lines().where(*_narrowed(sight, wanted, few)), wanted, before, limit)
-    rows = [tuple(row) for row in await session.execute(found)]
+    rows = [tuple(row) for row in await session.execute(_found(sight, wanted, few, before, limit))]
     lines = await _labelled(session, rows[:limit])
     return Page(lines, lines[-1].place(wanted) if len(rows) > limit else None)
 
@@ -115,27 +107,35 @@ async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wante
     An item's chats, or a label's, are read once for all views of them, unless they are many and the views few."""
     few = await _few(session, lists, FEW_TO_COUNT)
     counts = [0] * len(lists)
+    for numbers, found in _counting(sight, tuple(lists), few):
+        for number, count in zip(numbers, (await session.execute(found)).one(), strict=True):
+            counts[number] = min(count, COUNT_LIMIT)
+    return counts
+
+
+@lru_cache(256)  # an operator's lists stay the same for days, and putting the statements together takes milliseconds
+def _counting(
+    sight: Sight, lists: tuple[Wanted, ...], few: frozenset[int | None]
+) -> list[tuple[list[int], Select[*tuple[Any, ...]]]]:
+    """Statements, each with the places of the lists that its columns count."""
+    found: list[tuple[list[int], Select[*tuple[Any, ...]]]] = []
     alike: dict[Wanted, list[int]] = {}
     for number, wanted in enumerate(lists):
         alike.setdefault(replace(wanted, view=View.ALL), []).append(number)
-    apart: list[tuple[int, Any]] = []
+    apart: dict[int, Any] = {}
     for narrowed, numbers in alike.items():
         label_id, views = narrowed.label_id, [lists[number] for number in numbers]
         is_narrow = narrowed.item_id is not None or label_id is not None
         if is_narrow and (label_id in few or len(views) > 2):
             each = [func.count(case((_belongs(view), 1))) for view in views]
-            found = select(*each).where(*_narrowing(sight, narrowed, few | {label_id}))
-            for number, count in zip(numbers, (await session.execute(found)).one(), strict=True):
-                counts[number] = min(count, COUNT_LIMIT)
+            found.append((numbers, select(*each).where(*_narrowing(sight, narrowed, few | {label_id}))))
             continue
         for number, view in zip(numbers, views, strict=True):
             some = select(Chat.id).where(*_narrowed(sight, view, few)).limit(COUNT_LIMIT).subquery()
-            apart.append((number, select(func.count()).select_from(some).scalar_subquery()))
+            apart[number] = select(func.count()).select_from(some).scalar_subquery().label(f"n{number}")
     if apart:
-        found = select(*(count.label(f"n{number}") for number, count in apart))
-        for (number, _), count in zip(apart, (await session.execute(found)).one(), strict=True):
-            counts[number] = count
-    return counts
+        found.append((list(apart), select(*apart.values())))
+    return found
 
 
 async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:
@@ -150,6 +150,20 @@ async def list_team(session: AsyncSession) -> list[Operator]:
 
 def _lines() -> Select[Chat, Message]:
     return select(Chat, Message).outerjoin(Message, Message.id == Chat.last_message_id)
+
+
+@lru_cache(256)
+def _found(
+    sight: Sight, wanted: Wanted, few: frozenset[int | None], before: Place | None, limit: int
+) -> Select[Chat, Message]:
+    heads = [
+        _head(select(Chat.id).where(*_narrowed(ALL_ACCOUNTS, one, few)), one, before, limit).subquery()
+        for one in _merged(sight, wanted, few)
+    ]
+    if not heads:
+        return _head(_lines().where(*_narrowed(sight, wanted, few)), wanted, before, limit)
+    among = Chat.id.in_(union_all(*(select(head.c.id) for head in heads)))
+    return _head(_lines().where(among), wanted, None, limit)
 
 
 def _merged(sight: Sight, wanted: Wanted, few: frozenset[int | None]) -> list[Wanted]:

@@ -44,6 +44,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from golub.clock import Millis
 from golub.errors import Rejected, Unavailable
 from golub.model import Table
+from golub.store import driver
 from golub.store.shadow import Shadow, copied
 from golub.store.turns import Turns
 
@@ -73,8 +74,10 @@ class Store:
         if self.is_sqlite:
             plain, through_asyncio = parsed.set(drivername="sqlite"), parsed.set(drivername="sqlite+aiosqlite")
             self._apply = create_engine(plain, pool_size=1, max_overflow=0, pool_timeout=lock_wait)
-            self._read = create_async_engine(through_asyncio, pool_size=8, max_overflow=0, pool_timeout=lock_wait)
-            self._write = create_async_engine(through_asyncio, pool_size=1, max_overflow=0, pool_timeout=lock_wait)
+            pooled: dict[str, Any] = {"max_overflow": 0, "pool_timeout": lock_wait}
+            pooled["connect_args"] = {"async_creator_fn": driver.connect}
+            self._read = create_async_engine(through_asyncio, pool_size=8, **pooled)
+            self._write = create_async_engine(through_asyncio, pool_size=1, **pooled)
             self._look = create_engine(plain, poolclass=NullPool)
             _prepare_sqlite(self._apply, lock_wait, begin="BEGIN IMMEDIATE")
             _prepare_sqlite(self._look, lock_wait, begin="BEGIN", read_only=True)
@@ -121,13 +124,13 @@ class Store:
             await session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
             yield
             return
-        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
         end = time.monotonic() + seconds
-        await driver.set_progress_handler(lambda: time.monotonic() > end, STEPS_UNWATCHED)
+        await raw.set_progress_handler(lambda: time.monotonic() > end, STEPS_UNWATCHED)
         try:
             yield
         finally:
-            await driver.set_progress_handler(None, 0)
+            await raw.set_progress_handler(None, 0)
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncSession]:
@@ -355,10 +358,10 @@ def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: 
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         connection.create_function("lower", 1, _lower, deterministic=True)
-        if driver := getattr(connection, "driver_connection", None):
+        if raw := getattr(connection, "driver_connection", None):
             # Stopped twice, as when a task is cancelled twice, its thread would answer the first alone, and the process
             # would wait for ever to end.
-            driver.stop = cache(driver.stop)
+            raw.stop = cache(raw.stop)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -8,6 +8,7 @@ stream rings, and then the same functions here tell the truth again.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated, Any
 
 from babel.units import format_unit
@@ -24,7 +25,7 @@ from golub.errors import Invalid
 from golub.inbox import LARGEST_ID, Line, Place, View, Wanted
 from golub.inbox.bulk import MOST as BULK_MOST
 from golub.inbox.notes import BEHIND_MESSAGES, NOTE_LIMIT
-from golub.model import Message, Operator, Role
+from golub.model import Chat, Message, Operator, Role
 from golub.sight import Sight
 from golub.web.content import avito_chat_url, preview
 from golub.web.language import reader_of
@@ -167,6 +168,11 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
     def in_words(message: Message) -> str:
         return preview(message, reader.words)
 
+    def name_of(chat: Chat) -> str:
+        if chat.buyer_name:
+            return visible(chat.buyer_name)
+        return reader.words("Avito") if chat.chat_type == "a2u" else reader.words("Buyer")
+
     def waited(since: Millis) -> str:
         return how_long(max(reader.now - since, MINUTE), reader.locale)
 
@@ -181,6 +187,7 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
         template,
         media=Addresses(parts),
         preview=in_words,
+        name_of=name_of,
         waited=waited,
         many=many,
         dot=dot,
@@ -214,9 +221,15 @@ def many(count: int) -> str:
 def how_long(span: Millis, locale: str) -> str:
     """«14 мин», «3 ч», «21 дн.»: as `inbox.js` goes on counting."""
     unit, one = next((unit, one) for unit, one in _UNITS if span >= one)
-    return format_unit(span // one, f"duration-{unit}", length="short", locale=locale)
+    return _in_units(span // one, unit, locale)
 
 
+@lru_cache(1024)  # a list says the same few spans for each of its chats
+def _in_units(number: int, unit: str, locale: str) -> str:
+    return format_unit(number, f"duration-{unit}", length="short", locale=locale)
+
+
+@lru_cache(256)
 def dot(colour: str) -> Markup:
     """An account's colour. Drawn, because our policy forbids style attributes."""
     shown = colour if re.fullmatch(r"#[0-9a-fA-F]{6}", colour) else "#888888"

@@ -7,6 +7,7 @@ variable.
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
@@ -14,14 +15,14 @@ from typing import Any, cast
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from lucide.jinja import lucide
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from golub.web import moments
 from golub.web.csrf import keep_visitor
+from golub.web.icons import icon
 from golub.web.language import LOCALES, Reader, reader_of
 from golub.web.links import visible
 from golub.web.parts import parts_of
@@ -29,6 +30,7 @@ from golub.web.session import csrf_token, signing_of
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
+COMPILED = FOLDER / "__pycache__"  # beside Python's own, and made by it
 THEMES = ("auto", "light", "dark")
 
 _reader: ContextVar[Reader] = ContextVar("reader")
@@ -60,17 +62,6 @@ def fragment(reader: Reader, template: str, **context: Any) -> str:
         _reader.reset(token)
 
 
-def icon(name: str, size: int = 20, css_class: str = "") -> Markup:
-    """A Lucide icon, inline, in the colour of the text around it; decoration only, so hidden from screen readers."""
-    return _drawn(name, size, f"icon {css_class}".strip())
-
-
-@cache
-def _drawn(name: str, size: int, css_class: str) -> Markup:
-    drawing = lucide(name, size=size, **{"class": css_class, "aria-hidden": "true", "focusable": "false"})
-    return Markup(drawing)  # noqa: S704 - drawn from the package's own file
-
-
 @cache
 def asset(path: str) -> str:
     """The URL of a static file, with its content's hash: browsers keep it for ever, and see a change at once."""
@@ -84,11 +75,19 @@ def initials(name: str) -> str:
     return "".join(letters[:1] + letters[1:][-1:]).upper() or "?"
 
 
+def read_templates() -> None:
+    """All of them, so that no page has to wait until its own are compiled."""
+    for name in _environment().list_templates(extensions=["html"]):
+        _environment().get_template(name)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
+        auto_reload=False,  # it would look at the files of a page's dozen parts for each page
+        bytecode_cache=_Compiled(str(COMPILED)) if COMPILED.is_dir() else None,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -112,6 +111,14 @@ def _environment() -> Environment:
         environment.filters[write.__name__] = partial(_for_reader, write)
     environment.filters["visible"] = visible
     return environment
+
+
+class _Compiled(FileSystemBytecodeCache):
+    """Where the folder may not be written to, each process compiles for itself."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
 
 
 def _say(message: str, **fields: Any) -> str:
