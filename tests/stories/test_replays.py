@@ -69,7 +69,7 @@ async def replayed(client: httpx2.AsyncClient, kind: str) -> Page:
 
 
 async def all_rows(town: Scene) -> list[list[Any]]:
-    """Every column of all chats and messages, but not those by which Avito's API is asked: it is away, and due again."""
+    """Every column of chats and messages, but not those by which Avito's API is asked: it is away, and due again."""
     store = Store(town.settings.effective_database_url)
     try:
         async with store.read() as session:
