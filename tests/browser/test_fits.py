@@ -28,6 +28,14 @@ MISFITS = """() => {
   return [...(out(panel, screen) ? ["the panel"] : []), ...wrong.map((one) => one.outerHTML.slice(0, 120))];
 }"""
 
+SIX_TOASTS = """() => {
+  for (const words of "абвгде") {
+    const one = Object.assign(document.createElement("div"), { textContent: words });
+    one.dataset.toast = "";
+    document.getElementById("toasts").append(one);
+  }
+}"""
+
 
 async def test_menus_and_heads_fit_a_narrow_phone(golub: World) -> None:
     chat = golub.sim.add_chat(golub.shop, "Константин", world.Item("Диван угловой раскладной с ящиком", 34_900))
@@ -59,6 +67,10 @@ async def test_menus_and_heads_fit_a_narrow_phone(golub: World) -> None:
     await page.keyboard.press("e")
     await expect(page.locator("#thread-head")).to_have_attribute("data-state", "closed")
     await _is_named(page)
+    await expect(page.locator("#toasts [data-undo]")).to_be_visible()
+    await page.evaluate(SIX_TOASTS)
+    await expect(page.locator("#toasts > *")).to_have_count(4)
+    await expect(page.locator("#toasts [data-undo]")).to_be_visible()  # that one can still be taken back
 
 
 async def _is_named(page: Page) -> None:

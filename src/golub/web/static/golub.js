@@ -87,7 +87,10 @@
     for (const other of [...toasts.children]) {
       if (other !== toast && said(toast) && said(other) === said(toast)) other.remove();
     }
-    while (toasts.children.length > MOST) toasts.firstElementChild.remove();
+    while (toasts.children.length > MOST) {
+      const told = [...toasts.children].find((one) => one !== toast && !one.querySelector("form"));
+      (told ?? toasts.firstElementChild).remove(); // what can be undone waits
+    }
   };
   const leaves = (toast) => {
     const after = toast.querySelector("form") ? 12_000 : 6000; // ms; one that can be undone waits for a second thought
