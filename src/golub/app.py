@@ -17,13 +17,14 @@ from golub import __version__, logs
 from golub.accounts import Accounts
 from golub.alerts import Alerts
 from golub.apply import Applier, Failure
+from golub.audit import CONSOLE
 from golub.automation import Automation
 from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.backup import Backups, Schedule, before_upgrade, unfinished
 from golub.clock import Clock, now
 from golub.doctor import Doctor, Inside, note_where
-from golub.errors import Conflict, Rejected, Unavailable
+from golub.errors import Conflict, NotFound, Rejected, Unavailable
 from golub.health import Code, Health
 from golub.housekeeping import Housekeeping
 from golub.ingest import Ingest
@@ -127,7 +128,7 @@ class Golub:
                 store, avito, applier, live, clock, open_pictures(store, settings.data_dir / "outgoing", clock)
             ),
             backfill=backfill,
-            operators=Operators(store, clock),
+            operators=Operators(store, clock, vault),
             accounts=Accounts(store, avito, vault, clock),
             subscriptions=subscriptions,
             relays=relays,
@@ -345,6 +346,15 @@ async def create_operator(settings: Settings, login: str, name: str, role: Role,
         return await operators.create(login, password, name=name, role=role)
 
 
+async def remove_second_factor(settings: Settings, login: str) -> Operator:
+    """For the command line, where no other super administrator is left who could."""
+    async with _operators(settings) as operators:
+        if operator := await operators.find(login):
+            await operators.remove_second_factor(operator.id, by=CONSOLE)
+            return operator
+        raise NotFound("There is no such operator.")
+
+
 async def list_operators(settings: Settings) -> Sequence[Operator]:
     async with _operators(settings) as operators:
         return await operators.list_all()
@@ -354,9 +364,10 @@ async def list_operators(settings: Settings) -> Sequence[Operator]:
 async def _operators(settings: Settings) -> AsyncGenerator[Operators]:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = Store(settings.effective_database_url, patient=True)
-    operators = Operators(store, now)
+    vault = open_vault(settings)
+    operators = Operators(store, now, vault)
     try:
-        await asyncio.to_thread(before_upgrade, settings, store, open_vault(settings), now)
+        await asyncio.to_thread(before_upgrade, settings, store, vault, now)
         await asyncio.to_thread(store.migrate)
         yield operators
     finally:
