@@ -99,7 +99,6 @@ class SecondFactors:
                 await session.execute(delete(table).where(table.operator_id == operator_id))
             if had:
                 await by.did(session, Action.SECOND_FACTOR_OFF, operator.login, now=self._clock())
-        log.info("a second factor was removed", operator=operator_id)
 
     async def check_code(self, operator: Operator, code: str, address: str) -> None:
         """Uses up a code of the app, or a recovery code. Raises `Rejected` with code `wrong_code`, and `Paced`."""
