@@ -17,14 +17,13 @@ from golub import __version__, logs
 from golub.accounts import Accounts
 from golub.alerts import Alerts
 from golub.apply import Applier, Failure
-from golub.audit import CONSOLE
 from golub.automation import Automation
 from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.backup import Backups, Schedule, before_upgrade, unfinished
 from golub.clock import Clock, now
 from golub.doctor import Doctor, Inside, note_where
-from golub.errors import Conflict, NotFound, Rejected, Unavailable
+from golub.errors import Conflict, Rejected, Unavailable
 from golub.health import Code, Health
 from golub.housekeeping import Housekeeping
 from golub.ingest import Ingest
@@ -349,10 +348,7 @@ async def create_operator(settings: Settings, login: str, name: str, role: Role,
 async def remove_second_factor(settings: Settings, login: str) -> Operator:
     """For the command line, where no other super administrator is left who could."""
     async with _operators(settings) as operators:
-        if operator := await operators.find(login):
-            await operators.remove_second_factor(operator.id, by=CONSOLE)
-            return operator
-        raise NotFound("There is no such operator.")
+        return await operators.free(login)
 
 
 async def list_operators(settings: Settings) -> Sequence[Operator]:

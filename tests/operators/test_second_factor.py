@@ -2,8 +2,8 @@
 
 import asyncio
 
-import pyotp
 import pytest
+from pyotp.totp import TOTP
 from sqlalchemy import select
 
 from golub.audit import CONSOLE, Action, By
@@ -24,7 +24,7 @@ class Phone:
     """An app that makes codes, with a clock of its own."""
 
     def __init__(self, seed: str, clock: SteppedClock) -> None:
-        self._app = pyotp.TOTP(seed)
+        self._app = TOTP(seed)
         self._clock = clock
 
     def code(self, steps: int = 0) -> str:

@@ -4,8 +4,8 @@ import html
 import re
 
 import httpx2
-import pyotp
 import pytest
+from pyotp.totp import TOTP
 
 from golub.clock import DAY, MINUTE, SECOND
 from golub.model import Operator, Role
@@ -36,7 +36,7 @@ async def anna(parts: Parts) -> Operator:
     return await parts.operators.create("anna", PASSWORD, name="Анна", role=Role.ADMIN)
 
 
-async def app_of(browser: Browser) -> pyotp.TOTP:
+async def app_of(browser: Browser) -> TOTP:
     """Sets up by the secret that the page shows for typing, as far as the first code."""
     assert (await browser.post("/me/second-factor")).headers["location"] == "/me/second-factor"
     page = (await browser.get("/me/second-factor")).text
@@ -46,10 +46,10 @@ async def app_of(browser: Browser) -> pyotp.TOTP:
     assert picture
     assert html.unescape(picture[1]).startswith("data:image/svg+xml")
     assert 'style="' not in page
-    return pyotp.TOTP(shown[1].replace(" ", ""))
+    return TOTP(shown[1].replace(" ", ""))
 
 
-async def set_up(browser: Browser, clock: SteppedClock) -> tuple[pyotp.TOTP, list[str]]:
+async def set_up(browser: Browser, clock: SteppedClock) -> tuple[TOTP, list[str]]:
     app = await app_of(browser)
     done = await browser.post("/me/second-factor/confirm", {"code": app.at(clock() // SECOND)})
     assert done.status_code == 200
@@ -58,7 +58,7 @@ async def set_up(browser: Browser, clock: SteppedClock) -> tuple[pyotp.TOTP, lis
 
 
 @pytest.fixture
-async def phone(visit: Visit, anna: Operator, clock: SteppedClock) -> tuple[pyotp.TOTP, list[str]]:
+async def phone(visit: Visit, anna: Operator, clock: SteppedClock) -> tuple[TOTP, list[str]]:
     """Anna's app and recovery codes; she is signed out."""
     browser = await visit(None)
     await enters(browser)
@@ -92,7 +92,7 @@ async def test_setting_up_counts_after_a_right_code_and_shows_the_recovery_codes
 
 
 async def test_signing_in_takes_two_steps(
-    visit: Visit, anna: Operator, phone: tuple[pyotp.TOTP, list[str]], clock: SteppedClock
+    visit: Visit, anna: Operator, phone: tuple[TOTP, list[str]], clock: SteppedClock
 ) -> None:
     app, _ = phone
     browser = await visit(None)
@@ -122,7 +122,7 @@ async def test_signing_in_takes_two_steps(
 
 
 async def test_the_second_step_is_this_browsers_and_short(
-    visit: Visit, phone: tuple[pyotp.TOTP, list[str]], clock: SteppedClock
+    visit: Visit, phone: tuple[TOTP, list[str]], clock: SteppedClock
 ) -> None:
     app, codes = phone
     stranger = await visit(None)
@@ -144,7 +144,7 @@ async def test_the_second_step_is_this_browsers_and_short(
 
 
 async def test_a_wrong_password_says_nothing_of_a_second_factor(
-    visit: Visit, parts: Parts, phone: tuple[pyotp.TOTP, list[str]]
+    visit: Visit, parts: Parts, phone: tuple[TOTP, list[str]]
 ) -> None:
     await parts.operators.create("boris", PASSWORD)
     told: set[tuple[int, str, bool]] = set()
@@ -155,7 +155,7 @@ async def test_a_wrong_password_says_nothing_of_a_second_factor(
     assert len(told) == 1
 
 
-async def test_codes_are_paced(visit: Visit, phone: tuple[pyotp.TOTP, list[str]]) -> None:
+async def test_codes_are_paced(visit: Visit, phone: tuple[TOTP, list[str]]) -> None:
     browser = await visit(None)
     statuses: list[int] = []
     for _ in range(FREE_BY_LOGIN + 1):
@@ -166,7 +166,7 @@ async def test_codes_are_paced(visit: Visit, phone: tuple[pyotp.TOTP, list[str]]
     assert int(waits.headers["retry-after"]) >= 1
 
 
-async def test_a_link_is_no_way_around_it(visit: Visit, parts: Parts, phone: tuple[pyotp.TOTP, list[str]]) -> None:
+async def test_a_link_is_no_way_around_it(visit: Visit, parts: Parts, phone: tuple[TOTP, list[str]]) -> None:
     anna = await parts.operators.find("anna")
     assert anna is not None
     for purpose, path, form in (
@@ -180,7 +180,7 @@ async def test_a_link_is_no_way_around_it(visit: Visit, parts: Parts, phone: tup
 
 
 async def test_turning_it_off_takes_a_proof(
-    visit: Visit, parts: Parts, phone: tuple[pyotp.TOTP, list[str]], clock: SteppedClock
+    visit: Visit, parts: Parts, phone: tuple[TOTP, list[str]], clock: SteppedClock
 ) -> None:
     app, _ = phone
     browser = await visit(None)

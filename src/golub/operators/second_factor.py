@@ -8,9 +8,10 @@ right password forgives no wrong code.
 import secrets
 from typing import Any, cast
 
-import pyotp
 import structlog
+from pyotp import random_base32
 from pyotp.exceptions import OTPVerificationError
+from pyotp.totp import TOTP
 from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,7 +49,7 @@ class SecondFactors:
         async with self._store.write() as session:
             await _get_without(session, operator_id)
             await session.execute(delete(SecondFactor).where(SecondFactor.operator_id == operator_id))
-            session.add(SecondFactor(operator_id=operator_id, seed=self._vault.seal(pyotp.random_base32()), step=0))
+            session.add(SecondFactor(operator_id=operator_id, seed=self._vault.seal(random_base32()), step=0))
 
     async def find_new_seed(self, operator_id: int) -> str | None:
         """The one that waits for its first code, in base32. A seed that counts is never shown again."""
@@ -158,7 +159,7 @@ class SecondFactors:
         typed = "".join(code.split())
         if factor is None or not (typed.isascii() and typed.isdigit()):
             return False
-        app = pyotp.TOTP(self._vault.open(factor.seed))
+        app = TOTP(self._vault.open(factor.seed))
         try:
             step = app.verify_and_get_timecode(typed, for_time=self._clock() // SECOND, valid_window=_WINDOW)
         except OTPVerificationError:
@@ -171,7 +172,7 @@ class SecondFactors:
 
 def uri_of(seed: str, login: str) -> str:
     """What the QR code says."""
-    return pyotp.TOTP(seed).provisioning_uri(name=login, issuer_name=ISSUER)
+    return TOTP(seed).provisioning_uri(name=login, issuer_name=ISSUER)
 
 
 def too_late() -> NotFound:
