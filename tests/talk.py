@@ -63,7 +63,7 @@ async def parts_for(
         avito=avito,
         outbox=Outbox(store, avito, applier, live, clock, Pictures(settings.data_dir / "outgoing", clock)),
         backfill=Backfill(store, avito, applier, settings, clock),
-        operators=Operators(store, clock),
+        operators=Operators(store, clock, vault),
         accounts=nobody,
         subscriptions=nobody,
         alerts=nobody,

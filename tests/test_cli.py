@@ -1,11 +1,13 @@
 """The commands where there is nothing to work on: what they say, how they end, and that they leave nothing behind."""
 
 import asyncio
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from golub.cli import cli
 from tests.test_upgrade import REVISIONS, old_database
@@ -54,6 +56,25 @@ async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
     modes = {path.name: oct(path.stat().st_mode & 0o077) for path in folder.iterdir()}
     assert "golub.db" in modes
     assert set(modes.values()) == {"0o0"}
+
+
+def test_the_console_frees_whoever_lost_the_phone(tmp_path: Path) -> None:
+    env = {"GOLUB_DATABASE_URL": "", "GOLUB_OPERATOR_PASSWORD": "two words and more"}
+
+    def golub(*words: str) -> Result:
+        return CliRunner().invoke(cli, ["operator", *words, "--data-dir", str(tmp_path)], env=env)
+
+    assert golub("add", "anna").exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "golub.db", isolation_level=None)) as database:
+        database.execute("UPDATE operators SET second_factor_at = 1")
+        database.execute("INSERT INTO second_factors (operator_id, seed, step) SELECT id, x'00', 0 FROM operators")
+        freed = golub("remove-second-factor", "Anna")
+        assert (freed.exit_code, freed.output) == (0, "anna: signs in by the password alone\n")
+        left = "SELECT second_factor_at, (SELECT count(*) FROM second_factors) FROM operators"
+        assert database.execute(left).fetchall() == [(None, 0)]
+        told = database.execute("SELECT action, subject, address FROM audit ORDER BY id DESC LIMIT 1").fetchall()
+    assert told == [("second_factor_off", "anna", "console")]
+    assert "There is no such operator" in str(golub("remove-second-factor", "nobody").exception)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ class Golub:
                 store, avito, applier, live, clock, open_pictures(store, settings.data_dir / "outgoing", clock)
             ),
             backfill=backfill,
-            operators=Operators(store, clock),
+            operators=Operators(store, clock, vault),
             accounts=Accounts(store, avito, vault, clock),
             subscriptions=subscriptions,
             relays=relays,
@@ -345,6 +345,12 @@ async def create_operator(settings: Settings, login: str, name: str, role: Role,
         return await operators.create(login, password, name=name, role=role)
 
 
+async def remove_second_factor(settings: Settings, login: str) -> Operator:
+    """For the command line, where no other super administrator is left who could."""
+    async with _operators(settings) as operators:
+        return await operators.free(login)
+
+
 async def list_operators(settings: Settings) -> Sequence[Operator]:
     async with _operators(settings) as operators:
         return await operators.list_all()
@@ -354,9 +360,10 @@ async def list_operators(settings: Settings) -> Sequence[Operator]:
 async def _operators(settings: Settings) -> AsyncGenerator[Operators]:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = Store(settings.effective_database_url, patient=True)
-    operators = Operators(store, now)
+    vault = open_vault(settings)
+    operators = Operators(store, now, vault)
     try:
-        await asyncio.to_thread(before_upgrade, settings, store, open_vault(settings), now)
+        await asyncio.to_thread(before_upgrade, settings, store, vault, now)
         await asyncio.to_thread(store.migrate)
         yield operators
     finally:

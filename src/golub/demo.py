@@ -75,24 +75,24 @@ async def _run(
             task.cancel()
 
 
-async def _enliven(parts: Parts, simulator: Simulator, pace: float, welcome: Callable[[str], None]) -> None:
+async def _enliven(parts: Parts, simulator: Simulator, pace: float, welcome: Callable[[str, str], None]) -> None:
     while True:
         try:
-            secret = await _set_up(parts, simulator)
+            secret, password = await _set_up(parts, simulator)
             break
         except Unavailable as error:  # a busy machine, at the moment of its start: what was done stays done
             log.warning("the demo waits", reason=str(error))
             await asyncio.sleep(AGAIN)
-    welcome(secret)
+    welcome(secret, password)
     lively = Lively(simulator, pace)
     for _ in range(FIRST_WORDS):
         lively.once()
     await lively.run()
 
 
-async def _set_up(parts: Parts, simulator: Simulator) -> str:
-    """Connects the shops and registers their webhooks; returns the secret of a link that signs in. Raises
-    `Unavailable`, and may be called again."""
+async def _set_up(parts: Parts, simulator: Simulator) -> tuple[str, str]:
+    """Connects the shops and registers their webhooks; returns the secret of a link that signs in, and a password.
+    Raises `Unavailable`, and may be called again."""
     for shop in simulator.world.accounts.values():
         connected = await parts.accounts.connect(shop.client_id, shop.client_secret)
         found = await parts.subscriptions.find(connected.account.id)
@@ -102,16 +102,20 @@ async def _set_up(parts: Parts, simulator: Simulator) -> str:
     return await _sign_in_link(parts)
 
 
-async def _sign_in_link(parts: Parts) -> str:
+async def _sign_in_link(parts: Parts) -> tuple[str, str]:
+    password = secrets.token_urlsafe(12)
     with suppress(Conflict):  # the folder was kept from an earlier demo
-        await parts.operators.create(LOGIN, secrets.token_urlsafe(24), name="Мария", role=Role.SUPER_ADMIN)
+        await parts.operators.create(LOGIN, password, name="Мария", role=Role.SUPER_ADMIN)
     operator = await parts.operators.find(LOGIN)
-    return await parts.operators.make_link("sign_in", operator.id if operator else None)
+    operator_id = operator.id if operator else None
+    await parts.operators.set_password(await parts.operators.make_link("password", operator_id), password)
+    return await parts.operators.make_link("sign_in", operator_id), password
 
 
-def _welcome(say: Callable[[str], None], url: str, avito_url: str, secret: str) -> None:
+def _welcome(say: Callable[[str], None], url: str, avito_url: str, secret: str, password: str) -> None:
     say(f"Golub: {url}/enter/{secret}")
     say("       open this link: it signs you in, once")
+    say(f"       where Golub asks for the password again: {password}")
     say(f"Avito: {avito_url}/ (the simulator: play the buyer here)")
     say("Ctrl+C ends the demo.")
 

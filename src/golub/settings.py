@@ -63,6 +63,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("GOLUB_SESSION_COOKIE_SECURE", "SESSION_COOKIE_SECURE"),
         description="Send the session cookie over HTTPS only; default: yes, unless we serve plain HTTP on loopback.",
     )
+    second_factor_required: bool = Field(
+        default=False,
+        description="Super administrators need a second factor: without one they reach nothing but setting it up.",
+    )
     sweep_period: float = Field(
         default=300,
         ge=5,

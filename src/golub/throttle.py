@@ -1,4 +1,4 @@
-"""Slows the guessing of passwords, by login and by address, without ever locking anyone out for good.
+"""Slows the guessing of passwords and codes, by login and by address, without ever locking anyone out for good.
 
 A few tries are free, then each waits twice as long as the one before, to a limit. An attempt counts before it is
 judged, so many at once are no way around. From an address where an operator has a session his tries are counted apart:
@@ -39,8 +39,9 @@ class Throttle:
         self._store = store
         self._clock = clock
 
-    async def admit(self, login: str, address: str, operator_id: int | None) -> Attempt:
-        """Counts the attempt, or raises `Paced` (which counts nothing) while there is still a wait."""
+    async def admit(self, login: str, address: str, operator_id: int | None, *, kind: str = "login") -> Attempt:
+        """Counts the attempt, or raises `Paced` (which counts nothing) while there is still a wait. Each `kind` of
+        guess at a login is counted apart: who has the password must not clear with it what his codes have cost."""
         async with self._store.write() as session:
             at_home = operator_id is not None and await session.scalar(
                 select(Session.operator_id)
@@ -48,7 +49,7 @@ class Throttle:
                 .limit(1)
             )
             attempt = Attempt(
-                login_key=f"login:{login}@{address}" if at_home else f"login:{login}",
+                login_key=f"{kind}:{login}@{address}" if at_home else f"{kind}:{login}",
                 address_key=f"address:{network_of(address)}",
             )
             by_address = await self._row(session, attempt.address_key)

@@ -50,13 +50,16 @@ PAGES = {
     "/admin/automation/{rule_id}": "/admin/automation/{rule}",
     "/admin/automation/log": "/admin/automation/log",
     "/admin/start": "/admin/start",
+    "/me": "/me",
+    "/me/proof": "/me/proof?next=/me",
+    "/me/second-factor": "/me/second-factor",
     "/sign-in": "/sign-in",
 }
 NO_PAGES = re.compile(
     r"/$|/healthz|/metrics|/manifest|/worker|/offline|/setup|/enter|/password|/stream|/media|/api|.*/csv/|.*/pictures/"
     r"|/inbox/(list|rows)|.*/(thread|messages|quarantined|newer|findings|bundle|now|badge|progress)$"
     r"|/admin/(replays/|relays)|/admin/accounts/.*/history|/admin/webhooks/.*/(first|listed|url)$"
-    r"|/admin/start/(link|steps)$"
+    r"|/admin/start/(link|steps)$|/sign-in/code$"
 )
 
 

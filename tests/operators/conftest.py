@@ -7,13 +7,14 @@ import pytest
 from golub.model import Operator, Role
 from golub.operators import Operators
 from golub.store import Store
+from golub.vault import Vault
 from tests.conftest import SteppedClock
 from tests.operators.team import PASSWORD
 
 
 @pytest.fixture
 async def operators(store: Store, clock: SteppedClock) -> AsyncGenerator[Operators]:
-    made = Operators(store, clock)
+    made = Operators(store, clock, Vault(bytes(32)))
     yield made
     made.close()
 

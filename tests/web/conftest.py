@@ -49,7 +49,7 @@ class Browser:
 async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGenerator[Parts]:
     """What the ground of the web needs; pages of a stage bring their own."""
     store = Store(sqlite_url)
-    operators = Operators(store, clock)
+    operators = Operators(store, clock, Vault(bytes(32)))
     spool = Spool(tmp_path, quota=8 << 20, clock=clock)
     spool.start()
     nobody = cast(Any, None)
@@ -94,7 +94,7 @@ async def world(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGener
 @pytest.fixture
 async def world_parts(world: World) -> AsyncGenerator[Parts]:
     """What the pages of that world work with: the `parts` of a module that is about them."""
-    operators = Operators(world.store, world.clock)
+    operators = Operators(world.store, world.clock, Vault(bytes(32)))
     yield world.parts(operators)
     operators.close()
 

@@ -23,7 +23,7 @@ from golub.web.page import initials
 
 PACKAGE = Path(golub.__file__).parent
 ERRORS = {name for name, thing in vars(errors).items() if isinstance(thing, type) and issubclass(thing, Exception)}
-CALLED = {"_", "N_", "words", "ngettext"} | ERRORS | {"SignInNeeded", "NotSignedIn"}
+CALLED = {"_", "N_", "words", "ngettext"} | ERRORS | {"Led", "NotSignedIn"}
 PLACE = re.compile(r"\{(\w*)\}")
 
 Texts = dict[str | tuple[str, ...], list[str]]

@@ -29,7 +29,7 @@ from golub.settings import Settings
 from golub.vault import Vault
 
 # Worth nothing tomorrow, and to a thief something: who is signed in, links that sign in, whose passwords were guessed.
-LEFT_OUT = ("sessions", "one_time_links", "sign_in_failures")
+LEFT_OUT = ("sessions", "half_sign_ins", "one_time_links", "sign_in_failures")
 # What lies readable in the database and may not in an archive: taken out, and put inside once more, sealed.
 BLANKED = (("operators", "password_hash"),)
 SEALED_KEY = "secret.key.sealed"

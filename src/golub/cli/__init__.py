@@ -40,6 +40,7 @@ for command in (
 cli.add_typer(operator, name="operator")
 operator.command("add")(operators.add)
 operator.command("list")(operators.list_all)
+operator.command("remove-second-factor")(operators.remove_second_factor)
 cli.add_typer(audit, name="audit")
 audit.command("verify")(checking.verify_audit)
 cli.add_typer(spool, name="spool")

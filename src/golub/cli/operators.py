@@ -25,6 +25,16 @@ def add(
     say(f"{made.login}: {made.role}")
 
 
+def remove_second_factor(
+    login: Annotated[str, typer.Argument(help="What the operator signs in with.")], data_dir: Folder = None
+) -> None:
+    """Let an operator who lost the phone sign in by the password alone. Works while the server runs."""
+    from golub.app import remove_second_factor as remove
+
+    freed = run_to_end(remove(settings_of(data_dir=data_dir), login))
+    say(f"{freed.login}: signs in by the password alone")
+
+
 def list_all(data_dir: Folder = None) -> None:
     """Everybody who may sign in."""
     from golub.app import list_operators as everybody

@@ -25,7 +25,16 @@ from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
 from golub.model.notes import BuyerNote, Note
-from golub.model.operators import OneTimeLink, Operator, OperatorAccount, Session, SignInFailure
+from golub.model.operators import (
+    HalfSignIn,
+    OneTimeLink,
+    Operator,
+    OperatorAccount,
+    RecoveryCode,
+    SecondFactor,
+    Session,
+    SignInFailure,
+)
 from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.replays import Replay, ReplayKind, ReplayState
@@ -63,6 +72,7 @@ __all__ = [
     "DeliveryState",
     "Direction",
     "Draft",
+    "HalfSignIn",
     "Label",
     "Mark",
     "Message",
@@ -82,6 +92,7 @@ __all__ = [
     "PathToken",
     "QuickPicture",
     "QuickReply",
+    "RecoveryCode",
     "Relay",
     "RelayState",
     "RelayedDelivery",
@@ -93,6 +104,7 @@ __all__ = [
     "RuleKind",
     "RulePicture",
     "SavedView",
+    "SecondFactor",
     "Session",
     "SignInFailure",
     "Slot",

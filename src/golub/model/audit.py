@@ -18,6 +18,11 @@ class Action(StrEnum):
     SET_UP = "set_up"
     LINK_MADE = "link_made"  # a one-time link that signs in or sets a password
     PASSWORD_SET = "password_set"  # noqa: S105
+    SESSIONS_ENDED = "sessions_ended"  # from elsewhere; `subject` is whose
+    SECOND_FACTOR_ON = "second_factor_on"
+    SECOND_FACTOR_OFF = "second_factor_off"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
     OPERATOR_ADDED = "operator_added"
     OPERATOR_CHANGED = "operator_changed"  # name, role, whether let in, accounts, working hours
     ACCOUNT_CONNECTED = "account_connected"

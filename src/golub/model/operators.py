@@ -27,6 +27,7 @@ class Operator(Table):
     work_to: Mapped[int] = mapped_column(Integer, default=1440, server_default="1440")
     chat_limit: Mapped[int | None] = mapped_column(Integer)  # open chats at which he is given no more
     given_at: Mapped[int] = mapped_column(default=0, server_default="0")  # when he last got one in turn
+    second_factor_at: Mapped[int | None]  # since when signing in takes a code as well
 
 
 class OperatorAccount(Table):
@@ -51,8 +52,40 @@ class Session(Table):
     created_at: Mapped[int]
     seen_at: Mapped[int]
     expires_at: Mapped[int] = mapped_column(index=True)
+    proved_at: Mapped[int] = mapped_column(default=0, server_default="0")  # when he last showed who he is
     address: Mapped[str] = mapped_column(default="")
     user_agent: Mapped[str] = mapped_column(default="")
+
+
+class SecondFactor(Table):
+    """The seed that an operator's app makes codes from. It counts once `Operator.second_factor_at` is set."""
+
+    __tablename__ = "second_factors"
+
+    operator_id: Mapped[int] = mapped_column(
+        Key, ForeignKey("operators.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    seed: Mapped[bytes]  # sealed
+    step: Mapped[int] = mapped_column(default=0)  # of the newest code that was used: neither it nor an older one again
+
+
+class RecoveryCode(Table):
+    """Stands in for a code where the phone is lost, once: then the row goes."""
+
+    __tablename__ = "recovery_codes"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
+
+
+class HalfSignIn(Table):
+    """A browser whose operator has given the right password, and not yet the code. Opens nothing."""
+
+    __tablename__ = "half_sign_ins"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[int]
 
 
 class OneTimeLink(Table):
@@ -69,11 +102,11 @@ class OneTimeLink(Table):
 
 
 class SignInFailure(Table):
-    """Wrong passwords lately, by login and by address; slows guessing without locking anyone out for good."""
+    """Wrong passwords and codes lately, by login and by address; slows guessing without locking anyone out for good."""
 
     __tablename__ = "sign_in_failures"
 
-    key: Mapped[str] = mapped_column(primary_key=True)  # "login:anna" or "address:192.0.2.1"
+    key: Mapped[str] = mapped_column(primary_key=True)  # "login:anna", "code:anna" or "address:192.0.2.1"
     count: Mapped[int] = mapped_column(Integer)
     blocked_until: Mapped[int]
     last_at: Mapped[int]

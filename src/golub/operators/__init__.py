@@ -4,6 +4,17 @@ Secrets (session cookies, one-time links) are 32 random bytes; only their SHA-25
 """
 
 from golub.operators.people import Operators
-from golub.operators.sessions import ABSOLUTE_LIFE, IDLE_LIFE, LISTENS_EVERY
+from golub.operators.second_factor import HALF_LIFE, too_late, uri_of
+from golub.operators.sessions import ABSOLUTE_LIFE, IDLE_LIFE, LISTENS_EVERY, PROOF_LIFE, handle_of
 
-__all__ = ["ABSOLUTE_LIFE", "IDLE_LIFE", "LISTENS_EVERY", "Operators"]
+__all__ = [
+    "ABSOLUTE_LIFE",
+    "HALF_LIFE",
+    "IDLE_LIFE",
+    "LISTENS_EVERY",
+    "PROOF_LIFE",
+    "Operators",
+    "handle_of",
+    "too_late",
+    "uri_of",
+]

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub.audit import CONSOLE, Action, By
 from golub.clock import DAY, HOUR, Clock
 from golub.errors import NotFound
-from golub.model import OneTimeLink, Role
-from golub.operators.rights import get_author, get_operator, may
+from golub.model import OneTimeLink
+from golub.operators.rights import get_author, get_operator, may_rescue
 from golub.operators.secret import digest, new_secret
 from golub.store import Store
 
@@ -42,7 +42,7 @@ class Links:
         """A link by which the operator chooses a new password; nobody else does it for him."""
         async with self._store.write() as session:
             operator = await get_operator(session, operator_id)
-            may(await get_author(session, by), Role(operator.role))
+            may_rescue(await get_author(session, by), operator)
             secret = self._add_link(session, "password", operator.id)
             await by.did(session, Action.LINK_MADE, operator.login, after={"for": "password"}, now=self._clock())
         log.info("a password link was made", operator=operator.id)

@@ -11,16 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import CONSOLE, Action, By
 from golub.clock import DAY, Clock, Millis
-from golub.errors import Conflict, Invalid, Rejected
-from golub.model import OneTimeLink, Operator, Role, Session
+from golub.errors import Conflict, Invalid, NotFound, Rejected
+from golub.model import HalfSignIn, OneTimeLink, Operator, Role, Session
 from golub.operators.links import Links
 from golub.operators.rights import get_author, get_operator, lock_super_admins, may
+from golub.operators.second_factor import SecondFactors
 from golub.operators.sessions import Sessions, end_sessions
 from golub.operators.work import Work
 from golub.passwords import Passwords
 from golub.runner import Loop
 from golub.store import Store
 from golub.throttle import Throttle
+from golub.vault import Vault
 
 TIDY_EVERY = 3600.0  # seconds
 LOGIN_LONGEST = 64
@@ -28,14 +30,14 @@ LOGIN_LONGEST = 64
 log = structlog.get_logger("golub.operators")
 
 
-class Operators(Sessions, Links, Work):
+class Operators(Sessions, SecondFactors, Links, Work):
     """Made once in `app.py`."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, vault: Vault) -> None:
         Sessions.__init__(self, store, clock)
+        SecondFactors.__init__(self, store, clock, vault, Throttle(store, clock))
         Links.__init__(self, store, clock)
         Work.__init__(self, store, clock)
-        self._throttle = Throttle(store, clock)
         self.passwords = Passwords()
 
     def close(self) -> None:
@@ -145,6 +147,14 @@ class Operators(Sessions, Links, Work):
         self._tell(ended)
         return operator
 
+    async def free(self, login: str) -> Operator:
+        """On the console: takes the second factor off, where nobody is left who could do it in the panel."""
+        operator = await self.find(login)
+        if operator is None:
+            raise NotFound("There is no such operator.")
+        await self.remove_second_factor(operator.id, by=CONSOLE)
+        return operator
+
     async def set_locale(self, operator_id: int, locale: str) -> None:
         async with self._store.write() as session:
             await session.execute(update(Operator).where(Operator.id == operator_id).values(locale=locale))
@@ -157,18 +167,40 @@ class Operators(Sessions, Links, Work):
         async with self._store.write() as session:
             await self._take_link(session, "password", secret)
             operator = await get_operator(session, operator.id, lock=True)
-            operator.password_hash = hashed
-            older = (OneTimeLink.operator_id == operator.id, OneTimeLink.purpose == "password")
-            await session.execute(delete(OneTimeLink).where(*older))
-            ended = await end_sessions(session, operator.id)
-            await By(operator, address).did(session, Action.PASSWORD_SET, operator.login, now=self._clock())
+            ended = await self._put_password(session, operator, hashed, By(operator, address))
         log.info("a password was set by link", operator=operator.id)
         self._tell(ended)
         return operator
 
+    async def change_password(self, opened: Session, operator: Operator, password: str, *, by: By) -> None:
+        """One's own. Every other session of the operator ends, and links to a new password are worth nothing."""
+        hashed = await self.passwords.hash(password, login=operator.login)
+        async with self._store.write() as session:
+            fresh = await get_operator(session, operator.id, lock=True)
+            ended = await self._put_password(session, fresh, hashed, by, but=opened.hash)
+        log.info("a password was changed", operator=operator.id)
+        self._tell(ended)
+
+    async def _put_password(
+        self, session: AsyncSession, operator: Operator, hashed: str, by: By, *, but: bytes = b""
+    ) -> list[bytes]:
+        operator.password_hash = hashed
+        older = (OneTimeLink.operator_id == operator.id, OneTimeLink.purpose == "password")
+        await session.execute(delete(OneTimeLink).where(*older))
+        ended = await end_sessions(session, operator.id, but=but)
+        await by.did(session, Action.PASSWORD_SET, operator.login, now=self._clock())
+        return ended
+
+    async def prove(self, opened: Session, operator: Operator, password: str, code: str, address: str) -> None:
+        """He shows once more who he is, with the code where one is set. Raises as `authenticate` and `check_code`."""
+        found = await self.authenticate(operator.login, password, address)
+        if found.second_factor_at is not None:
+            await self.check_code(found, code, address)
+        await self._note_proof(opened.hash)
+
     async def authenticate(self, login: str, password: str, address: str) -> Operator:
-        """The operator who may sign in. Raises `Rejected` with code `wrong_password` whatever is wrong, and `Paced`
-        while this login or this address must wait."""
+        """The operator whose password it is; his code, where he has a second factor, is still to be asked for. Raises
+        `Rejected` with code `wrong_password` whatever is wrong, and `Paced` while this login or address must wait."""
         login = login.strip().casefold()[:LOGIN_LONGEST]
         operator = await self.find(login)
         attempt = await self._throttle.admit(login, address, operator.id if operator else None)
@@ -195,6 +227,7 @@ class Operators(Sessions, Links, Work):
         now = self._clock()
         async with self._store.write() as session:
             gone = await session.execute(delete(Session).where(Session.expires_at <= now))
+            await session.execute(delete(HalfSignIn).where(HalfSignIn.expires_at <= now))
             await session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at <= now - DAY))
             await self._throttle.remove_old(session)
         await self._throttle.tell_untold()

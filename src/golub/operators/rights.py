@@ -13,6 +13,13 @@ def may(by: Operator, role: Role) -> None:
         raise Forbidden("You cannot give or change a role above your own.")
 
 
+def may_rescue(by: Operator, operator: Operator) -> None:
+    """Who may give a way in to somebody who has lost his own: it could be taken by whoever gives it."""
+    may(by, Role(operator.role))
+    if by.id != operator.id and operator.role != Role.MANAGER and by.role != Role.SUPER_ADMIN:
+        raise Forbidden("Only a super administrator may do this for an administrator.")
+
+
 async def get_operator(session: AsyncSession, operator_id: int, *, lock: bool = False) -> Operator:
     query = select(Operator).where(Operator.id == operator_id)
     if operator := await session.scalar(query.with_for_update() if lock else query):

@@ -18,6 +18,11 @@ SENTENCES: dict[Action, str] = {
     Action.SET_UP: N_("Golub was set up, with {subject} as its super administrator"),
     Action.LINK_MADE: N_("A one-time link was made for {subject}"),
     Action.PASSWORD_SET: N_("A new password was set for {subject}"),
+    Action.SESSIONS_ENDED: N_("Sessions of {subject} were ended from another browser"),
+    Action.SECOND_FACTOR_ON: N_("{subject} set up a second factor"),
+    Action.SECOND_FACTOR_OFF: N_("The second factor of {subject} was turned off"),
+    Action.RECOVERY_CODES_MADE: N_("{subject} got new recovery codes"),
+    Action.RECOVERY_CODE_USED: N_("{subject} used a recovery code"),
     Action.OPERATOR_ADDED: N_("Operator {subject} was added"),
     Action.OPERATOR_CHANGED: N_("Operator {subject} was changed"),
     Action.ACCOUNT_CONNECTED: N_("Account “{subject}” was connected"),
@@ -69,7 +74,17 @@ def _named(beginning: str) -> tuple[Action, ...]:
 
 
 GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
-    "sign-in": (N_("Signing in"), (Action.SIGNED_IN, Action.SIGN_IN_FAILED, Action.SIGNED_OUT)),
+    "sign-in": (
+        N_("Signing in"),
+        (
+            Action.SIGNED_IN,
+            Action.SIGN_IN_FAILED,
+            Action.SIGNED_OUT,
+            Action.SESSIONS_ENDED,
+            *_named("second_factor_"),
+            *_named("recovery_code"),
+        ),
+    ),
     "operators": (
         N_("Operators"),
         (Action.SET_UP, Action.LINK_MADE, Action.PASSWORD_SET, Action.OPERATOR_ADDED, Action.OPERATOR_CHANGED),
@@ -97,6 +112,8 @@ FIELDS: dict[str, str] = {
     "active": N_("may sign in"),
     "for": N_("what for"),
     "more": N_("and as many further ones"),
+    "sessions": N_("sessions"),
+    "left": N_("recovery codes left"),
     "client_id": N_("client id"),
     "user_id": N_("number at Avito"),
     "url": N_("address"),

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from golub.errors import GolubError, Invalid, NotFound, Rejected, Unavailable
 from golub.web.language import reader_of
 from golub.web.page import render
-from golub.web.session import NotSignedIn, is_api, sign_in_url
+from golub.web.session import Led, NotSignedIn, is_api, sign_in_url
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -69,7 +69,9 @@ def _answer(request: Request, error: GolubError, status: int | None = None) -> R
     if is_api(request):
         answer: Response = JSONResponse({"error": str(error), "message": message, "code": error.code}, status)
     elif isinstance(error, NotSignedIn):
-        return _to_sign_in(request, message)
+        return _lead(request, sign_in_url(request), "/sign-in", message, status)
+    elif isinstance(error, Led):
+        return _lead(request, error.page, error.page, message, status)
     else:
         answer = _page(request, status, error.code, message)
     if isinstance(error, Unavailable):
@@ -77,14 +79,15 @@ def _answer(request: Request, error: GolubError, status: int | None = None) -> R
     return answer
 
 
-def _to_sign_in(request: Request, message: str) -> Response:
+def _lead(request: Request, page: str, from_part: str, message: str, status: int) -> Response:
+    """A person goes to `page`, or to `from_part` where htmx asked; a program gets the status."""
     if "hx-request" in request.headers:
-        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+        return Response(status_code=status, headers={"HX-Redirect": from_part})
     accepted = request.headers.get("accept", "")  # a page that our worker asks for is told by this alone
     is_page = request.headers.get("sec-fetch-dest", "document") == "document" or "text/html" in accepted
     if is_page and "text/event-stream" not in accepted:
-        return RedirectResponse(sign_in_url(request), 303)
-    return Response(message, 401, media_type="text/plain")  # a stream, a picture, a script's fetch
+        return RedirectResponse(page, 303)
+    return Response(message, status, media_type="text/plain")  # a stream, a picture, a script's fetch
 
 
 def _page(request: Request, status: int, code: str, message: str, request_id: str = "") -> Response:

@@ -22,11 +22,14 @@ from golub.web import (
     picking,
     pictures,
     preferences,
+    profile,
+    proof,
     quick_replies,
     replies,
     reports,
     saved,
     search,
+    second_factor,
     sign_in,
     stream,
     thread,
@@ -65,7 +68,10 @@ ROUTERS = (
     health.router,  # /healthz/live, /healthz/ready, /metrics
     preferences.router,  # /preferences
     installing.router,  # /manifest.webmanifest, /worker.js, /offline
-    sign_in.router,  # /, /sign-in, /sign-out, /setup/…, /enter/…, /password/…
+    sign_in.router,  # /, /sign-in, /sign-in/code, /sign-out, /setup/…, /enter/…, /password/…
+    profile.router,  # /me, /me/password, /me/sessions/…
+    second_factor.router,  # /me/second-factor
+    proof.router,  # /me/proof
     guide.router,  # /guide
     search.router,  # /inbox/search
     inbox.router,  # /inbox, /inbox/list, /inbox/rows

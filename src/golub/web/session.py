@@ -24,6 +24,16 @@ from golub.web.address import client_address
 from golub.web.parts import parts_of
 
 COOKIE = "session"
+# All that is open to whoever must set up a second factor first.
+SETTING_UP = frozenset({"/me/second-factor", "/me/second-factor/confirm", "/me/proof"})
+
+
+class Led(Forbidden):
+    """Not so, or not yet: `page` is where a person goes first. Programs get 403."""
+
+    def __init__(self, message: str, *, page: str, code: str) -> None:
+        super().__init__(message, code=code)
+        self.page = page
 
 
 class NotSignedIn(GolubError):
@@ -70,6 +80,18 @@ async def guard(request: Request) -> None:
         await csrf.check_page(request, parts.settings, csrf_token(request))
     if isinstance(needed, Role) and signing and not Role(signing.operator.role).covers(needed):
         raise Forbidden("Access denied")
+    if needed is not ANYONE and signing and path not in SETTING_UP and lacks_second_factor(signing, parts.settings):
+        raise Led(
+            "Super administrators need a second factor here: set it up first.",
+            page="/me/second-factor",
+            code="second_factor_needed",
+        )
+
+
+def lacks_second_factor(signing: Signing, settings: Settings) -> bool:
+    operator = signing.operator
+    needed = settings.second_factor_required and operator.role == Role.SUPER_ADMIN
+    return needed and operator.second_factor_at is None
 
 
 def signing_of(request: Request) -> Signing | None:

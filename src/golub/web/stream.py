@@ -1,17 +1,17 @@
 """`/stream`: the doorbell as server-sent events, one stream for all tabs of a browser.
 
 Of chats it carries ids and versions only; what they stand for is fetched, and authorised, by its own request. Beside
-that it says who of the team is at which chat (`POST /presence` is how a tab says so itself). Every `TICK` the
-session is looked at again (a revoked one ends the stream) with the accounts that its operator may see (of others he is
-told nothing), and a silent stream says that it lives, so that a browser
-notices a dead line. A reader that takes nothing for `SEND_LIMIT` is cut. Each batch has an id; a reader who comes back
-with the last one he has, to any process, hears what rang since, or that anything may have changed.
+that it says who of the team is at which chat (`POST /presence` is how a tab says so itself). Every `TICK`, and at
+once when this process ends it, the session is looked at again (a revoked one ends the stream) with the accounts that
+its operator may see (of others he is told nothing), and a silent stream says that it lives, so that a browser notices
+a dead line. A reader that takes nothing for `SEND_LIMIT` is cut. Each batch has an id; a reader who comes back with
+the last one he has, to any process, hears what rang since, or that anything may have changed.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
@@ -53,6 +53,10 @@ async def meet(
             account_id = (await inbox.get_chat(session, sight, chat)).account_id
     parts.live.meet(Beat(operator.id, tab, account_id, chat, typing))
     return Response(status_code=204)
+
+
+class Say(Protocol):
+    def __call__(self, event: str, value: object, more: str = "") -> Awaitable[None]: ...
 
 
 class Stream(Response):
@@ -104,36 +108,46 @@ class Stream(Response):
 
         try:
             began = "" if self._after else _id(self._parts.live.place)
-            async with self._parts.live.subscribe(self._after) as batches:
-                await say("hello", self._tick, f"retry: 2000\n{began}")
-                async for batch in self._batches(batches):
-                    if batch is None:
-                        before = self._sight
-                        if not await self._may_listen():
-                            await say("bye", "session")
-                            break
-                        self._names.clear()
-                        await say("tick", 0)
-                        if self._sight != before:
-                            await say("rings", [])
-                        continue
-                    if rings := self._seen(batch):
-                        await say("rings", _told(rings), _id(batch.place))
-                    if here := await self._here(batch.moved):
-                        await say("here", here)
+            with self._parts.operators.watched(self._secret) as ended:
+                async with self._parts.live.subscribe(self._after) as batches:
+                    await say("hello", self._tick, f"retry: 2000\n{began}")
+                    await self._tell_all(self._batches(batches, ended), say)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             return  # nobody reads: the server closes the connection behind us
 
-    async def _batches(self, batches: AsyncIterator[Heard]) -> AsyncIterator[Heard | None]:
-        """The batches, and None at every tick, however busy it is between."""
+    async def _tell_all(self, batches: AsyncIterator[Heard | None], say: Say) -> None:
+        async for batch in batches:
+            if batch is None:
+                before = self._sight
+                if not await self._may_listen():
+                    await say("bye", "session")
+                    return
+                self._names.clear()
+                await say("tick", 0)
+                if self._sight != before:
+                    await say("rings", [])
+                continue
+            if rings := self._seen(batch):
+                await say("rings", _told(rings), _id(batch.place))
+            if here := await self._here(batch.moved):
+                await say("here", here)
+
+    async def _batches(self, batches: AsyncIterator[Heard], ended: asyncio.Event) -> AsyncIterator[Heard | None]:
+        """The batches, and None at every tick, however busy it is between, and when the session has ended."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self._tick
         coming = asyncio.ensure_future(anext(batches, None))
+        told = asyncio.ensure_future(ended.wait())
         try:
             while True:
-                await asyncio.wait((coming,), timeout=max(0.0, due - loop.time()))
-                if coming.done():
+                wait = max(0.0, due - loop.time())
+                await asyncio.wait((coming, told), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                if told.done():
+                    ended.clear()
+                    told = asyncio.ensure_future(ended.wait())
+                    yield None
+                elif coming.done():
                     batch = coming.result()
                     if batch is None:
                         return
@@ -144,6 +158,7 @@ class Stream(Response):
                     yield None
         finally:
             coming.cancel()
+            told.cancel()
 
     def _seen(self, batch: Heard) -> list[Ring]:
         return [ring for ring in batch if ring == EVERYTHING or self._sight.sees(ring.account_id)]

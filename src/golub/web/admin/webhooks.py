@@ -29,7 +29,7 @@ from golub.subscription import (
 )
 from golub.web.page import render
 from golub.web.parts import LARGEST_ID, Given, Parts, RowId
-from golub.web.revealing import tell_revealed
+from golub.web.revealing import reveal
 from golub.web.session import Doer, SuperAdmin
 from golub.web.takeover import forwarding, why_not
 
@@ -107,7 +107,7 @@ async def show(
     secret in it."""
     done = done if done in DONE else ""
     if edit and not fresh and (webhook := await parts.subscriptions.find(edit)):
-        await tell_revealed(parts, by, [webhook])  # its form holds the address
+        await reveal(request, parts, by, [webhook])  # its form holds the address
     return await show_page(request, parts, edit=edit, fresh=fresh, done=done, of=account, host=host[:253], count=count)
 
 
@@ -167,7 +167,7 @@ async def register_again(
                 account_id, url, webhook.types, replace_foreign=foreign_host or False, skip_probe=True, by=by
             )
     except GolubError as error:
-        await tell_revealed(parts, by, [webhook])  # the form holds it
+        await reveal(request, parts, by, [webhook], back="/admin/webhooks")  # the form holds it
         draft = Draft(
             url,
             tuple(webhook.types),
@@ -216,7 +216,7 @@ async def show_first(request: Request, parts: Given, _: SuperAdmin, account_id: 
 async def show_url(request: Request, parts: Given, _: SuperAdmin, by: Doer, account_id: RowId) -> Response:
     """The whole URL with its secret, for one click."""
     webhook = await parts.subscriptions.get(account_id)
-    await tell_revealed(parts, by, [webhook])
+    await reveal(request, parts, by, [webhook])
     return render(request, "admin/url.html", webhook=webhook, url=await parts.subscriptions.url_of(webhook))
 
 

@@ -2,7 +2,8 @@
 for, so that what was built against it goes on working; answers are always JSON.
 
 What it adds: several accounts (`webhooks`, `?account=`), `"replace": true` for another service's place and
-`"forward": true` to go on supplying it, and a `warning` where the URL did not answer a try from this machine.
+`"forward": true` to go on supplying it, and a `warning` where the URL did not answer a try from this machine. A URL
+ends in a secret: five minutes after the sign-in it is masked, and the answer says so (`"masked": true`).
 """
 
 import json
@@ -20,7 +21,8 @@ from golub.errors import Invalid, NotFound
 from golub.model import DEFAULT_EVENT_TYPES, Account, SubscriptionState, Webhook
 from golub.subscription import ForeignSubscription, ProbeFailed
 from golub.web.parts import Given, Parts
-from golub.web.revealing import tell_revealed
+from golub.web.proof import is_proved
+from golub.web.revealing import reveal
 from golub.web.session import Doer, SuperAdmin
 from golub.web.takeover import forwarding
 
@@ -31,20 +33,22 @@ router = APIRouter()
 
 
 @router.get(PATH)
-async def read(parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
+async def read(request: Request, parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """The webhook, or null; with several accounts all of them."""
-    accounts = await parts.accounts.list()
+    accounts, whole = await parts.accounts.list(), is_proved(request)
     if not accounts:
         return JSONResponse(NO_SHOPS, 404)
     if account:
         webhook = _pick(accounts, account).webhook
-        await tell_revealed(parts, by, [webhook] if webhook else [])
-        return JSONResponse({"webhook": await _shown(parts, webhook)})
+        if whole:
+            await reveal(request, parts, by, [webhook] if webhook else [])
+        return JSONResponse({"webhook": await _shown(parts, webhook, whole)})
     hooks = [(one, one.webhook) for one in accounts if one.webhook is not None]
-    await tell_revealed(parts, by, [hook for _, hook in hooks])
-    answer: dict[str, Any] = {"webhook": await _shown(parts, hooks[0][1] if hooks else None)}
+    if whole:
+        await reveal(request, parts, by, [hook for _, hook in hooks])
+    answer: dict[str, Any] = {"webhook": await _shown(parts, hooks[0][1] if hooks else None, whole)}
     if len(accounts) > 1:
-        answer["webhooks"] = [{**await _webhook(parts, hook), "account": _named(one)} for one, hook in hooks]
+        answer["webhooks"] = [{**await _webhook(parts, hook, whole), "account": _named(one)} for one, hook in hooks]
         answer["accounts"] = [_named(one) for one in accounts]
     return JSONResponse(answer)
 
@@ -102,7 +106,8 @@ async def _change(request: Request, parts: Parts, by: By, account: str, *, new: 
     except ForeignSubscription as error:
         host = error.fields["host"]
         return JSONResponse({"error": str(error), "code": error.code, "foreign_host": host}, error.status)
-    return JSONResponse({"success": True, "webhook": await _shown(parts, webhook), **warning}, 201 if new else 200)
+    shown = await _shown(parts, webhook, url is not None or is_proved(request))
+    return JSONResponse({"success": True, "webhook": shown, **warning}, 201 if new else 200)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -168,14 +173,16 @@ def _named(account: Account) -> dict[str, Any]:
     return {"id": account.id, "user_id": account.user_id, "name": account.name}
 
 
-async def _shown(parts: Parts, webhook: Webhook | None) -> dict[str, Any] | None:
-    return None if webhook is None else await _webhook(parts, webhook)
+async def _shown(parts: Parts, webhook: Webhook | None, whole: bool) -> dict[str, Any] | None:
+    return None if webhook is None else await _webhook(parts, webhook, whole)
 
 
-async def _webhook(parts: Parts, webhook: Webhook) -> dict[str, Any]:
+async def _webhook(parts: Parts, webhook: Webhook, whole: bool) -> dict[str, Any]:
+    whole = whole or webhook.token_hash is None
     return {
         "id": webhook.id,
-        "url": await parts.subscriptions.url_of(webhook),
+        "url": await parts.subscriptions.url_of(webhook) if whole else webhook.url,
+        **({} if whole else {"masked": True}),
         "types": webhook.types,
         "active": webhook.subscription == SubscriptionState.ACTIVE,
         "created_at": _iso(webhook.created_at),
