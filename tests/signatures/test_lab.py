@@ -115,6 +115,28 @@ async def test_forged_deliveries_move_no_number(traffic: Traffic) -> None:
     assert [fit.tally.run for fit in (await traffic.counted()).fits] == [11]
 
 
+class Eavesdropper(httpx2.AsyncBaseTransport):
+    """Sends a copy of whatever passes, unsigned, before it arrives: he reads along, and knows the address."""
+
+    def __init__(self, behind: httpx2.AsyncBaseTransport) -> None:
+        self.behind = behind
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        copy = httpx2.Request("POST", request.url, content=await request.aread())
+        assert (await self.behind.handle_async_request(copy)).status_code == 200
+        return await self.behind.handle_async_request(request)
+
+
+async def test_who_is_faster_than_avito_makes_no_miss(traffic: Traffic) -> None:
+    traffic.world.avito.policy.change(signature_scheme="body_by_client_secret")
+    way = traffic.world.way
+    way.ends.append(Eavesdropper(way.ends[-1]))
+    await traffic.come(10)
+    standing = await traffic.counted()
+    assert (standing.lab.confirmed, [fit.tally.run for fit in standing.fits]) == (10, [10])
+    assert len([row for row in await traffic.journal() if row.event_type]) == 20
+
+
 async def test_a_miss_of_avito_s_own_begins_the_count_anew(traffic: Traffic) -> None:
     policy = traffic.world.avito.policy
     policy.change(signature_scheme="body_by_client_secret")
@@ -239,9 +261,17 @@ async def test_the_owner_s_own_proxy_may_sign_with_a_secret_of_his(traffic: Traf
 
 @pytest.mark.parametrize(
     ("header", "secret"),
-    [("Cookie", "x" * 16), ("", "x" * 16), ("a:b", "x" * 16), ("x" * 65, "x" * 16), ("X-A", "x" * 15), ("X-A", "x" * 257),
-     ("X-A", " " + "x" * 16), ("X-A", "x" * 16 + "\n")],
-)  # fmt: skip
+    [
+        ("Cookie", "x" * 16),
+        ("", "x" * 16),
+        ("a:b", "x" * 16),
+        ("x" * 65, "x" * 16),
+        ("X-A", "x" * 15),
+        ("X-A", "x" * 257),
+        ("X-A", " " + "x" * 16),
+        ("X-A", "x" * 16 + "\n"),
+    ],
+)
 async def test_a_secret_that_cannot_work_is_refused(traffic: Traffic, header: str, secret: str) -> None:
     with pytest.raises(Invalid):
         await traffic.register_of.add_secret(traffic.world.account_id, header, secret, None, None, by=ITSELF)

@@ -27,7 +27,7 @@ from golub.model import (
 )
 from golub.runner import Loop
 from golub.settings import Settings
-from golub.signatures.schemes import Outcome
+from golub.signatures.schemes import Outcome, Scheme
 from golub.store import Store
 
 TURN = 60.0  # seconds
@@ -83,7 +83,7 @@ class Lab:
             page = await _settled(session, lab, until) if lab else []
         if lab is None or not page:
             return False
-        counted = [row for row in page if row.counts]
+        counted = _each_message_once(page)
         async with self._store.write() as session:
             # Whoever moves the place counts what lies before it; another process that has read the same page does not.
             moved = await session.scalar(
@@ -98,15 +98,15 @@ class Lab:
                     counted_to=page[-1].received_at,
                     counted_id=page[-1].id,
                     confirmed=SignatureLab.confirmed + len(counted),
-                    signed=SignatureLab.signed + sum(row.signature != Outcome.ABSENT for row in counted),
-                    last_at=counted[-1].received_at if counted else lab.last_at,
+                    signed=SignatureLab.signed + sum(signature != Outcome.ABSENT for _, signature in counted),
+                    last_at=counted[-1][0] if counted else lab.last_at,
                 )
                 .returning(SignatureLab.account_id)
                 .execution_options(synchronize_session=False)
             )
             if moved is None:
                 return False
-            await _tally(session, account_id, [(row.received_at, row.signature) for row in counted])
+            await _tally(session, account_id, counted)
         return len(page) == PAGE
 
 
@@ -128,16 +128,27 @@ def fresh_lab(store: Store, account_id: int, counted_to: Millis) -> Any:
 async def _settled(session: AsyncSession, lab: SignatureLab, until: Millis) -> Sequence[Any]:
     """The next deliveries in the journal's order, and whether each counts."""
     held_back = and_(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
-    counts = and_(
+    tried = and_(
         Delivery.token_id.is_not(None),
         Delivery.event_type == "message",
         Delivery.signature != "",
         or_(Delivery.state == DeliveryState.APPLIED, held_back),
+    )
+    counts = and_(
+        tried,
         Message.confirmed.is_(True),
         Message.received_at >= Delivery.received_at,  # this very delivery brought it, not one before it
     )
     wanted = (
-        select(Delivery.received_at, Delivery.id, Delivery.signature, counts.label("counts"))
+        select(
+            Delivery.received_at,
+            Delivery.id,
+            Delivery.signature,
+            Delivery.chat_avito_id,
+            Delivery.message_avito_id,
+            tried.label("tried"),
+            counts.label("counts"),
+        )
         .outerjoin(Chat, and_(Chat.account_id == Delivery.account_id, Chat.avito_id == Delivery.chat_avito_id))
         .outerjoin(Message, and_(Message.chat_id == Chat.id, Message.avito_id == Delivery.message_avito_id))
         .where(
@@ -149,6 +160,30 @@ async def _settled(session: AsyncSession, lab: SignatureLab, until: Millis) -> S
         .limit(PAGE)
     )
     return (await session.execute(wanted)).all()
+
+
+def _each_message_once(page: Sequence[Any]) -> list[tuple[Millis, str]]:
+    """When each came first, and its signature. Whoever sends a copy before Avito does must not make it a miss: a fit
+    that only Avito can bring counts, whichever of the two came first."""
+    names = [(row.chat_avito_id, row.message_avito_id) for row in page]
+    proved: dict[tuple[str, str], set[str]] = {}
+    for name, row in zip(names, page, strict=True):
+        if row.tried:
+            proved.setdefault(name, set()).update(filter(_is_keyed, row.signature.split()))
+    counted: dict[tuple[str, str], tuple[Millis, str]] = {}
+    for name, row in zip(names, page, strict=True):
+        if row.counts and name not in counted:
+            fitting = {*proved[name], *row.signature.split()}
+            schemes = sorted(fitting - _NOT_A_SCHEME)
+            counted[name] = row.received_at, " ".join(schemes) or row.signature
+    return list(counted.values())
+
+
+def _is_keyed(text: str) -> bool:
+    try:
+        return Scheme.parse(text).is_keyed
+    except ValueError:
+        return False
 
 
 async def _tally(session: AsyncSession, account_id: int, counted: Sequence[tuple[Millis, str]]) -> None:
