@@ -25,6 +25,7 @@ from golub.nodes import Nodes
 from golub.operators import Operators
 from golub.relay import Relays
 from golub.settings import Settings
+from golub.signatures import Trial
 from golub.simulator import Simulator
 from golub.spool import Spool
 from golub.store import Store
@@ -108,7 +109,7 @@ class World:
 
     @asynccontextmanager
     async def applying(self) -> AsyncGenerator[Applier]:
-        applier = Applier(self.spool, self.store, Live(), self.clock)
+        applier = Applier(self.spool, self.store, Live(), self.clock, Trial(shop.VAULT))
         applier.start()
         try:
             yield applier

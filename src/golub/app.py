@@ -41,6 +41,7 @@ from golub.rota import Rota
 from golub.search.catching_up import CatchingUp
 from golub.server import Server
 from golub.settings import ProcessRole, Settings
+from golub.signatures import Lab, Trial
 from golub.silence import Silence
 from golub.spool import Received, Spool
 from golub.store import Store
@@ -103,7 +104,7 @@ class Golub:
         spool = Spool(settings.data_dir, quota=settings.spool_quota_mb << 20, clock=clock)
         store = Store(settings.effective_database_url)
         live = open_live(store)
-        applier = Applier(spool, store, live, clock)
+        applier = Applier(spool, store, live, clock, Trial(vault, settings.signature_headers))
         relays = Relays(store, vault, settings, clock)
         applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
         nodes = Nodes(store, settings, clock, lambda: Load(spool.pending, spool.bytes_pending, spool.oldest_at))
@@ -146,6 +147,7 @@ class Golub:
         self._rota = Rota(store, applier, clock)
         self._automation = Automation(store, applier, self.parts.outbox, backfill.nudge, clock)
         self._catching_up = CatchingUp(store, clock)
+        self._lab = Lab(store, settings, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
         self.site = site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, Turnstile(site))
@@ -299,6 +301,7 @@ class Golub:
             (self._housekeeping, WORKS),
             (self._filling, WORKS),
             (self._catching_up, WORKS),
+            (self._lab, WORKS),
             (self._jumps, WORKS),
             (parts.nodes, EVERYWHERE),
             (parts.meter, EVERYWHERE),

@@ -14,6 +14,7 @@ from golub.apply import Applier, Failure
 from golub.clock import Clock
 from golub.errors import NotFound
 from golub.live import open_live
+from golub.signatures import Trial
 from golub.spool import Spool
 from golub.store import Store
 
@@ -29,7 +30,9 @@ class Drained:
     quarantined: int
 
 
-async def drain(folder: Path, store: Store, clock: Clock, tell: Tell = lambda _, __: None) -> Drained:
+async def drain(
+    folder: Path, store: Store, clock: Clock, tell: Tell = lambda _, __: None, trial: Trial | None = None
+) -> Drained:
     """Raises `NotFound` where no spool is, `Conflict` where its node lives, `Rejected` for a database that is not of
     this release, `Unavailable` in an outage: what was drained until then stays so."""
     if not (folder / "spool.db").is_file():
@@ -38,7 +41,7 @@ async def drain(folder: Path, store: Store, clock: Clock, tell: Tell = lambda _,
     had_ballast = (folder / "ballast").exists()
     spool = Spool(folder, quota=QUOTA, clock=clock)
     live = open_live(store)
-    applier = Applier(spool, store, live, clock)
+    applier = Applier(spool, store, live, clock, trial)
     failed: list[Failure] = []
     applier.on_failed = failed.append
     spool.start()

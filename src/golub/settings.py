@@ -4,6 +4,7 @@ Everything has a default that is right for one shop on one machine. The names th
 (`AVITO_WEBHOOK_URL`, `SYNC_INTERVAL`, `SECRET_KEY`, `SESSION_COOKIE_SECURE`) are read as well, after ours.
 """
 
+import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -15,8 +16,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 AVITO_URL = "https://api.avito.ru"
 WEBHOOK_PATH = "/webhook/avito"
+SIGNATURE_HEADERS = ("x-avito-messenger-signature", "x-signature")  # Avito's; the guide's name for it
 RELAYED_HEADER = "x-golub-delivery"  # on what we forward: the delivery's id, the same over all tries
 
+HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
 Network = IPv4Network | IPv6Network
 
 
@@ -76,6 +79,10 @@ class Settings(BaseSettings):
     bare_path: bool = Field(
         default=True, description="Answer on /webhook/avito without a token; such deliveries are hints."
     )
+    signature_headers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=SIGNATURE_HEADERS,
+        description="Headers of a delivery that are looked at for a signature, comma-separated.",
+    )
     avito_url: str = Field(default=AVITO_URL, description="Avito's API, or a simulator's address.")
     allow_loopback_webhook: bool = Field(
         default=False,
@@ -134,6 +141,16 @@ class Settings(BaseSettings):
             if "*" in value:
                 raise ValueError("name the proxies' networks: '*' would let any stranger forge his address")
             return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("signature_headers", mode="before")
+    @classmethod
+    def _headers(cls, value: object) -> object:
+        if isinstance(value, str):
+            names = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+            if not all(HEADER_NAME.fullmatch(name) for name in names):
+                raise ValueError("must be names of headers, such as x-signature")
+            return names
         return value
 
     @field_validator("public_url")

@@ -11,6 +11,7 @@ from golub.apply.batches import Batch
 from golub.errors import Unavailable
 from golub.fold import FetchDue
 from golub.model import Cause, Chat, Delivery, DeliveryState, Mark, Message
+from golub.signatures import Trial
 from tests.apply.bench import PATIENCE, Bench, locked, outcome
 from tests.conftest import SteppedClock
 from tests.shapes import message
@@ -63,7 +64,7 @@ async def test_a_database_that_is_not_migrated_yet_is_waited_for(
 async def test_a_restart_between_commit_and_drained_applies_once(bench: Bench) -> None:
     await bench.receive(message(), message(id="m-2"))
     with bench.store.writing() as connection:  # what apply had committed when the process died
-        Batch(connection, bench.store, bench.clock()).apply(bench.spool.read(0))
+        Batch(connection, bench.store, bench.clock(), Trial(None)).apply(bench.spool.read(0))
     before = bench.all(Chat), bench.all(Message), bench.journal()
     bench.close()
     bench.open()

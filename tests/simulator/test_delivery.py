@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from golub.simulator import Account, Chat, Simulator
+from golub.simulator.signing import SCHEMES
 from tests.simulator.conftest import Clock, Receiver
 from tests.simulator.test_api import messages_of, send_to
 
@@ -99,6 +100,20 @@ async def test_the_signature_is_there_and_cannot_be_verified(sim: Simulator, cha
     assert len(bytes.fromhex(digests[0])) == 32
     assert digests[0] != known[0]
     assert digests[1] == known[1]
+
+
+async def test_it_signs_by_a_scheme_that_is_named(sim: Simulator, chat: Chat, receiver: Receiver) -> None:
+    seen: list[str] = []
+    for scheme in SCHEMES:
+        sim.policy.change(signature_scheme=scheme)
+        sim.buyer_says(chat, scheme)
+        await sim.idle()
+        seen.append(receiver.headers[-1]["x-avito-messenger-signature"])
+    assert len(set(seen)) == len(SCHEMES)
+    secret = chat.account.client_secret.encode()
+    assert seen[0] == hmac.new(secret, receiver.bodies[0], hashlib.sha256).hexdigest()
+    with pytest.raises(ValueError, match="no such scheme"):
+        sim.policy.change(signature_scheme="rot13")
 
 
 async def test_without_retries_a_refusal_is_final(sim: Simulator, chat: Chat, receiver: Receiver) -> None:

@@ -22,6 +22,7 @@ class AlertKind(StrEnum):
     AVITO_UNREACHABLE = "avito_unreachable"
     OUTBOX_WAITS = "outbox_waits"
     QUARANTINE_GROWS = "quarantine_grows"
+    BAD_SIGNATURE = "bad_signature"
     RELAY_FAILING = "relay_failing"
     COVERAGE_LOW = "coverage_low"
     LOOP_STUCK = "loop_stuck"
@@ -48,6 +49,7 @@ URGENT = frozenset(
         AlertKind.SUBSCRIPTION_STOLEN,
         AlertKind.SUBSCRIPTION_MISSING,
         AlertKind.WEBHOOK_SILENT,
+        AlertKind.BAD_SIGNATURE,
     }
 )
 """Told in the quiet hours too: messages are late or will soon be refused, and every hour makes it worse."""
@@ -72,6 +74,7 @@ WAYS: dict[AlertKind, Way] = {
     AlertKind.AVITO_UNREACHABLE: Way(_ACCOUNT, "See the account"),
     AlertKind.OUTBOX_WAITS: Way("/inbox", "Open the inbox"),
     AlertKind.QUARANTINE_GROWS: Way("/admin/deliveries?state=quarantined", "See the causes"),
+    AlertKind.BAD_SIGNATURE: Way("/admin/webhooks/{account}/signature", "See the signature"),
     AlertKind.RELAY_FAILING: Way("/admin/webhooks#relays-{account}", "See the forwarding"),
     AlertKind.COVERAGE_LOW: Way(_ACCOUNT + "#coverage-title", "See what was missed"),
     AlertKind.LOOP_STUCK: _DOCTOR,

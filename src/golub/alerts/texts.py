@@ -54,6 +54,12 @@ _RUSSIAN = {
         "Посмотрите причину в журнале.",
         "{account}: за последний час новых доставок в карантине нет.",
     ),
+    AlertKind.BAD_SIGNATURE: Texts(
+        "{account}: подпись доставок не сошлась, они в карантине: {detail}. Настоящие сообщения Golub забирает у Авито "
+        "сам, с задержкой в несколько минут. Откройте «Подпись»: либо Авито стал подписывать иначе, либо сообщения "
+        "кто-то подделывает.",
+        "{account}: доставок с чужой подписью в карантине больше нет.",
+    ),
     AlertKind.RELAY_FAILING: Texts(
         "{account}: сообщения не пересылаются на {detail}. В Golub они приходят, а пересылка ждёт, ничего не "
         "потеряно. Проверьте ту службу, потом откройте «Пересылку» на странице Webhook.",
@@ -157,6 +163,12 @@ _ENGLISH = {
         "{account}: deliveries that Golub could not read in the last hour: {detail}. They are kept in quarantine. "
         "Look at the cause in the journal.",
         "{account}: nothing new in quarantine in the last hour.",
+    ),
+    AlertKind.BAD_SIGNATURE: Texts(
+        "{account}: deliveries whose signature does not fit are kept in quarantine: {detail}. Golub fetches the real "
+        "messages from Avito itself, some minutes late. Open “Signature”: either Avito now signs in another way, or "
+        "somebody forges messages.",
+        "{account}: no delivery with a wrong signature is in quarantine any more.",
     ),
     AlertKind.RELAY_FAILING: Texts(
         "{account}: messages do not reach {detail}, where they are forwarded to. In Golub they arrive as usual; the "

@@ -16,6 +16,7 @@ from golub.health import Code, Health, Reason
 from golub.model import (
     Account,
     AccountState,
+    Cause,
     Delivery,
     DeliveryState,
     Node,
@@ -79,10 +80,20 @@ class Troubles:
             relays = (await session.scalars(select(Relay).order_by(Relay.id))).all()
             quarantined = await session.execute(
                 select(Delivery.account_id, func.count())
-                .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.received_at > now - HOUR)
+                .where(
+                    Delivery.state == DeliveryState.QUARANTINED,
+                    Delivery.cause != Cause.BAD_SIGNATURE,
+                    Delivery.received_at > now - HOUR,
+                )
                 .group_by(Delivery.account_id)
             )
             in_quarantine = {account_id or 0: count for account_id, count in quarantined}
+            held_back = await session.execute(
+                select(Delivery.account_id, func.count())
+                .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
+                .group_by(Delivery.account_id)
+            )
+            badly_signed = {account_id or 0: count for account_id, count in held_back}
             unconfirmed = await session.execute(
                 select(OutgoingMessage.account_id, func.count())
                 .where(
@@ -105,6 +116,8 @@ class Troubles:
         for account_id, count in in_quarantine.items():
             if count >= QUARANTINED:
                 found.wrong[AlertKind.QUARANTINE_GROWS, account_id] = str(count)
+        for account_id, count in badly_signed.items():  # until a person has looked, however long ago
+            found.wrong[AlertKind.BAD_SIGNATURE, account_id] = str(count)
         for relay in relays:
             failing = relay.state == RelayState.WORKING and (relay.failing_since or now) <= now - NOT_RELAYED_FOR
             if failing or relay.state in (RelayState.STALLED, RelayState.GONE):

@@ -36,6 +36,7 @@ from golub.errors import Unavailable
 from golub.fold import Observation, fold
 from golub.live import Live, Ring
 from golub.model import Cause, DeliveryState
+from golub.signatures import Trial
 from golub.spool import Received, Spool
 from golub.store import Store, is_outage
 
@@ -69,9 +70,9 @@ class Failure:
 
 class Applier:
     """`on_received`, `on_failed` and `on_relayed` (something is to be forwarded) are called from its threads; set them
-    before `start`."""
+    before `start`. Without a `trial` no signature is tried, and no rule about one holds."""
 
-    def __init__(self, spool: Spool, store: Store, live: Live, clock: Clock = now) -> None:
+    def __init__(self, spool: Spool, store: Store, live: Live, clock: Clock = now, trial: Trial | None = None) -> None:
         self.on_received: Callable[[list[Received]], None] = lambda _: None
         self.on_failed: Callable[[Failure], None] = lambda _: None
         self.on_relayed: Callable[[], None] = lambda: None
@@ -79,6 +80,7 @@ class Applier:
         self._store = store
         self._live = live
         self._clock = clock
+        self._trial = trial or Trial(None)
         self._identity = Identity(spool, store)
         self._lock = threading.Lock()  # guards the four below
         self._applying = False
@@ -149,7 +151,7 @@ class Applier:
         hundred at a time: normal batches wait meanwhile."""
 
         def change(connection: Connection) -> tuple[Replayed, int]:
-            shops = load_shops(connection)
+            shops = load_shops(connection, self._trial)
             replayed = replay(connection, self._store, shops, delivery_ids, self._clock(), also_discarded)
             if dry:
                 connection.rollback()
@@ -291,7 +293,7 @@ class Applier:
     def _commit(self, rows: Sequence[Received]) -> Batch | None:
         """All at once; where a row is at fault, one by one if they are few. None: they are many; nothing is done."""
         with self._store.writing() as connection:
-            batch = Batch(connection, self._store, self._clock())
+            batch = Batch(connection, self._store, self._clock(), self._trial)
             self._spool.begin([row.id for row in rows])  # not before: while it waits for its turn, no row is at work
             if (crashes := self._crashes(rows[0])) >= CRASHES_PROVEN:
                 batch.condemn(rows[0], Cause.CRASHED, f"{crashes} crashes while it was being applied")

@@ -15,6 +15,7 @@ from golub.fold import Observation, fold
 from golub.live import Ring
 from golub.model import DEFAULT_EVENT_TYPES, Account, Cause, Relay, RelayState, Webhook
 from golub.settings import WEBHOOK_PATH
+from golub.signatures import Trial
 from golub.spool import Received
 from golub.store import Store, is_outage
 
@@ -25,7 +26,7 @@ class Batch:
     """One transaction of apply. Collects what is to be told once it is committed: `rings` and their `number`,
     `outcomes`, `relayed`."""
 
-    def __init__(self, connection: Connection, store: Store, now: Millis) -> None:
+    def __init__(self, connection: Connection, store: Store, now: Millis, trial: Trial) -> None:
         self.rings: list[Ring] = []
         self.number = 0
         self.outcomes: list[Outcome] = []
@@ -33,7 +34,7 @@ class Batch:
         self._connection = connection
         self._store = store
         self._now = now
-        self._shops = load_shops(connection)
+        self._shops = load_shops(connection, trial)
 
     def apply(self, received: Sequence[Received]) -> None:
         """Those that are not in the journal yet, all together. Raises what the database says of any of them."""
@@ -85,7 +86,7 @@ class Batch:
         self.outcomes += judged
 
 
-def load_shops(connection: Connection) -> Shops:
+def load_shops(connection: Connection, trial: Trial) -> Shops:
     """Few rows, and read for every batch: a choice made in the panel counts at once, on every node."""
     rows = connection.execute(
         select(
@@ -100,7 +101,8 @@ def load_shops(connection: Connection) -> Shops:
         [
             Shop(key, user_id, tuple(types or DEFAULT_EVENT_TYPES), relayed, (url or "").endswith(WEBHOOK_PATH))
             for key, user_id, types, url, relayed in rows
-        ]
+        ],
+        trial.of_batch(connection),
     )
 
 

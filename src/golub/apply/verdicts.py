@@ -1,11 +1,14 @@
-"""What becomes of one delivery, decided from its bytes and from what we know of our accounts. Pure functions."""
+"""What becomes of one delivery, decided from its bytes and from what we know of our accounts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from golub.avito.wire import ChatSeen, Event, MessageSeen, Probe, Unreadable, UserSeen, read_delivery
 from golub.clock import Millis
 from golub.model import DEFAULT_EVENT_TYPES, EVENT_TYPES, Cause, DeliveryState
+from golub.signatures import Bytes, Sitting, Tried
 from golub.spool import Received
+
+_UNTRIED = Tried()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,10 @@ class Shop:
 
 
 class Shops:
-    def __init__(self, shops: list[Shop]) -> None:
+    """`signatures` is None where what was applied is folded once more: that stays applied."""
+
+    def __init__(self, shops: list[Shop], signatures: Sitting | None = None) -> None:
+        self.signatures = signatures
         self.by_account = {shop.account_id: shop for shop in shops}
         self.by_user = {shop.user_id: shop for shop in shops}
 
@@ -35,6 +41,7 @@ class Verdict:
     account_id: int | None = None
     event: Event | None = None
     due_at: Millis | None = None
+    signature: str = ""
 
     @property
     def seen(self) -> MessageSeen | ChatSeen | UserSeen | None:
@@ -42,7 +49,11 @@ class Verdict:
 
 
 def judge(received: Received, shops: Shops, now: Millis) -> Verdict:
-    """A token proves the account, so its deliveries are applied at once; the bare path brings hints."""
+    """A token proves the account, so its deliveries are applied at once; the bare path brings hints.
+
+    Where a person made the signature a rule, an event that breaks it is held back. Probes and bodies without an event
+    break none.
+    """
     owner = shops.by_account.get(received.account_id or 0)
     read = read_delivery(received.body, received.received_at, owner.user_id if owner else None)
     account_id = owner.account_id if owner else None
@@ -57,13 +68,27 @@ def judge(received: Received, shops: Shops, now: Millis) -> Verdict:
     if read.account_user_id != owner.user_id:
         detail = f"the token is of user_id {owner.user_id}, the body of {read.account_user_id}"
         return Verdict(DeliveryState.QUARANTINED, Cause.WRONG_ACCOUNT, detail, account_id, read)
-    return _unwanted(read, owner) or Verdict(DeliveryState.APPLIED, Cause.NONE, _oddities(read), account_id, read)
+    tried = _try_signature(received, owner, read, shops)
+    if unwanted := _unwanted(read, owner):
+        return replace(unwanted, signature=tried.text)
+    if tried.refused:
+        detail = f"the rule: {tried.refused}"
+        bad = Cause.BAD_SIGNATURE
+        return Verdict(DeliveryState.QUARANTINED, bad, detail, account_id, read, signature=tried.text)
+    return Verdict(DeliveryState.APPLIED, Cause.NONE, _oddities(read), account_id, read, signature=tried.text)
 
 
 def quarantine(received: Received, shops: Shops, cause: Cause, detail: str) -> Verdict:
     """For a delivery that its own bytes must not judge any more."""
     owner = shops.by_account.get(received.account_id or 0)
     return Verdict(DeliveryState.QUARANTINED, cause, detail, owner.account_id if owner else None)
+
+
+def _try_signature(received: Received, owner: Shop, event: Event, shops: Shops) -> Tried:
+    if shops.signatures is None or received.token_id is None:
+        return _UNTRIED
+    signed = Bytes(received.body, event.avito_id, event.message_avito_id)
+    return shops.signatures.attempt(owner.account_id, received.token_id, received.headers, signed)
 
 
 def _judge_hint(event: Event, shops: Shops, now: Millis) -> Verdict:

@@ -108,12 +108,16 @@ def drain_spool(
     database_url: Database = None,
 ) -> None:
     """Empty a dead node's spool into the main database. Run it again if it is cut off: nothing counts twice."""
+    from golub.app import open_vault
     from golub.clock import now
     from golub.drain import drain
+    from golub.signatures import Trial
 
-    store = must_be_there(settings_of(data_dir=data_dir, database_url=database_url))
+    settings = settings_of(data_dir=data_dir, database_url=database_url)
+    store = must_be_there(settings)
+    trial = Trial(open_vault(settings), settings.signature_headers)
     with progress() as tell:
-        drained = run_to_end(drain(folder, store, now, tell), store)
+        drained = run_to_end(drain(folder, store, now, tell, trial), store)
     say(f"{drained.deliveries} deliveries left the spool.")
     if drained.quarantined:
         say(f"{drained.quarantined} of them are in quarantine: look at the journal.")

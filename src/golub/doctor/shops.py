@@ -77,8 +77,8 @@ class Shops:
                 yield one
         yield unseen(
             Check.SIGNATURE,
-            N_("Avito does not publish how its signature is made. Golub keeps it with every delivery and does not rely "
-               "on it; the secret in the address proves the account."),
+            N_("Avito does not publish how its signature is made. Golub keeps it with every delivery, and relies on "
+               "it only where you demand it at Webhooks; the secret in the address proves the account."),
         )  # fmt: skip
 
     async def _accounts(self) -> list[Account]:

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class Trust(StrEnum):
-    """What proves that a delivery comes from Avito. No check of a signature exists: its algorithm is not published."""
+    """By which way a delivery came in. What its signature shows stands with it; Avito does not publish how it signs."""
 
     TOKEN = "token"  # noqa: S105 - the path had the account's secret
     BARE = "bare"  # nothing: Avito is asked

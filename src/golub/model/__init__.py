@@ -38,6 +38,7 @@ from golub.model.operators import (
 from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, OutgoingState
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.replays import Replay, ReplayKind, ReplayState
+from golub.model.signatures import SignatureLab, SignatureMode, SignatureSecret, SignatureTally
 from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import AckTally, Mark
@@ -107,6 +108,10 @@ __all__ = [
     "SecondFactor",
     "Session",
     "SignInFailure",
+    "SignatureLab",
+    "SignatureMode",
+    "SignatureSecret",
+    "SignatureTally",
     "Slot",
     "Source",
     "Standing",

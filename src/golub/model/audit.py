@@ -41,6 +41,9 @@ class Action(StrEnum):
     OLD_ADDRESS_CLOSED = "old_address_closed"
     SECRET_REVEALED = "secret_revealed"  # noqa: S105
     SELF_REPAIR_CHANGED = "self_repair_changed"
+    SIGNATURE_MODE_CHANGED = "signature_mode_changed"
+    SIGNATURE_SECRET_ADDED = "signature_secret_added"  # noqa: S105
+    SIGNATURE_SECRET_REMOVED = "signature_secret_removed"  # noqa: S105
     RELAY_ADDED = "relay_added"
     RELAY_PAUSED = "relay_paused"
     RELAY_RESUMED = "relay_resumed"

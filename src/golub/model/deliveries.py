@@ -31,6 +31,7 @@ class Cause(StrEnum):
     WRONG_ACCOUNT = "wrong_account"  # the token of one account, the user_id of another
     ROW_ERROR = "row_error"  # the database refused this very row
     CRASHED = "crashed"  # was being applied at two crashes
+    BAD_SIGNATURE = "bad_signature"  # a person had made the signature a rule, and this one's does not fit
     # ignored
     TYPE_NOT_CHOSEN = "type_not_chosen"
     UNKNOWN_TYPE = "unknown_type"
@@ -73,6 +74,7 @@ class Delivery(Table):
     event_type: Mapped[str] = mapped_column(default="")
     chat_avito_id: Mapped[str] = mapped_column(default="")
     message_avito_id: Mapped[str] = mapped_column(default="")
+    signature: Mapped[str] = mapped_column(default="", server_default="")  # what its signature is: `signatures.Outcome`
     due_at: Mapped[int | None]  # when a hint is to be looked up next
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     ack_ms: Mapped[int | None] = mapped_column(Integer)  # until its 200 could go out; None: the process died meanwhile

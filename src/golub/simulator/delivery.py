@@ -22,6 +22,7 @@ from golub.simulator import wire
 from golub.simulator.faults import Faults
 from golub.simulator.oracle import Oracle, OracleLog
 from golub.simulator.policy import Policy
+from golub.simulator.signing import SCHEMES
 from golub.simulator.world import Account, Delivery
 
 KEEPALIVE_SECONDS = 2.0  # below the 5 s after which most servers hang up, so that no POST meets a closing socket
@@ -212,7 +213,7 @@ class Deliveries:
         return acked
 
     async def _post(self, client: httpx2.AsyncClient, url: str, body: bytes, event: Event) -> tuple[int | None, str]:
-        headers = {"content-type": event.content_type, wire.SIGNATURE_HEADER: self._signature(body)} | {
+        headers = {"content-type": event.content_type, wire.SIGNATURE_HEADER: self._signature(url, body, event)} | {
             name.lower(): value for name, value in event.headers.items()
         }
         try:
@@ -226,7 +227,9 @@ class Deliveries:
         except Exception as problem:  # noqa: BLE001 - an ASGI receiver that raised is, to Avito, a dead connection
             return None, f"receiver raised {type(problem).__name__}"
 
-    def _signature(self, body: bytes) -> str:
+    def _signature(self, url: str, body: bytes, event: Event) -> str:
+        if self._policy.signature_scheme is not None:
+            return SCHEMES[self._policy.signature_scheme](event.account, url, event.envelope, body)
         secret = self._policy.signature_secret
         key = secret.encode() if secret is not None else self._unverifiable
         return hmac.new(key, body, hashlib.sha256).hexdigest()

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from golub.simulator.signing import SCHEMES
+
 
 @dataclass(slots=True)
 class Policy:
@@ -21,6 +23,7 @@ class Policy:
     voice_seconds: int = 3_600  # getVoiceFiles: how long a link lives
     sent_author: bool = False  # whether a sent text's answer names its author; the specification says no
     signature_secret: str | None = None  # None: a digest that nobody can verify, as today
+    signature_scheme: str | None = None  # one of `signing.SCHEMES`; it comes before the secret
     rate_limit: int | None = None  # requests a minute for each account without a limit of its own; unpublished
 
     def change(self, **new: Any) -> None:
@@ -30,6 +33,8 @@ class Policy:
                 raise ValueError(f"no such setting: {name}; there are {', '.join(KINDS)}")
             if type(value) not in KINDS[name]:
                 raise ValueError(f"{name}: {value!r} does not fit")
+            if name == "signature_scheme" and value is not None and value not in SCHEMES:
+                raise ValueError(f"{name}: no such scheme; there are {', '.join(SCHEMES)}")
         for name, value in new.items():
             setattr(self, name, tuple(float(wait) for wait in value) if name == "retries" else value)
 
@@ -49,5 +54,6 @@ KINDS: dict[str, tuple[type, ...]] = {
     "voice_seconds": (int,),
     "sent_author": (bool,),
     "signature_secret": (str, type(None)),
+    "signature_scheme": (str, type(None)),
     "rate_limit": (int, type(None)),
 }  # what may be changed while running; concurrency is read at the start

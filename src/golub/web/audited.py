@@ -41,6 +41,9 @@ SENTENCES: dict[Action, str] = {
     Action.OLD_ADDRESS_CLOSED: N_("The old webhook address of “{subject}” was closed"),
     Action.SECRET_REVEALED: N_("The whole webhook address of “{subject}” was shown"),
     Action.SELF_REPAIR_CHANGED: N_("Self-repair of “{subject}” was switched"),
+    Action.SIGNATURE_MODE_CHANGED: N_("What is demanded of the signatures of “{subject}” was changed"),
+    Action.SIGNATURE_SECRET_ADDED: N_("A secret for the signatures of “{subject}” was added"),
+    Action.SIGNATURE_SECRET_REMOVED: N_("A secret for the signatures of “{subject}” was removed"),
     Action.RELAY_ADDED: N_("Forwarding to {subject} was added"),
     Action.RELAY_PAUSED: N_("Forwarding to {subject} was paused"),
     Action.RELAY_RESUMED: N_("Forwarding to {subject} was resumed"),
@@ -95,7 +98,13 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
     ),
     "webhooks": (
         N_("Webhooks"),
-        (*_named("webhook_"), Action.OLD_ADDRESS_CLOSED, Action.SECRET_REVEALED, Action.SELF_REPAIR_CHANGED),
+        (
+            *_named("webhook_"),
+            Action.OLD_ADDRESS_CLOSED,
+            Action.SECRET_REVEALED,
+            Action.SELF_REPAIR_CHANGED,
+            *_named("signature_"),
+        ),
     ),
     "relays": (N_("Forwarding"), _named("relay_")),
     "rules": (N_("Automation"), _named("rule_")),
@@ -141,6 +150,9 @@ FIELDS: dict[str, str] = {
     "text": N_("words"),
     "holidays": N_("days on which nobody works"),
     "minutes": N_("minutes"),
+    "mode": N_("mode"),
+    "scheme": N_("scheme"),
+    "header": N_("header"),
 }
 
 _WORDS: dict[tuple[str, str], str] = {
@@ -150,6 +162,9 @@ _WORDS: dict[tuple[str, str], str] = {
     ("for", "password"): N_("a new password"),
     ("for", "sign_in"): N_("signing in"),
     ("accounts", "every"): N_("every account"),
+    ("mode", "off"): N_("off"),
+    ("mode", "observe"): N_("observed"),
+    ("mode", "enforce"): N_("demanded"),
     ("new_chats", "pool"): N_("to nobody"),
     ("new_chats", "in_turn"): N_("in turn"),
 }

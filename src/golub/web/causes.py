@@ -88,6 +88,15 @@ CAUSES: dict[Cause, Explained] = {
             "update, and when nobody is waiting for Golub."
         ),
     ),
+    Cause.BAD_SIGNATURE: Explained(
+        N_("Its signature does not fit"),
+        N_(
+            "It came to the secret address, but is not signed as this account's messages have to be. If Avito sent it, "
+            "the message is in its chat by now: Golub fetches it itself. If it is not, somebody forged it, and you can "
+            "discard it. If many of Avito's own are held back, let a super administrator stop demanding the signature "
+            "at Webhooks, then press “Apply again”."
+        ),
+    ),
     Cause.TYPE_NOT_CHOSEN: Explained(
         N_("This kind of event is not chosen"),
         N_("To have it, let a super administrator tick this kind at Webhooks, then press “Apply again” here."),

@@ -51,6 +51,7 @@ from golub.web.admin import (
     relays,
     replays,
     sample,
+    signatures,
     start,
     status,
     webhooks,
@@ -99,6 +100,7 @@ ROUTERS = (
     account.router,  # /admin/accounts/{account_id}, …/pause, …/resume, …/keys, …/self-repair
     new_chats.router,  # /admin/accounts/…/new-chats
     webhooks.router,  # /admin/webhooks
+    signatures.router,  # /admin/webhooks/…/signature
     status.router,  # /admin/status
     doctor.router,  # /admin/doctor
     alerts.router,  # /admin/alerts

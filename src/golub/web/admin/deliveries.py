@@ -23,6 +23,7 @@ from golub.web.page import render
 from golub.web.parts import Given
 from golub.web.raw_body import read_raw
 from golub.web.session import Admin, Doer
+from golub.web.signing import told_of
 
 router = APIRouter(prefix="/admin/deliveries")
 
@@ -105,6 +106,15 @@ async def show_one(
     return await _show_one(request, parts, delivery_id, was=_state(was), whole=whole)
 
 
+@router.get("/{delivery_id}/body")
+async def save_body(parts: Given, _: Admin, delivery_id: str) -> Response:
+    """The bytes of its body as a file, as they came: to check a signature by hand."""
+    async with parts.store.read() as session:
+        delivery = await journal.get_delivery(session, journal.key_of(delivery_id))
+    headers = {"Content-Disposition": 'attachment; filename="body.json"'}
+    return Response(bytes(delivery.body), media_type="application/octet-stream", headers=headers)
+
+
 @router.post("/{delivery_id}/replay")
 async def replay(parts: Given, _: Admin, by: Doer, delivery_id: str) -> Response:
     """Applies it again by the rules and choices of today; as often as one likes, it counts once."""
@@ -160,6 +170,7 @@ async def _show_one(
         account=accounts.get(delivery.account_id or 0),
         chat=chat,
         message=message,
+        signature=told_of(delivery.signature),
         headers=_headers(delivery.headers),
         raw=read_raw(bytes(delivery.body), whole=whole),
         can_replay=journal.can_replay(delivery),

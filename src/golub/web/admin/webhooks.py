@@ -16,6 +16,7 @@ from golub.errors import GolubError, Invalid, NotFound
 from golub.guarded import Call
 from golub.model import DEFAULT_EVENT_TYPES, Account, Delivery, Webhook
 from golub.relay import Standing
+from golub.signatures import Register
 from golub.subscription import (
     ForeignSubscription,
     Listed,
@@ -286,6 +287,7 @@ async def show_page(
         settings=parts.settings,
         public_host=host_of(parts.settings.public_url) if parts.settings.public_url else "",
         names=names,
+        standings=await Register(parts.store, parts.vault, parts.clock).list(list(names)),
         channels=await parts.alerts.channels.list_all(),
     )
 

@@ -1,0 +1,209 @@
+"""Counts which schemes fit, over deliveries of which it is certain that Avito sent them.
+
+A delivery counts where it came with the account's secret, told of a message that was new to us, and Avito's API has
+told of the same message since. Whoever forges one can't do the last; whoever repeats a real one tells nothing new.
+Nobody asks Avito for this: the sweep reads every chat in which something came, so a delivery is looked at once that
+must have happened, and what is not borne out by then never counts.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
+from golub.model import (
+    SAMPLE_USER_ID,
+    Account,
+    Cause,
+    Chat,
+    Delivery,
+    DeliveryState,
+    Message,
+    SignatureLab,
+    SignatureMode,
+    SignatureTally,
+)
+from golub.runner import Loop
+from golub.settings import Settings
+from golub.signatures.schemes import Outcome, Scheme
+from golub.store import Store
+
+TURN = 60.0  # seconds
+PAGE = 500  # deliveries of one transaction
+PAGES = 20  # of one turn for one account
+SETTLED = 15 * MINUTE  # after which the sweep must have told of a message …
+SWEEPS = 3  # … or so many sweeps, where they are rarer
+
+_NOT_A_SCHEME = frozenset(outcome.value for outcome in Outcome)
+
+
+class Lab:
+    """Runs in every process that works; two of them count nothing twice."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._settled = max(SETTLED, int(SWEEPS * settings.sweep_period * SECOND))
+
+    async def run(self) -> None:
+        await Loop("signatures", self._clock, longest_wait=TURN).run(self._turn)
+
+    async def _turn(self) -> Millis | None:
+        return self._clock() if await self.run_once() else None
+
+    async def run_once(self) -> bool:
+        """Counts what is settled. Returns whether there may be more."""
+        until = self._clock() - self._settled
+        more = False
+        for account_id in await self._accounts():
+            for _ in range(PAGES):
+                if not await self._count_page(account_id, until):
+                    break
+            else:
+                more = True
+        return more
+
+    async def _accounts(self) -> Sequence[int]:
+        """Those that are not switched off; a new one gets its row."""
+        mode = SignatureLab.mode
+        async with self._store.read() as session:
+            wanted = select(Account.id, mode).outerjoin(SignatureLab, SignatureLab.account_id == Account.id)
+            found = (await session.execute(wanted.where(Account.user_id != SAMPLE_USER_ID).order_by(Account.id))).all()
+        for account_id in [key for key, mode in found if mode is None]:
+            async with self._store.write() as session:
+                await session.execute(fresh_lab(self._store, account_id, self._clock() - DAY))
+        return [key for key, mode in found if mode != SignatureMode.OFF]
+
+    async def _count_page(self, account_id: int, until: Millis) -> bool:
+        """Whether it was a full one."""
+        async with self._store.read() as session:
+            lab = await session.get(SignatureLab, account_id)
+            page = await _settled(session, lab, until) if lab else []
+        if lab is None or not page:
+            return False
+        counted = _each_message_once(page)
+        async with self._store.write() as session:
+            # Whoever moves the place counts what lies before it; another process that has read the same page does not.
+            moved = await session.scalar(
+                update(SignatureLab)
+                .where(
+                    SignatureLab.account_id == account_id,
+                    SignatureLab.mode != SignatureMode.OFF,
+                    SignatureLab.counted_to == lab.counted_to,
+                    SignatureLab.counted_id == lab.counted_id,
+                )
+                .values(
+                    counted_to=page[-1].received_at,
+                    counted_id=page[-1].id,
+                    confirmed=SignatureLab.confirmed + len(counted),
+                    signed=SignatureLab.signed + sum(signature != Outcome.ABSENT for _, signature in counted),
+                    last_at=counted[-1][0] if counted else lab.last_at,
+                )
+                .returning(SignatureLab.account_id)
+                .execution_options(synchronize_session=False)
+            )
+            if moved is None:
+                return False
+            await _tally(session, account_id, counted)
+        return len(page) == PAGE
+
+
+def fresh_lab(store: Store, account_id: int, counted_to: Millis) -> Any:
+    """The statement that gives an account its row; harmless where it has one."""
+    made = store.insert(SignatureLab).values(
+        account_id=account_id,
+        mode=SignatureMode.OBSERVE,
+        scheme="",
+        changed_at=0,
+        counted_to=counted_to,
+        counted_id=b"",
+        confirmed=0,
+        signed=0,
+    )
+    return made.on_conflict_do_nothing()
+
+
+async def _settled(session: AsyncSession, lab: SignatureLab, until: Millis) -> Sequence[Any]:
+    """The next deliveries in the journal's order, and whether each counts."""
+    held_back = and_(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
+    tried = and_(
+        Delivery.token_id.is_not(None),
+        Delivery.event_type == "message",
+        Delivery.signature != "",
+        or_(Delivery.state == DeliveryState.APPLIED, held_back),
+    )
+    counts = and_(
+        tried,
+        Message.confirmed.is_(True),
+        Message.received_at >= Delivery.received_at,  # this very delivery brought it, not one before it
+    )
+    wanted = (
+        select(
+            Delivery.received_at,
+            Delivery.id,
+            Delivery.signature,
+            Delivery.chat_avito_id,
+            Delivery.message_avito_id,
+            tried.label("tried"),
+            counts.label("counts"),
+        )
+        .outerjoin(Chat, and_(Chat.account_id == Delivery.account_id, Chat.avito_id == Delivery.chat_avito_id))
+        .outerjoin(Message, and_(Message.chat_id == Chat.id, Message.avito_id == Delivery.message_avito_id))
+        .where(
+            Delivery.account_id == lab.account_id,
+            tuple_(Delivery.received_at, Delivery.id) > tuple_(lab.counted_to, lab.counted_id),
+            Delivery.received_at <= until,
+        )
+        .order_by(Delivery.received_at, Delivery.id)
+        .limit(PAGE)
+    )
+    return (await session.execute(wanted)).all()
+
+
+def _each_message_once(page: Sequence[Any]) -> list[tuple[Millis, str]]:
+    """When each came first, and its signature. Whoever sends a copy before Avito does must not make it a miss: a fit
+    that only Avito can bring counts, whichever of the two came first."""
+    names = [(row.chat_avito_id, row.message_avito_id) for row in page]
+    proved: dict[tuple[str, str], set[str]] = {}
+    for name, row in zip(names, page, strict=True):
+        if row.tried:
+            proved.setdefault(name, set()).update(filter(_is_keyed, row.signature.split()))
+    counted: dict[tuple[str, str], tuple[Millis, str]] = {}
+    for name, row in zip(names, page, strict=True):
+        if row.counts and name not in counted:
+            fitting = {*proved[name], *row.signature.split()}
+            schemes = sorted(fitting - _NOT_A_SCHEME)
+            counted[name] = row.received_at, " ".join(schemes) or row.signature
+    return list(counted.values())
+
+
+def _is_keyed(text: str) -> bool:
+    try:
+        return Scheme.parse(text).is_keyed
+    except ValueError:
+        return False
+
+
+async def _tally(session: AsyncSession, account_id: int, counted: Sequence[tuple[Millis, str]]) -> None:
+    """A miss ends every run that it is not part of."""
+    if not counted:
+        return
+    rows = await session.scalars(
+        select(SignatureTally).where(SignatureTally.account_id == account_id).with_for_update()
+    )
+    tallies = {row.scheme: row for row in rows}
+    for at, signature in counted:
+        fitting = set(signature.split()) - _NOT_A_SCHEME
+        for scheme in fitting - tallies.keys():
+            tallies[scheme] = SignatureTally(account_id=account_id, scheme=scheme, fits=0, run=0)
+            session.add(tallies[scheme])
+        for scheme, tally in tallies.items():
+            if scheme in fitting:
+                tally.fits += 1
+                tally.run += 1
+                tally.run_since = at if tally.run == 1 else tally.run_since
+                tally.last_at = at
+            else:
+                tally.run, tally.run_since, tally.missed_at = 0, None, at
