@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0023_signatures"
-down_revision = "0021_prefixes"
+down_revision = "0022_second_factor"
 branch_labels = None
 depends_on = None
 
