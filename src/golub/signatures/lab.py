@@ -67,21 +67,24 @@ class Lab:
 
     async def _accounts(self) -> Sequence[int]:
         """Those that are not switched off; a new one gets its row."""
-        mode = SignatureLab.mode
         async with self._store.read() as session:
-            wanted = select(Account.id, mode).outerjoin(SignatureLab, SignatureLab.account_id == Account.id)
-            found = (await session.execute(wanted.where(Account.user_id != SAMPLE_USER_ID).order_by(Account.id))).all()
-        for account_id in [key for key, mode in found if mode is None]:
+            wanted = select(Account.id).where(Account.user_id != SAMPLE_USER_ID).order_by(Account.id)
+            accounts = (await session.scalars(wanted)).all()
+            known = await session.execute(select(SignatureLab.account_id, SignatureLab.mode))
+            modes = {row[0]: row[1] for row in known}
+        for account_id in [key for key in accounts if key not in modes]:
             async with self._store.write() as session:
                 await session.execute(fresh_lab(self._store, account_id, self._clock() - DAY))
-        return [key for key, mode in found if mode != SignatureMode.OFF]
+        return [key for key in accounts if modes.get(key) != SignatureMode.OFF]
 
     async def _count_page(self, account_id: int, until: Millis) -> bool:
         """Whether it was a full one."""
         async with self._store.read() as session:
             lab = await session.get(SignatureLab, account_id)
-            page = await _settled(session, lab, until) if lab else []
-        if lab is None or not page:
+            if lab is None:
+                return False
+            page = await _settled(session, lab, until)
+        if not page:
             return False
         counted = _each_message_once(page)
         async with self._store.write() as session:

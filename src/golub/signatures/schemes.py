@@ -191,6 +191,11 @@ def candidates(header: str, writing: Writing, keys: Keys) -> Generator[tuple[Sch
         yield Scheme(header, Key.NOTHING, signed, Digest.PLAIN, writing), b""
 
 
+def most_candidates(keys: Keys) -> int:
+    """How many there can be for one header."""
+    return (len(keys.own) + len(keys.shared)) * len(Signed) * len(Digest) + 2
+
+
 def find_key(scheme: Scheme, keys: Keys) -> bytes | None:
     """That of this one scheme, where the account has it."""
     if scheme.key == Key.NOTHING:
@@ -249,10 +254,8 @@ def of_token(url: str, token: str) -> str:
     return f"{url.rpartition('/')[0]}/{token}"
 
 
-def with_token(keys: Keys, masked_url: str, token: str | None) -> Keys:
+def with_token(keys: Keys, masked_url: str, token: str) -> Keys:
     """The keys for a delivery that came with this path token."""
-    if not token:
-        return keys
     shared = {**keys.shared, Key.PATH_TOKEN.value: token.encode()}
     return replace(keys, shared=shared, url=of_token(masked_url, token) if masked_url else "")
 

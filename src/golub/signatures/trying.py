@@ -31,6 +31,7 @@ from golub.signatures.schemes import (
     candidates,
     find_key,
     fits,
+    most_candidates,
     read_headers,
     with_token,
 )
@@ -67,6 +68,15 @@ class _Account:
     masked_url: str
     tokens: Mapping[int, str]
     headers: tuple[str, ...]
+    by_token: dict[int, Keys] = field(default_factory=dict[int, Keys])  # made when first asked for
+
+    def keys_of(self, token_id: int) -> Keys:
+        """For deliveries that came with this path token."""
+        if token_id not in self.tokens:
+            return self.keys
+        if token_id not in self.by_token:
+            self.by_token[token_id] = with_token(self.keys, self.masked_url, self.tokens[token_id])
+        return self.by_token[token_id]
 
 
 @dataclass(slots=True)
@@ -115,10 +125,9 @@ class Trial:
             key = find_key(last, keys)
             if last.writing is writing and key is not None and fits(last, key, bytes_, keys.url, value):
                 return last
-        tried = list(candidates(header, writing, keys))
-        if not self._spend(len(tried) * (EACH + len(bytes_.body))):
+        if not self._spend(most_candidates(keys) * (EACH + len(bytes_.body))):
             return Outcome.UNKNOWN if last is not None else None
-        for scheme, key in tried:
+        for scheme, key in candidates(header, writing, keys):
             if fits(scheme, key, bytes_, keys.url, value):
                 self._last[account_id, header] = scheme
                 return scheme
@@ -199,7 +208,7 @@ class Sitting:
         refused = (str(rule.scheme) if rule.scheme else "unreadable scheme") if enforced else ""
         if account is None:
             return Tried("", refused)
-        keys = with_token(account.keys, account.masked_url, account.tokens.get(token_id))
+        keys = account.keys_of(token_id)
         text = self._observe(account_id, account.headers, keys, headers, bytes_)
         if rule.scheme is not None and _holds(rule.scheme, keys, headers, bytes_):
             return Tried(text)
