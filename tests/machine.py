@@ -36,6 +36,7 @@ class Need(StrEnum):
     MEMORY_DISK = "a disk in memory"
     LOOP_DISK = "a disk in a file"
     STRACE = "strace"
+    OPENSSL = "openssl"
     OPEN_FILES = "many open files"
     STALLED_READERS = "an end to stalled readers"
     PYTHON_312 = "Python 3.12"
@@ -107,6 +108,10 @@ def _mounts(kind: str, arguments: list[str]) -> str | None:
     return None
 
 
+def _openssl() -> str | None:
+    return None if shutil.which("openssl") else "no openssl (Debian: apt-get install openssl)"
+
+
 def _strace() -> str | None:
     """Attached to one that is no child of it, as the stories do."""
     if not shutil.which("strace"):
@@ -166,6 +171,7 @@ _LOOKS: dict[Need, Callable[[], str | None]] = {
     Need.MEMORY_DISK: _memory_disk,
     Need.LOOP_DISK: _loop_disk,
     Need.STRACE: _strace,
+    Need.OPENSSL: _openssl,
     Need.OPEN_FILES: _open_files,
     Need.STALLED_READERS: _stalled_readers,
     Need.PYTHON_312: _python_312,

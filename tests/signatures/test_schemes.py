@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from golub.signatures import Bytes, Digest, Key, Outcome, Scheme, Signed, Writin
 from golub.signatures.schemes import Keys, Own, candidates, find_key, fits, read_digest, read_headers
 from golub.web.signing import DIGESTS, EXAMPLE, EXAMPLE_KEY, EXAMPLE_URL, OUTCOMES, SIGNED, example_of
 from golub.web.signing import KEYS as KEY_WORDS
+from tests import machine
 
 NAMES = ("x-avito-messenger-signature", "x-signature")
 BODY = Bytes(b'{"id": 1}\n', "e-1", "m-1")
@@ -62,11 +62,11 @@ def test_public_keys_and_none_prove_nobody() -> None:
     assert keyed == {"client_secret", "path_token", "own-3", "own-4"}
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl on this machine")
 @pytest.mark.parametrize("writing", Writing)
 @pytest.mark.parametrize("digest", Digest)
 @pytest.mark.parametrize("signed", Signed)
 def test_openssl_says_the_same(signed: Signed, digest: Digest, writing: Writing, tmp_path: Path) -> None:
+    machine.must_have(machine.Need.OPENSSL)
     scheme = Scheme("x-signature", "client_secret", signed, digest, writing)
     newline = b"\n" if signed is Signed.STRIPPED_BODY else b""
     (tmp_path / "body.json").write_bytes(EXAMPLE.body + newline)
