@@ -1,6 +1,6 @@
 """What becomes of one delivery, decided from its bytes and from what we know of our accounts. Pure functions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from golub.avito.wire import ChatSeen, Event, MessageSeen, Probe, Unreadable, UserSeen, read_delivery
 from golub.clock import Millis
@@ -64,6 +64,11 @@ def quarantine(received: Received, shops: Shops, cause: Cause, detail: str) -> V
     """For a delivery that its own bytes must not judge any more."""
     owner = shops.by_account.get(received.account_id or 0)
     return Verdict(DeliveryState.QUARANTINED, cause, detail, owner.account_id if owner else None)
+
+
+def erased(received: Received, account_id: int) -> tuple[Received, Verdict]:
+    """Of a message that was erased with its buyer's data: neither its bytes nor its ids are kept."""
+    return replace(received, body=b""), Verdict(DeliveryState.ERASED, account_id=account_id)
 
 
 def _judge_hint(event: Event, shops: Shops, now: Millis) -> Verdict:

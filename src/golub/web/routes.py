@@ -38,6 +38,7 @@ from golub.web.admin import (
     audit,
     automation,
     backups,
+    buyers,
     deliveries,
     doctor,
     dry_run,
@@ -100,6 +101,7 @@ ROUTERS = (
     replays.router,  # /admin/replays
     relays.router,  # /admin/webhooks/…/relays, /admin/relays
     backups.router,  # /admin/backups
+    buyers.router,  # /admin/buyers
     webhooks_api.router,  # /api/admin/webhooks
 )
 
