@@ -166,9 +166,7 @@ class Applier:
         """Erases a part of a chat: see `fold.forgetting`. Repeat it until the last."""
 
         def change(connection: Connection) -> tuple[Part, int]:
-            part = forget(
-                connection, self._store, chat_id, self._clock(), since=since, files_of=files_of, limit=limit
-            )
+            part = forget(connection, self._store, chat_id, self._clock(), since=since, files_of=files_of, limit=limit)
             return part, self._live.draw(connection) if part.ring else 0
 
         part, number = await self._asked(change)

@@ -52,10 +52,8 @@ async def give(
     store: Store, settings: Settings, buyer: Buyer, to: Path, files_of: FilesOf, clock: Clock, tell: Tell
 ) -> dict[str, int]:
     """The archive, with the journal's copies."""
-    place = Place(to.resolve(), settings.data_dir / "media")
-    return await export_buyer(
-        store, buyer, place, CONSOLE, deliveries=True, files_of=files_of, clock=clock, tell=tell
-    )
+    place = Place(to, settings.data_dir / "media")
+    return await export_buyer(store, buyer, place, CONSOLE, deliveries=True, files_of=files_of, clock=clock, tell=tell)
 
 
 async def erase(

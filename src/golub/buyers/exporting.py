@@ -169,7 +169,8 @@ class _Writing:
                     async with self._store.read() as session:
                         rows = list(await session.scalars(page))
                     for row in rows:
-                        file.write(f"{time(row.created_at)} {_SIDES[Direction(row.direction)]}: {_words(row)}\n".encode())
+                        side = _SIDES[Direction(row.direction)]
+                        file.write(f"{time(row.created_at)} {side}: {_words(row)}\n".encode())
                     if len(rows) < PAGE:
                         break
                     at = rows[-1].created_at, rows[-1].id

@@ -36,11 +36,11 @@ def export(
     from golub.web.keeping import files_of
 
     settings = settings_of(data_dir=data_dir, database_url=database_url)
-    store = open_store(settings)
+    store, whole = open_store(settings), to.resolve()
 
     async def write() -> dict[str, int]:
         with progress() as tell:
-            return await give(store, settings, await find(store, who), to, files_of, now, tell)
+            return await give(store, settings, await find(store, who), whole, files_of, now, tell)
 
     counts = run_to_end(write(), store)
     say(f"{to}: {', '.join(f'{number} {kind}' for kind, number in counts.items())}", markup=False)

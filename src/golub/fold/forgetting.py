@@ -59,8 +59,8 @@ class Part:
 def forget(
     connection: Connection, store: Store, chat_id: int, now: Millis, *, since: Millis, files_of: FilesOf, limit: int
 ) -> Part:
-    """One part, of up to `limit` messages; 0 sets the tombstone alone. `since`: when the erasure was asked for; a tombstone that is older is one
-    of an earlier erasure."""
+    """One part, of up to `limit` messages; 0 sets the tombstone alone. `since`: when the erasure was asked for; a
+    tombstone that is older is one of an earlier erasure."""
     chat = connection.execute(select(_chats).where(_chats.c.id == chat_id).with_for_update()).mappings().first()
     if chat is None:
         return Part()
@@ -68,7 +68,7 @@ def forget(
     sending = exists().where(_outgoing.c.chat_id == chat_id, _outgoing.c.state == OutgoingState.SENDING.value)
     if connection.execute(select(sending)).scalar():
         return Part(is_last=False, is_busy=True)
-    last_id = _bury(connection, store, row, now, since)
+    last_id = _bury(connection, row, now, since)
     page = (
         select(_messages)
         .where(_messages.c.chat_id == chat_id, _messages.c.id <= last_id)
@@ -86,8 +86,7 @@ def forget(
     pictures = _pictures(connection, chat_id)
     index.forget_chat(connection, chat_id)
     left = [
-        dict(found)
-        for found in connection.execute(select(_messages).where(_messages.c.chat_id == chat_id)).mappings()
+        dict(found) for found in connection.execute(select(_messages).where(_messages.c.chat_id == chat_id)).mappings()
     ]
     if left:
         _begin_again(connection, row, left)
@@ -97,7 +96,7 @@ def forget(
     return Part(len(gone), pictures, ring=ring, begins_again=bool(left))
 
 
-def _bury(connection: Connection, store: Store, row: Row, now: Millis, since: Millis) -> int:
+def _bury(connection: Connection, row: Row, now: Millis, since: Millis) -> int:
     """The tombstone, unless this erasure has set it. Returns the row id of the newest message that goes."""
     key = {"account_id": row["account_id"], "digest": digest_of(row["avito_id"])}
     its = (_tombs.c.account_id == key["account_id"], _tombs.c.digest == key["digest"])

@@ -1,5 +1,5 @@
-"""What was erased with a buyer's data, and is not taken in again, whoever tells of it: a webhook that comes late or twice,
-a sweep, a replay, a rebuild.
+"""What was erased with a buyer's data, and is not taken in again, whoever tells of it: a webhook that comes late or
+twice, a sweep, a replay, a rebuild.
 
 Of an erased chat nothing is kept but digests and times. A message of it is forgotten that was erased, or was written
 before the newest one that was: so history that we never had stays out as well. What the buyer writes from then on is

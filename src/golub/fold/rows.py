@@ -76,9 +76,7 @@ def new_chat(account_id: int, name: str) -> Row:
     return _NEW_CHAT | {"account_id": account_id, "avito_id": name, "chat_type": ""}
 
 
-def lock_chats(
-    connection: Connection, account_id: int, names: Collection[str], ids: Collection[int]
-) -> dict[str, Row]:
+def lock_chats(connection: Connection, account_id: int, names: Collection[str], ids: Collection[int]) -> dict[str, Row]:
     """The chats of those names and row ids that there are, locked in the order of their keys, by name. An id that is
     not of this account is left out."""
     wanted = [_chats.c.avito_id.in_(chunk) for chunk in chunks(sorted(names))]

@@ -85,7 +85,7 @@ class Keeping:
                 .order_by(ForgottenFile.id)
                 .limit(FORGOTTEN_AT_ONCE)
             )
-            names = {key: name for key, name in gone}
+            names: dict[int, str] = {row.id: row.name for row in gone}
         if names:
             await self._media.forget(list(names.values()))
             self._forgotten_to = max(names)

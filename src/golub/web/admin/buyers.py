@@ -1,4 +1,4 @@
-"""One buyer's data: who he is, what is kept of him, all of it in one archive, and its erasure with a typed confirmation.
+"""One buyer's data: who he is, what is kept of him, all of it in one archive, and its erasure once it was confirmed.
 
 A buyer is named by a chat's number, so nothing personal stands in an address or in the audit.
 """
@@ -66,9 +66,7 @@ async def show_erasure(request: Request, parts: Given, _: SuperAdmin, erasure_id
         "admin/erasure_progress.html" if part else "admin/erasure.html",
         erasure=erasure,
         states=STATES,
-        backups=await asyncio.to_thread(
-            list_backups, parts.settings, None, erasure.finished_at or parts.clock()
-        ),
+        backups=await asyncio.to_thread(list_backups, parts.settings, None, erasure.finished_at or parts.clock()),
     )
 
 
