@@ -143,6 +143,7 @@ class World:
             health=Health(self.settings, self.store, self.spool, self.clock),
             meter=Meter(self.store, self.settings, self.clock),
             doctor=nobody,
+            erasures=nobody,
         )
 
 

@@ -74,6 +74,7 @@ async def parts_for(
         health=Health(settings, store, spool, clock, applier),
         meter=nobody,
         doctor=nobody,
+        erasures=nobody,
     )
     spool.start()
     applier.start()

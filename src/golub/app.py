@@ -21,6 +21,7 @@ from golub.automation import Automation
 from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.backup import Backups, Schedule, before_upgrade, unfinished
+from golub.buyers import Erasures
 from golub.clock import Clock, now
 from golub.doctor import Doctor, Inside, note_where
 from golub.errors import Conflict, Rejected, Unavailable
@@ -48,7 +49,7 @@ from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
 from golub.waking import Waking
-from golub.web.keeping import Keeping
+from golub.web.keeping import Keeping, files_of
 from golub.web.media import Media
 from golub.web.parts import Parts
 from golub.web.routes import build
@@ -112,6 +113,7 @@ class Golub:
         backfill = Backfill(store, avito, applier, settings, clock)
         health = Health(settings, store, spool, clock, applier)
         subscriptions = Subscriptions(store, avito, spool, vault, settings, clock)
+        pictures = open_pictures(store, settings.data_dir / "outgoing", clock)
         self.silence = Silence(store, clock, backfill.nudge)
         self.parts = Parts(
             settings=settings,
@@ -124,9 +126,7 @@ class Golub:
             live=live,
             nodes=nodes,
             avito=avito,
-            outbox=Outbox(
-                store, avito, applier, live, clock, open_pictures(store, settings.data_dir / "outgoing", clock)
-            ),
+            outbox=Outbox(store, avito, applier, live, clock, pictures),
             backfill=backfill,
             operators=Operators(store, clock, vault),
             accounts=Accounts(store, avito, vault, clock),
@@ -139,6 +139,7 @@ class Golub:
             meter=Meter(store, settings, clock),
             doctor=Doctor(settings, store, clock, vault, Inside(health, spool, subscriptions), avito=transport),
             backups=Backups(settings, vault, clock, Schedule(settings, clock, store, nodes.folder)),
+            erasures=Erasures(store, applier, clock, pictures, files_of, settings.data_dir / "media"),
         )
         self._keeping = Keeping(store, avito, self.parts.media, clock)
         self._housekeeping = Housekeeping(store, settings, clock)
@@ -294,6 +295,7 @@ class Golub:
             (self._waking, WORKS),
             (parts.relays, WORKS),
             (parts.replays, WORKS),
+            (parts.erasures, WORKS),
             (self._rota, WORKS),
             (self._automation, WORKS),
             (parts.alerts, EVERYWHERE),

@@ -110,7 +110,7 @@ class _Folder:
     @asynccontextmanager
     async def writing(self, kind: Kind) -> AsyncGenerator[Callable[[dict[str, Any]], object]]:
         with _opened(self.path / f"{kind}.jsonl") as file:
-            yield lambda line: file.write(_encoded(line))
+            yield lambda line: file.write(encoded(line))
             _sync(file)
 
     def close(self, about: dict[str, Any]) -> None:
@@ -133,17 +133,17 @@ class _OneFile:
 
     @asynccontextmanager
     async def writing(self, kind: Kind) -> AsyncGenerator[Callable[[dict[str, Any]], object]]:
-        yield lambda line: self._out.write(_encoded({"kind": kind, **line}))
+        yield lambda line: self._out.write(encoded({"kind": kind, **line}))
 
     def close(self, about: dict[str, Any]) -> None:
-        self._out.write(_encoded({"kind": "about", **about}))
+        self._out.write(encoded({"kind": "about", **about}))
         if self._out is not self._file:
             self._out.close()
         _sync(self._file)
 
 
 async def _export(store: Store, kind: Kind, out: _Folder | _OneFile, tell: Tell) -> int:
-    table, shape = _SHAPES[kind]
+    table, shape = SHAPES[kind]
     key = cast("Any", table).__mapper__.primary_key[0]
     async with store.read() as session:
         total = await session.scalar(select(func.count()).select_from(table)) or 0
@@ -298,7 +298,7 @@ def _delivery(row: Delivery) -> dict[str, Any]:
     }
 
 
-_SHAPES: dict[Kind, tuple[type[Table], Shape]] = {
+SHAPES: dict[Kind, tuple[type[Table], Shape]] = {
     Kind.ACCOUNTS: (Account, _account),
     Kind.OPERATORS: (Operator, _operator),
     Kind.CHATS: (Chat, _chat),
@@ -310,7 +310,7 @@ _SHAPES: dict[Kind, tuple[type[Table], Shape]] = {
 }
 
 
-def _encoded(line: dict[str, Any]) -> bytes:
+def encoded(line: dict[str, Any]) -> bytes:
     """One line, whatever the text holds; a lone surrogate cannot be written and is not in our rows."""
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 

@@ -56,7 +56,13 @@ from golub.runner import Loop
 from golub.settings import Settings
 from golub.store import Store
 
-FINISHED = (DeliveryState.APPLIED, DeliveryState.IGNORED, DeliveryState.PROBE, DeliveryState.DISCARDED)
+FINISHED = (
+    DeliveryState.APPLIED,
+    DeliveryState.IGNORED,
+    DeliveryState.PROBE,
+    DeliveryState.DISCARDED,
+    DeliveryState.ERASED,
+)
 
 TURN_EVERY = 10.0  # seconds between two looks at SQLite's log …
 REMOVE_EVERY = 600.0  # … and between two removals

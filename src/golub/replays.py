@@ -84,7 +84,7 @@ class Replays:
             await session.flush()
             if kind is not ReplayKind.TRY:
                 action = Action.DISCARDED if kind is ReplayKind.DISCARD else Action.REPLAYED
-                after = {"deliveries": number, "more": is_more, "filter": replay.wanted, "reason": reason}
+                after = {"deliveries": number, "more": is_more, "filter": _told(wanted), "reason": reason}
                 await by.did(session, action, f"replay {replay.id}", after=after, now=now)
         self._loop.nudge()
         return replay.id
@@ -234,6 +234,11 @@ class Replays:
         if len(self._presses) >= PRESSES_A_MINUTE:
             raise Paced("Too many at once. Choose them in the journal and take them up together.", retry_after=10)
         self._presses.append(now)
+
+
+def _told(wanted: Wanted) -> dict[str, Any]:
+    """For the audit, which lasts longer than the journal: not what was looked for, which may be somebody's phone."""
+    return {**wanted.document(), **({"text": "…"} if wanted.text else {})}
 
 
 def _name(by: By) -> str:

@@ -77,6 +77,7 @@ async def parts(sqlite_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGe
         health=Health(settings, store, spool, clock),
         meter=Meter(store, settings, clock),
         doctor=nobody,
+        erasures=nobody,
         backups=Backups(settings, Vault(bytes(32)), clock),
     )
     spool.close()

@@ -31,9 +31,10 @@ from golub.apply import journal
 from golub.apply.again import Replayed, replay
 from golub.apply.batches import Batch, load_shops
 from golub.apply.identity import Identity
-from golub.clock import Clock, now
+from golub.clock import Clock, Millis, now
 from golub.errors import Unavailable
 from golub.fold import Observation, fold
+from golub.fold.forgetting import FilesOf, Part, forget
 from golub.live import Live, Ring
 from golub.model import Cause, DeliveryState
 from golub.signatures import Trial
@@ -162,6 +163,18 @@ class Applier:
         if not dry:
             self._live.ring(replayed.rings, number)
         return replayed
+
+    async def forget(self, chat_id: int, *, since: Millis, files_of: FilesOf, limit: int) -> Part:
+        """Erases a part of a chat: see `fold.forgetting`. Repeat it until the last."""
+
+        def change(connection: Connection) -> tuple[Part, int]:
+            part = forget(connection, self._store, chat_id, self._clock(), since=since, files_of=files_of, limit=limit)
+            return part, self._live.draw(connection) if part.ring else 0
+
+        part, number = await self._asked(change)
+        if part.ring:
+            self._live.ring([part.ring], number)
+        return part
 
     async def confirm(self, account_id: int, chat_avito_id: str, *, cause: Cause = Cause.NOT_CONFIRMED) -> int:
         """After backfill asked the API about a chat: its waiting hints that the API has borne out become applied, the

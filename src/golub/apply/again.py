@@ -79,7 +79,7 @@ def replay(
 ) -> Replayed:
     """In the caller's transaction. Ids that are not in the journal are passed over."""
     once_wanted = Shops([replace(shop, types=EVENT_TYPES) for shop in shops.by_account.values()])
-    left = {DeliveryState.PROBE} if also_discarded else {DeliveryState.PROBE, DeliveryState.DISCARDED}
+    left = {DeliveryState.PROBE, DeliveryState.ERASED, *(() if also_discarded else (DeliveryState.DISCARDED,))}
     judged = [
         (one, None if one.state in left else _judge(one, shops, once_wanted, now))
         for one in journal.read(connection, ids)

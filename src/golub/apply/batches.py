@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, exists, select
 
 from golub.apply import forward, journal
-from golub.apply.verdicts import Shop, Shops, Verdict, judge, quarantine
+from golub.apply.verdicts import Shop, Shops, Verdict, erased, judge, quarantine
+from golub.avito.wire import MessageSeen
 from golub.clock import Millis
 from golub.fold import Observation, fold
+from golub.fold.forgotten import look_up
 from golub.live import Ring
 from golub.model import DEFAULT_EVENT_TYPES, Account, Cause, Relay, RelayState, Webhook
 from golub.settings import WEBHOOK_PATH
@@ -40,7 +42,7 @@ class Batch:
         """Those that are not in the journal yet, all together. Raises what the database says of any of them."""
         known = journal.known(self._connection, [one.id for one in received])
         fresh = {one.id: one for one in received if one.id not in known}
-        judged = [(one, judge(one, self._shops, self._now)) for one in fresh.values()]
+        judged = self._without_erased([(one, judge(one, self._shops, self._now)) for one in fresh.values()])
         self._keep(judged)
         self._fold(judged)
 
@@ -71,6 +73,20 @@ class Batch:
         verdict = quarantine(received, self._shops, cause, detail)
         self._keep([(received, verdict)])
         self.outcomes.append((received, verdict))
+
+    def _without_erased(self, judged: list[Outcome]) -> list[Outcome]:
+        """What tells of an erased message, once more or late, leaves nothing but that it came."""
+        told: defaultdict[int, list[tuple[int, MessageSeen]]] = defaultdict(list)
+        for place, (_, verdict) in enumerate(judged):
+            seen = verdict.event.seen if verdict.event else None
+            if isinstance(seen, MessageSeen) and verdict.account_id is not None:
+                told[verdict.account_id].append((place, seen))
+        for account_id, messages in told.items():
+            forgotten = look_up(self._connection.execute, account_id, [seen for _, seen in messages])
+            for place, seen in messages:
+                if forgotten.covers(seen):
+                    judged[place] = erased(judged[place][0], account_id)
+        return judged
 
     def _keep(self, judged: Sequence[Outcome]) -> None:
         journal.record(self._connection, self._store, judged, self._now)

@@ -56,7 +56,7 @@ def enqueue(
 
 def _is_wanted(received: Received, verdict: Verdict, shops: Shops) -> bool:
     shop = shops.by_account.get(verdict.account_id or 0)
-    if shop is None or not shop.relayed or verdict.state is DeliveryState.PROBE:
+    if shop is None or not shop.relayed or verdict.state in (DeliveryState.PROBE, DeliveryState.ERASED):
         return False
     return (received.token_id is not None or shop.bare) and _OURS not in received.headers
 

@@ -91,6 +91,11 @@ def _try_signature(received: Received, owner: Shop, event: Event, shops: Shops) 
     return shops.signatures.attempt(owner.account_id, received.token_id, received.headers, signed)
 
 
+def erased(received: Received, account_id: int) -> tuple[Received, Verdict]:
+    """Of a message that was erased with its buyer's data: neither its bytes nor its ids are kept."""
+    return replace(received, body=b""), Verdict(DeliveryState.ERASED, account_id=account_id)
+
+
 def _judge_hint(event: Event, shops: Shops, now: Millis) -> Verdict:
     """Anyone can forge it: nothing of it is shown until the API confirms it."""
     owner = shops.by_user.get(event.account_user_id or 0)

@@ -15,6 +15,7 @@ from golub.avito.pace import Lane
 from golub.avito.wire import ChatSeen, read_chats
 from golub.clock import Clock, Millis
 from golub.fold import FetchDue, Observation
+from golub.fold.forgotten import look_up
 from golub.model import Account, Chat
 from golub.store import Store
 
@@ -82,17 +83,23 @@ class Listing:
             offset += PAGE_LIMIT
 
     async def _changed(self, account_id: int, seen: Sequence[ChatSeen]) -> list[ChatSeen]:
-        """Those that changed after they were read. One that is due already will be read anyway."""
+        """Those that changed after they were read. One that is due already will be read anyway; one that was erased
+        counts once its buyer writes again."""
         names = [chat.chat_avito_id for chat in seen]
         columns = (Chat.avito_id, Chat.verified_to, Chat.fetch_due_at)
         async with self._store.read() as session:
             rows = await session.execute(
                 select(*columns).where(Chat.account_id == account_id, Chat.avito_id.in_(names))
             )
+            asked = [*seen]
+            connection = await session.connection()
+            forgotten = await connection.run_sync(lambda sync: look_up(sync.execute, account_id, asked))
         known = {name: verified_to if due_at is None else None for name, verified_to, due_at in rows}
         changed: list[ChatSeen] = []
         for chat in seen:
             verified_to = known.get(chat.chat_avito_id, -1)
+            if chat.chat_avito_id not in known and chat.chat_avito_id in forgotten.chats:
+                verified_to = -1 if forgotten.is_news(chat) else None
             if verified_to is not None and _changed_at(chat) > verified_to:
                 changed.append(chat)
         return changed

@@ -5,7 +5,7 @@ import os
 import typer
 
 from golub import __version__
-from golub.cli import checking, keeping, operators, servers
+from golub.cli import buyers, checking, keeping, operators, servers
 from golub.cli.console import complain, say
 from golub.errors import GolubError
 
@@ -16,6 +16,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 operator = typer.Typer(help="The people who sign in.", no_args_is_help=True)
+buyer = typer.Typer(help="What is kept of one buyer: show it, give it out, erase it.", no_args_is_help=True)
 audit = typer.Typer(help="What operators did to Golub.", no_args_is_help=True)
 spool = typer.Typer(help="Deliveries that were acked and are not applied yet.", no_args_is_help=True)
 
@@ -41,6 +42,10 @@ cli.add_typer(operator, name="operator")
 operator.command("add")(operators.add)
 operator.command("list")(operators.list_all)
 operator.command("remove-second-factor")(operators.remove_second_factor)
+cli.add_typer(buyer, name="buyer")
+buyer.command("show")(buyers.show)
+buyer.command("export")(buyers.export)
+buyer.command("erase")(buyers.erase)
 cli.add_typer(audit, name="audit")
 audit.command("verify")(checking.verify_audit)
 cli.add_typer(spool, name="spool")

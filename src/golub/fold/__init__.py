@@ -3,7 +3,8 @@
 Promises: any shuffle of the same observations, with duplicates and in any partition into calls, ends in the same rows
 (our own row ids, versions and times of arrival aside; ties of one second are ordered by arrival). A pure duplicate
 writes nothing and rings nothing. Messages are merged by `merge`, what follows from them is derived anew for every chat
-that was touched. What search finds of them is written beside them, in the same transaction.
+that was touched. What search finds of them is written beside them, in the same transaction. What was erased with its
+buyer's data is passed over (`forgotten`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 from golub import index
 from golub.avito.wire import WEBHOOK, ChatSeen, MessageSeen, UserSeen
 from golub.clock import Millis
-from golub.fold import acts, notes, rows, waits
+from golub.fold import acts, forgotten, notes, rows, waits
 from golub.fold.care import fold_care, open_again
 from golub.fold.merge import (
     UNSEEN_BY_ALL,
@@ -89,18 +90,23 @@ def fold(
     searchable: bool = True,
 ) -> list[Ring]:
     """Writes what the observations change, and says which chats ring once that is committed. `again`: they were folded
-    before, so no chat is to be fetched because of them. `searchable` False: into tables that nobody searches."""
+    before, so no chat is to be fetched because of them. `searchable` False: into tables that nobody searches, by a
+    caller who has left out what was erased."""
     told = list(observations)
     ask_at = None if again else now
     users = [one for one in told if isinstance(one, UserSeen)]
     buyers = rows.chats_of_buyers(connection, account_id, {one.user_id for one in users}) if users else {}
-    names = {name for one in told if (name := getattr(one, "chat_avito_id", ""))} | buyers.keys()
+    names = {name for one in told if (name := getattr(one, "chat_avito_id", ""))}
     ids = {
         one.chat_id
         for one in told
         if isinstance(one, MarkRead | ReadSent | Care | Labelled | CountWaits | NoteWritten | NoteChanged | Nudged)
     }
-    locked, new = rows.lock_chats(connection, store, account_id, names, ids)
+    locked = rows.lock_chats(connection, account_id, names | buyers.keys(), ids)
+    if searchable:  # not before the chats are locked: one that is being erased now was waited for
+        told, names = forgotten.sift(connection, account_id, told, names, locked.keys())
+    new = names - locked.keys()
+    locked |= rows.add_chats(connection, store, account_id, new)
     chats = {name: _Touched(row, dict(row), name in new) for name, row in locked.items()}
 
     messages = [one for one in told if isinstance(one, MessageSeen)]
@@ -110,7 +116,8 @@ def fold(
     by_id = {touched.row["id"]: touched for touched in chats.values()}
     for one in told:
         if isinstance(one, UserSeen):
-            _fold_user(one, [chats[name] for name, buyer in buyers.items() if buyer == one.user_id], chats, ask_at)
+            theirs = [chats[name] for name, buyer in buyers.items() if buyer == one.user_id and name in chats]
+            _fold_user(one, theirs, chats, ask_at)
         elif isinstance(one, MarkRead):
             if (touched := by_id.get(one.chat_id)) and rows.mark_seen(connection, one.chat_id, one.up_to):
                 touched.derive = True

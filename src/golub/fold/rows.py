@@ -62,21 +62,23 @@ _add_messages = insert(_messages).returning(_messages.c.id, _messages.c.chat_id,
 _write_message = _update(_messages, _MESSAGE_COLUMNS)
 
 
-def lock_chats(
-    connection: Connection, store: Store, account_id: int, names: Collection[str], ids: Collection[int]
-) -> tuple[dict[str, Row], set[str]]:
-    """The chats of those names (made where they are unknown) and row ids, locked in the order of their keys, by name;
-    and the names of the new ones. An id that is not of this account is left out."""
-    found = _locked(connection, account_id, names, ids)
-    missing = sorted(set(names) - found.keys())
-    if missing:
-        new = [_NEW_CHAT | {"account_id": account_id, "avito_id": name, "chat_type": ""} for name in missing]
-        connection.execute(store.insert(Chat).on_conflict_do_nothing(), new)
-        found |= _locked(connection, account_id, missing, ())
-    return found, set(missing)
+def add_chats(connection: Connection, store: Store, account_id: int, names: Collection[str]) -> dict[str, Row]:
+    """Chats that were unknown a moment ago, locked as `lock_chats` does."""
+    if not names:
+        return {}
+    new = [new_chat(account_id, name) for name in sorted(names)]
+    connection.execute(store.insert(Chat).on_conflict_do_nothing(), new)
+    return lock_chats(connection, account_id, names, ())
 
 
-def _locked(connection: Connection, account_id: int, names: Collection[str], ids: Collection[int]) -> dict[str, Row]:
+def new_chat(account_id: int, name: str) -> Row:
+    """Its columns, without an id."""
+    return _NEW_CHAT | {"account_id": account_id, "avito_id": name, "chat_type": ""}
+
+
+def lock_chats(connection: Connection, account_id: int, names: Collection[str], ids: Collection[int]) -> dict[str, Row]:
+    """The chats of those names and row ids that there are, locked in the order of their keys, by name. An id that is
+    not of this account is left out."""
     wanted = [_chats.c.avito_id.in_(chunk) for chunk in chunks(sorted(names))]
     wanted += [_chats.c.id.in_(chunk) for chunk in chunks(sorted(ids))]
     found: dict[str, Row] = {}

@@ -19,6 +19,7 @@ from golub.index.entries import (
     key_of_message,
     key_of_note,
     of_account,
+    of_chat,
 )
 from golub.index.question import Facet
 
@@ -59,6 +60,16 @@ def note_chats(connection: Connection, changed: Iterable[tuple[Row, Row]]) -> No
     entries = [(row["id"], entry_of_chat(row)) for row in told]
     statements.remove(connection, [-key for key, entry in entries if entry is None])
     statements.put(connection, [entry for _, entry in entries if entry is not None])
+
+
+def forget_messages(connection: Connection, gone: Iterable[Row]) -> None:
+    """Rows as they were."""
+    statements.remove(connection, [key_of_message(row["created_at"], row["id"]) for row in gone])
+
+
+def forget_chat(connection: Connection, chat_id: int) -> None:
+    """All that was said and noted in it, and its buyer's name."""
+    statements.remove_matching(connection, Facet(of_chat(chat_id)))
 
 
 def forget_account(connection: Connection, account_id: int) -> None:

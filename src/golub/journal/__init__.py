@@ -225,9 +225,10 @@ async def count_alike(session: AsyncSession) -> list[Alike]:
 
 
 def can_replay(delivery: Delivery) -> bool:
-    """A probe has nothing in it; a hint that Avito has confirmed would only be asked about once more."""
+    """A probe has nothing in it, nor has what was erased; a hint that Avito has confirmed would only be asked about
+    once more."""
     confirmed = delivery.token_id is None and delivery.state == DeliveryState.APPLIED
-    return delivery.state != DeliveryState.PROBE and not confirmed
+    return delivery.state not in (DeliveryState.PROBE, DeliveryState.ERASED) and not confirmed
 
 
 async def _lines(session: AsyncSession, places: Sequence[Place]) -> list[Line]:

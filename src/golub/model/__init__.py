@@ -23,6 +23,14 @@ from golub.model.chats import Chat, ChatState, Direction, Message, Source
 from golub.model.composing import Draft, QuickPicture, QuickReply
 from golub.model.condition import Condition, Standing, standing_of
 from golub.model.deliveries import Cause, Delivery, DeliveryState
+from golub.model.forgetting import (
+    Erasure,
+    ErasureState,
+    ErasureStep,
+    ForgottenChat,
+    ForgottenFile,
+    ForgottenMessage,
+)
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
 from golub.model.notes import BuyerNote, Note
 from golub.model.operators import (
@@ -73,6 +81,12 @@ __all__ = [
     "DeliveryState",
     "Direction",
     "Draft",
+    "Erasure",
+    "ErasureState",
+    "ErasureStep",
+    "ForgottenChat",
+    "ForgottenFile",
+    "ForgottenMessage",
     "HalfSignIn",
     "Label",
     "Mark",

@@ -56,6 +56,8 @@ class Action(StrEnum):
     REPLAYED = "replayed"
     DISCARDED = "discarded"
     EXPORTED = "exported"
+    BUYER_EXPORTED = "buyer_exported"  # `subject` is a number of ours: nothing here says who it was
+    BUYER_ERASED = "buyer_erased"
     BACKED_UP = "backed_up"
     RESTORED = "restored"
     LABEL_ADDED = "label_added"

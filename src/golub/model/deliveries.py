@@ -15,6 +15,7 @@ class DeliveryState(StrEnum):
     PROBE = "probe"  # empty or {}: somebody asks whether we are here
     WAITING = "waiting"  # a hint on the bare path that Avito's API has not confirmed (yet)
     QUARANTINED = "quarantined"
+    ERASED = "erased"  # what it brought was erased with the data of its buyer, and its bytes too
     DISCARDED = "discarded"  # it was in quarantine, and a person decided that nothing is to come of it
 
 

@@ -23,6 +23,7 @@ from golub.apply.journal import kept
 from golub.avito.wire import Event, MessageSeen, read_delivery
 from golub.clock import HOUR, Millis
 from golub.fold import Delivered, Observation, fold
+from golub.fold.forgotten import look_up
 from golub.model import Account, Act, Chat, Delivery, DeliveryState, Message, OutgoingMessage, Wait
 from golub.rebuild.compare import Fault, compare
 from golub.store import Store
@@ -125,11 +126,12 @@ class _Rebuild:
             if row["state"] == DeliveryState.APPLIED and (user_id := self._users.get(row["account_id"])) is not None:
                 told[row["account_id"]] += self._observed(row, user_id)
         for account_id, observations in told.items():
+            forgotten = look_up(self._shadow.read, account_id, observations)
             fold(
                 self._shadow.connection,
                 self._store,
                 account_id,
-                observations,
+                [one for one in observations if not (isinstance(one, MessageSeen) and forgotten.covers(one))],
                 self._now,
                 again=True,
                 searchable=False,

@@ -73,12 +73,14 @@ class Store:
         self._turns = Turns(lock_wait) if self.is_sqlite else None
         if self.is_sqlite:
             plain, through_asyncio = parsed.set(drivername="sqlite"), parsed.set(drivername="sqlite+aiosqlite")
-            self._apply = create_engine(plain, pool_size=1, max_overflow=0, pool_timeout=lock_wait)
-            pooled: dict[str, Any] = {"max_overflow": 0, "pool_timeout": lock_wait}
+            self._apply = create_engine(
+                plain, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=lock_wait
+            )
+            pooled: dict[str, Any] = {"max_overflow": 0, "pool_timeout": lock_wait, "hide_parameters": True}
             pooled["connect_args"] = {"async_creator_fn": driver.connect}
             self._read = create_async_engine(through_asyncio, pool_size=8, **pooled)
             self._write = create_async_engine(through_asyncio, pool_size=1, **pooled)
-            self._look = create_engine(plain, poolclass=NullPool)
+            self._look = create_engine(plain, hide_parameters=True, poolclass=NullPool)
             _prepare_sqlite(self._apply, lock_wait, begin="BEGIN IMMEDIATE")
             _prepare_sqlite(self._look, lock_wait, begin="BEGIN", read_only=True)
             _prepare_sqlite(self._read.sync_engine, lock_wait, begin="BEGIN", read_only=True)
@@ -91,11 +93,14 @@ class Store:
                 "connect_args": arguments,
                 "pool_pre_ping": True,
                 "pool_timeout": lock_wait,
+                "hide_parameters": True,
             }
             self._apply = create_engine(url_psycopg, pool_size=2, max_overflow=0, **options)
             self._read = create_async_engine(url_psycopg, pool_size=10, max_overflow=5, **options)
             self._write = self._read
-            self._look = create_engine(url_psycopg, poolclass=NullPool, connect_args=arguments)
+            self._look = create_engine(url_psycopg, hide_parameters=True, poolclass=NullPool, connect_args=arguments)
+            for engine in (self._apply, self._read.sync_engine, self._look):
+                _keep_rows_out_of_errors(engine)
         self._read_session = async_sessionmaker(self._read, expire_on_commit=False)
         self._write_session = async_sessionmaker(self._write, expire_on_commit=False)
 
@@ -185,7 +190,8 @@ class Store:
         parsed = make_url(self.url)
         if self.is_sqlite:
             file = f"file:{quote(parsed.database or '')}"
-            engine = create_engine(parsed.set(drivername="sqlite", database=file, query={"mode": "ro", "uri": "true"}))
+            place = parsed.set(drivername="sqlite", database=file, query={"mode": "ro", "uri": "true"})
+            engine = create_engine(place, hide_parameters=True)
             _prepare_sqlite(engine, LOCK_WAIT, begin="BEGIN")
         else:
             options = f"{_POSTGRES_OPTIONS} -c statement_timeout=60000"
@@ -338,6 +344,17 @@ def _size(path: Path) -> int:
 
 def _lower(words: str | None) -> str | None:  # SQLite's own folds the letters of ASCII alone, PostgreSQL's all of them
     return words and words.lower()
+
+
+def _keep_rows_out_of_errors(engine: Engine) -> None:
+    """PostgreSQL quotes the row that it refuses behind the first line of its words, and errors go into the log. (What
+    the statement was given, SQLAlchemy hides by itself where it is told so, on either database.)"""
+
+    @event.listens_for(engine, "handle_error")
+    def _shorten(context: ExceptionContext) -> None:
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            if error is not None and error.args:
+                error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
 
 
 def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: bool = False) -> None:

@@ -169,6 +169,13 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/alerts/rules": Role.SUPER_ADMIN,
     "/admin/backups": Role.ADMIN,
     "/admin/backups/progress": Role.ADMIN,
+    "/admin/buyers": Role.SUPER_ADMIN,
+    "/admin/buyers/erasures/{erasure_id}": Role.SUPER_ADMIN,
+    "/admin/buyers/erasures/{erasure_id}/stop": Role.SUPER_ADMIN,
+    "/admin/buyers/erasures/{erasure_id}/resume": Role.SUPER_ADMIN,
+    "/admin/buyers/{chat_id}": Role.SUPER_ADMIN,
+    "/admin/buyers/{chat_id}/export": Role.SUPER_ADMIN,
+    "/admin/buyers/{chat_id}/erase": Role.SUPER_ADMIN,
     "/api/admin/webhooks": Role.SUPER_ADMIN,
 }
 

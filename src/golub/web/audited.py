@@ -56,6 +56,8 @@ SENTENCES: dict[Action, str] = {
     Action.REPLAYED: N_("Applied again: {subject}"),
     Action.DISCARDED: N_("Discarded: {subject}"),
     Action.EXPORTED: N_("Data were exported: {subject}"),
+    Action.BUYER_EXPORTED: N_("A buyer's data were exported: {subject}"),
+    Action.BUYER_ERASED: N_("A buyer's data are erased: {subject}"),
     Action.BACKED_UP: N_("A backup was made: {subject}"),
     Action.RESTORED: N_("Golub was restored from a backup: {subject}"),
     Action.LABEL_ADDED: N_("Label “{subject}” was made"),
@@ -109,7 +111,10 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
     "relays": (N_("Forwarding"), _named("relay_")),
     "rules": (N_("Automation"), _named("rule_")),
     "journal": (N_("Journal"), (Action.REPLAYED, Action.DISCARDED)),
-    "data": (N_("Backups and exports"), (Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT)),
+    "data": (
+        N_("Backups and exports"),
+        (Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT, *_named("buyer_")),
+    ),
     "words": (N_("Labels and quick replies"), (*_named("label_"), *_named("quick_reply_"))),
     "settings": (N_("Settings and alerts"), (Action.SETTINGS_CHANGED, Action.ALERT_TESTED)),
 }
@@ -153,6 +158,7 @@ FIELDS: dict[str, str] = {
     "mode": N_("mode"),
     "scheme": N_("scheme"),
     "header": N_("header"),
+    "messages": N_("messages"),
 }
 
 _WORDS: dict[tuple[str, str], str] = {

@@ -32,6 +32,10 @@ STATES: dict[DeliveryState, Explained] = {  # what wants to be looked at comes f
     DeliveryState.DISCARDED: Explained(
         N_("Discarded"), N_("It was in quarantine, and a person decided that nothing is to come of it. It stays here.")
     ),
+    DeliveryState.ERASED: Explained(
+        N_("Erased"),
+        N_("It was about a buyer whose data were erased. That something came stays, what it was does not."),
+    ),
     DeliveryState.PROBE: Explained(
         N_("Probe"), N_("An empty request: somebody asked whether Golub is here. There is nothing to apply."), "info"
     ),

@@ -6,7 +6,7 @@ know is shown as such, with its raw JSON. `templates/inbox/message.html` draws w
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
@@ -125,6 +125,12 @@ def picture_source(message: Message, width: int) -> str:
 
 def voice_id(message: Message) -> str:
     return "" if message.deleted_at is not None else _text(_part(message.content, "voice"), "voice_id")
+
+
+def sources_of(row: Mapping[str, Any]) -> list[str]:
+    """All addresses of pictures that a message's row can have been shown by, deleted or not."""
+    message = Message(type=row["type"], content=row["content"], deleted_at=None)
+    return list(dict.fromkeys(filter(None, (picture_source(message, width) for width in (1, 128, 640, 1280, 99_999)))))
 
 
 def avito_chat_url(chat_avito_id: str) -> str:

@@ -4,7 +4,9 @@ What it fetches goes where the pages look for it, under the same budget of disk.
 history is not: an imported shop has more of it than anybody will open. Nothing relies on it but the hurried reader.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy import func, select
@@ -13,14 +15,15 @@ from golub.avito.client import Avito
 from golub.avito.pace import Lane
 from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
 from golub.errors import GolubError, NotFound, Rejected, Unavailable
-from golub.model import Mark, Message
+from golub.model import ForgottenFile, Mark, Message
 from golub.runner import Loop
 from golub.store import Store
-from golub.web.content import picture_source, voice_id
-from golub.web.media import Media, Size
+from golub.web.content import picture_source, sources_of, voice_id
+from golub.web.media import Media, Size, picture_names, voice_name
 
 MARK = "media_kept_to"
 AT_ONCE = 100
+FORGOTTEN_AT_ONCE = 1000  # files
 LOOKED_BACK = 200  # messages looked at again after a start: what failed before it, and is cheap where it is kept
 SETTLED = 15 * SECOND  # several processes apply: a smaller number may be committed after a greater one
 TRIES = 5
@@ -40,6 +43,7 @@ class Keeping:
         self._loop = Loop("keeping", clock, longest_wait=LOOKS_EVERY)
         self._kept_to: int | None = None
         self._seen: dict[int, Millis] = {}  # messages past that which were looked at, and when they came
+        self._forgotten_to = 0
         self._again: dict[int, tuple[Millis, int]] = {}  # by message: when, and how often it has failed
 
     async def run(self) -> None:
@@ -48,6 +52,7 @@ class Keeping:
     async def run_once(self) -> Millis | None:
         """Fetches what is new, and what failed and is due again; returns when to look again, None: as usual."""
         now = self._clock()
+        await self._forget()
         if self._kept_to is None:
             self._kept_to = await self._begin()
         due = [message for message, (at, _) in self._again.items() if at <= now]
@@ -70,6 +75,20 @@ class Keeping:
             self._seen = {key: at for key, at in self._seen.items() if key > settled}
             await self._remember(settled)
         return now if len(fresh) == AT_ONCE else None
+
+    async def _forget(self) -> None:
+        """What was erased goes from this disk, too: whoever erased it may have another."""
+        async with self._store.read() as session:
+            gone = await session.execute(
+                select(ForgottenFile.id, ForgottenFile.name)
+                .where(ForgottenFile.id > self._forgotten_to)
+                .order_by(ForgottenFile.id)
+                .limit(FORGOTTEN_AT_ONCE)
+            )
+            names: dict[int, str] = {row.id: row.name for row in gone}
+        if names:
+            await self._media.forget(list(names.values()))
+            self._forgotten_to = max(names)
 
     async def _fetch(self, message: Message, now: Millis) -> None:
         _, tries = self._again.pop(message.id, (0, 0))
@@ -107,6 +126,15 @@ class Keeping:
                 .values(name=MARK, value=str(message_id))
                 .on_conflict_do_update(index_elements=["name"], set_={"value": str(message_id)})
             )
+
+
+def files_of(row: Mapping[str, Any]) -> list[str]:
+    """Names of all files that may be kept of the row of a message, or of a chat's buyer."""
+    if "buyer_avatar_url" in row:
+        return picture_names(row["buyer_avatar_url"])
+    names = [name for source in sources_of(row) for name in picture_names(source)]
+    voice = voice_id(Message(content=row["content"], deleted_at=None))
+    return [*names, voice_name(f"{row['account_id']}/{voice}")] if voice else names
 
 
 async def keep_voice(avito: Avito, media: Media, account_id: int, voice: str, lane: Lane) -> tuple[Path, str]:

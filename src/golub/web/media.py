@@ -11,7 +11,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -105,7 +105,7 @@ class Media:
             raw = await self._fetch(url, PICTURE_LIMIT)
             return await to_thread.run_sync(recode, raw, size, limiter=self._decoding)
 
-        return await self._once(f"{_name(url)}-{size:d}.webp", make)
+        return await self._once(_picture_name(url, size), make)
 
     async def voice(self, name: str, find_url: Callable[[], Awaitable[str]]) -> tuple[Path, str]:
         """A file with its media type. `name` is the voice's own; `find_url` asks for a link, which lives an hour."""
@@ -115,12 +115,17 @@ class Media:
             voice_type(raw)
             return raw
 
-        key = f"{_name(name)}.voice"
+        key = voice_name(name)
         raw = await self._once(key, make)
         path = self._path(key)
         if not await to_thread.run_sync(path.exists, limiter=self._disk):
             raise Unavailable("There is no room left for voice messages. Listen to it on Avito.")
         return path, voice_type(raw)
+
+    async def forget(self, names: Sequence[str]) -> None:
+        """Removes kept files, those that there are."""
+        paths = [self._path(name) for name in names]
+        await to_thread.run_sync(_remove, paths, limiter=self._disk)
 
     async def _once(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """From the cache, else made; by one of all who ask at the same time, who also looks for it in the cache.
@@ -233,6 +238,16 @@ class Media:
             self._kept = _make_room(self._folder, self._cache_limit * 3 // 4)
 
 
+def picture_names(url: str) -> list[str]:
+    """The files in which a picture may be kept."""
+    return [_picture_name(url, size) for size in Size] if url else []
+
+
+def voice_name(name: str) -> str:
+    """The file in which a voice is kept."""
+    return f"{_name(name)}.voice"
+
+
 def recode(raw: bytes, size: int) -> bytes:
     """A new WebP of the picture's first frame, upright, without its metadata. Raises `Rejected`."""
     try:
@@ -283,6 +298,15 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _picture_name(url: str, size: int) -> str:
+    return f"{_name(url)}-{size:d}.webp"
 
 
 def _name(text: str) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the pages only hold them: importing a page must not import 
     from golub.avito.client import Avito
     from golub.backfill import Backfill
     from golub.backup import Backups
+    from golub.buyers import Erasures
     from golub.doctor import Doctor
     from golub.health import Health
     from golub.ingest import Ingest
@@ -68,6 +69,7 @@ class Parts:
     meter: "Meter"
     doctor: "Doctor"
     backups: "Backups"
+    erasures: "Erasures"
 
     @property
     def halted(self) -> str:

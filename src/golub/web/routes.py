@@ -41,6 +41,7 @@ from golub.web.admin import (
     audit,
     automation,
     backups,
+    buyers,
     deliveries,
     doctor,
     dry_run,
@@ -108,6 +109,7 @@ ROUTERS = (
     replays.router,  # /admin/replays
     relays.router,  # /admin/webhooks/…/relays, /admin/relays
     backups.router,  # /admin/backups
+    buyers.router,  # /admin/buyers
     webhooks_api.router,  # /api/admin/webhooks
 )
 

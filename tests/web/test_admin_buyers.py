@@ -1,0 +1,135 @@
+"""The page of one buyer's data: found, shown, given out, erased once it was confirmed; for super administrators."""
+
+import io
+import json
+import zipfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from golub.clock import DAY
+from golub.model import Action, AuditEntry, Chat, ErasureState, Message, Role
+from golub.web.keeping import files_of
+from golub.web.parts import Parts
+from tests.conftest import SteppedClock
+from tests.village import Village, village
+from tests.web.conftest import Browser, Visit
+
+BUYER = 777_123_456
+TEXT = '=cmd|"/c calc" звоните +7 903 111-22-33'
+
+
+@pytest.fixture
+async def town(database_url: str, tmp_path: Path, clock: SteppedClock) -> AsyncGenerator[Village]:
+    async with village(database_url, tmp_path, clock, public_url="") as made:
+        await made.parts.subscriptions.register(
+            made.account_id, "https://golub.example.ru/webhook/avito", ["message"], skip_probe=True
+        )
+        chat = made.sim.add_chat(made.seller, "Ирина <b>Плюс</b>", buyer_id=BUYER)
+        made.sim.buyer_says(chat, TEXT, quiet=True)
+        made.sim.buyer_says(chat, "", "image", quiet=True)
+        made.clock.step(DAY)
+        await made.pass_time(600_000)
+        yield made
+
+
+@pytest.fixture
+def parts(town: Village) -> Parts:
+    return town.parts
+
+
+async def chat_of(parts: Parts) -> Chat:
+    async with parts.store.read() as session:
+        return (await session.scalars(select(Chat))).one()
+
+
+@pytest.mark.parametrize("asked", [str(BUYER), "ирина", "Плюс", "/inbox/1", "https://golub.example.ru/inbox/1?view=x"])
+async def test_a_buyer_is_found(asked: str, parts: Parts, owner: Browser) -> None:
+    row = await chat_of(parts)
+    page = await owner.get("/admin/buyers", params={"q": asked.replace("/1", f"/{row.id}")})
+    assert (page.status_code, f'href="/admin/buyers/{row.id}"' in page.text) == (200, True)
+    assert "<b>Плюс" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [("никто", 200), ("0", 200), ("1" * 30, 200), ("''", 400), ("x" * 500, 200)]
+)
+async def test_nobody_is_found(asked: str, status: int, owner: Browser) -> None:
+    page = await owner.get("/admin/buyers", params={"q": asked})
+    assert page.status_code == status
+    assert "/admin/buyers/1" not in page.text
+
+
+async def test_he_is_given_out_in_one_archive(parts: Parts, town: Village, owner: Browser) -> None:
+    row = await chat_of(parts)
+    async with parts.store.read() as session:
+        photo = (await session.scalars(select(Message).where(Message.type == "image"))).one()
+    fields = {"type": photo.type, "content": photo.content, "account_id": photo.account_id}
+    kept = parts.settings.data_dir / "media" / files_of(fields)[0][:2] / files_of(fields)[0]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(b"RIFF")
+    page = await owner.get(f"/admin/buyers/{row.id}")
+    assert page.status_code == 200
+    answer = await owner.post(f"/admin/buyers/{row.id}/export")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+
+    def lines(name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in archive.read(name).splitlines()]
+
+    assert [one["buyer"]["avito_id"] for one in lines("chats.jsonl")] == [BUYER]
+    assert {one["text"] for one in lines("messages.jsonl")} >= {TEXT}
+    assert TEXT in archive.read("messages.txt").decode()
+    media = [name for name in archive.namelist() if name.startswith("media/")]
+    assert [(name.endswith(".webp"), archive.read(name)) for name in media] == [(True, b"RIFF")]
+    assert json.loads(archive.read("about.json"))["counts"]["messages"] == 2
+    assert list(parts.settings.data_dir.glob("*buyer*")) == []
+    async with parts.store.read() as session:
+        entry = (await session.scalars(select(AuditEntry).where(AuditEntry.action == Action.BUYER_EXPORTED))).one()
+    assert (entry.subject, entry.after) == (f"chat {row.id}", "")
+
+
+async def test_he_is_erased_after_his_number_was_typed(parts: Parts, town: Village, owner: Browser) -> None:
+    row = await chat_of(parts)
+    wrong = await owner.post(f"/admin/buyers/{row.id}/erase", {"confirm": "12"})
+    assert (wrong.status_code, "Nothing was erased" in wrong.text) == (400, True)
+    begun = await owner.post(f"/admin/buyers/{row.id}/erase", {"confirm": f" {BUYER} "})
+    place = begun.headers["location"]
+    assert (begun.status_code, place.startswith("/admin/buyers/erasures/")) == (303, True)
+    assert "every 1s" in (await owner.get(place)).text
+    assert (await owner.post(f"{place}/stop")).status_code == 303
+    assert "Go on" in (await owner.get(place)).text
+    assert (await owner.post(f"{place}/resume")).status_code == 303
+    erasure_id = int(place.rpartition("/")[2])
+    while (await parts.erasures.get(erasure_id)).state == ErasureState.RUNNING:
+        await parts.erasures.run_once()
+        town.clock.step(100)
+    done = await owner.get(place, headers={"HX-Request": "true"})
+    assert "Messages erased: 2" in done.text
+    assert "every 1s" not in done.text
+    assert (await owner.get(f"/admin/buyers/{row.id}")).status_code == 404
+    assert (await owner.get("/admin/buyers")).status_code == 200
+    async with parts.store.read() as session:
+        entries = list(await session.scalars(select(AuditEntry).where(AuditEntry.action == Action.BUYER_ERASED)))
+    assert [one.subject for one in entries] == [f"erasure {erasure_id}"] * 3
+    told = "".join(f"{one.subject}{one.before}{one.after}" for one in entries)
+    assert str(BUYER) not in told
+    assert "Ирина" not in told
+
+
+async def test_the_chat_s_card_leads_there_for_a_super_administrator(parts: Parts, visit: Visit) -> None:
+    row = await chat_of(parts)
+    for role in Role:
+        page = await (await visit(role)).get(f"/inbox/{row.id}")
+        assert (f"/admin/buyers/{row.id}" in page.text) == (role is Role.SUPER_ADMIN)
+
+
+async def test_a_chat_with_avito_has_no_buyer(parts: Parts, owner: Browser) -> None:
+    row = await chat_of(parts)
+    async with parts.store.write() as session:
+        found = await session.get_one(Chat, row.id)
+        found.chat_type = "a2u"
+    assert (await owner.get(f"/admin/buyers/{row.id}")).status_code == 400
