@@ -72,7 +72,6 @@ async def test_a_probe_is_noted_and_nothing_else(bench: Bench) -> None:
 
 
 @pytest.mark.row(19)
-@ONE_DATABASE
 async def test_a_body_of_another_account_is_not_applied(bench: Bench) -> None:
     (wrong,) = await bench.receive(message(user_id=OTHER_USER_ID))
     (unnamed,) = await bench.receive(message(id="m-2", user_id=..., author_id=OTHER_USER_ID), account_id=bench.other_id)

@@ -185,7 +185,6 @@ async def test_what_was_applied_stays_applied_though_its_kind_was_unticked_since
 
 
 @pytest.mark.row(57)
-@ONE_DATABASE
 @pytest.mark.parametrize("state", [DeliveryState.WAITING, DeliveryState.QUARANTINED, DeliveryState.DISCARDED])
 async def test_a_forgery_is_only_asked_about(bench: Bench, desk: Replays, state: DeliveryState) -> None:
     """Also where a fault of ours had put it into quarantine: whatever it was, only Avito's word applies it."""

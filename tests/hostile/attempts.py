@@ -30,7 +30,8 @@ class Attempt:
         sent += ["`" + "&".join(f"{name}={value[:60]}" for name, value in self.form.items()) + "`"] if self.form else []
         sent += [f"{len(self.body)} bytes of body"] if self.body else []
         cells = (self.who, self.tries, ", ".join(sent).replace("|", "\\|"), " or ".join(map(str, self.gets)))
-        return f"| {' | '.join(cells)} |"
+        plain = "".join(one if one.isprintable() else repr(one)[1:-1] for one in " | ".join(cells))
+        return f"| {plain} |"
 
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
