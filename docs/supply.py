@@ -73,11 +73,11 @@ def licence(name: str) -> str:
         told = metadata(name)
     except PackageNotFoundError:
         return ""
-    if expression := told.get("License-Expression"):
-        return expression
-    said = (told.get("License") or "").strip().split("\n")[0]
-    classes = [one.rpartition(" :: ")[2] for one in told.get_all("Classifier") or [] if one.startswith("License :: ")]
-    for one in (said, *classes):
+    if "License-Expression" in told:
+        return told["License-Expression"]
+    said = told["License"].strip().split("\n")[0] if "License" in told else ""
+    classes = [str(one) for one in told.get_all("Classifier") or []]
+    for one in (said, *(one.rpartition(" :: ")[2] for one in classes if one.startswith("License :: "))):
         if one in SPDX or re.fullmatch(r"[A-Za-z0-9.-]+(-[0-9.]+|-Clause)?", one):
             return SPDX.get(one, one)
     return ""
