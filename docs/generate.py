@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from docs import promised
+from docs import hostile, promised, supply
 from golub import metrics
 from golub.doctor import FAULTS, GROUPS, TITLES, Check
 from golub.model import Role
@@ -54,6 +54,8 @@ def routes_page() -> str:
             "",
             f"Avito's own door is `{WEBHOOK_PATH}` and `{WEBHOOK_PATH}/<token>`: see the [guide](guide/en.md).",
             "It stands before everything below. A route that is not here answers 404 to everybody.",
+            "",
+            *_counts(),
             "",
             "| Methods | Path | Who may | What it does |",
             "|---|---|---|---|",
@@ -137,6 +139,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "routes.md": routes_page,
     "metrics.md": metrics_page,
     "promises.md": promised.page,
+    "hostile.md": hostile.page,
+    "licences.md": supply.page,
+    "sbom.json": supply.bill,
 }
 
 
@@ -165,6 +170,30 @@ def _shown(default: Any) -> str:
             return f"`{','.join(str(part) for part in cast(tuple[object, ...], default))}`"
         case _:
             return f"`{default}`"
+
+
+def _counts() -> list[str]:
+    """How many there are, and how many each role may use, of all methods."""
+    doors = [
+        (method, ACCESS[route.path])
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    ]
+    rows = [("a stranger", sum(needed is ANYONE for _, needed in doors))]
+    rows += [
+        (str(role), sum(not isinstance(needed, Role) or role.covers(needed) for _, needed in doors)) for role in Role
+    ]
+    changing = sum(method not in ("GET", "HEAD") for method, _ in doors)
+    return [
+        f"{len(doors)} routes, counted by method, at {len(ACCESS)} paths; {changing} of them change something.",
+        "`tests/web/test_access.py` asks for each of them as each of these, and a route without an entry fails it:",
+        "",
+        "| Who | May use |",
+        "|---|---:|",
+        *(f"| {who} | {count} |" for who, count in sorted(rows, key=lambda row: row[1])),
+    ]
 
 
 def _who(route: APIRoute) -> str:

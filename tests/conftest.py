@@ -24,7 +24,7 @@ from tests import chromium, machine, postgres, processes
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-pytest_plugins = ("tests.promises",)
+pytest_plugins = ("tests.promises", "tests.hostile.marks")
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 settings.load_profile("patient")

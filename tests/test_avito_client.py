@@ -138,6 +138,7 @@ async def test_a_gateway_in_front_of_token_is_no_wrong_key(
         await avito.check_keys(seller.client_id, seller.client_secret)
 
 
+@pytest.mark.row(56)
 @pytest.mark.parametrize(
     "token", [{"access_token": "a\r\nX-Evil: 1", "expires_in": 1}, {"access_token": ""}, {}, [], {"access_token": 7}]
 )
@@ -186,6 +187,7 @@ async def test_the_end_of_a_list_is_an_empty_page(
         await avito.chats(account_id)
 
 
+@pytest.mark.row(56)
 @pytest.mark.parametrize("chat_id", ["u2i-a/../../../../core/v1/accounts/self", "..", ".", "u2i-%2e%2e/x?y#z", "чат\n"])
 async def test_an_id_stays_one_segment_of_the_path(sim: Simulator, avito: Avito, account_id: int, chat_id: str) -> None:
     with pytest.raises(NotFound):

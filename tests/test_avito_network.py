@@ -80,6 +80,7 @@ async def elsewhere(writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
+@pytest.mark.row(56)
 @pytest.mark.parametrize("answer", [reset, half, drip, flood, elsewhere])
 @pytest.mark.promise("P16")
 async def test_what_breaks_after_it_left_is_ambiguous_for_a_send_and_unavailable_for_a_read(

@@ -148,6 +148,7 @@ async def test_a_second_database_gets_the_drained_deliveries_again(shop: Village
         assert await texts(parts) == [f"Сообщение {number}" for number in range(5)]
 
 
+@pytest.mark.row(50)
 @pytest.mark.promise("P24")
 async def test_no_secret_lies_in_it_in_clear(shop: Village) -> None:
     parts, password = shop.parts, "korova-na-lugu-7"

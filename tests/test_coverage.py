@@ -111,6 +111,7 @@ def deliver(town: Village, message: simulator.Message) -> None:
     )
 
 
+@pytest.mark.row(17)
 async def test_replays_duplicates_and_disorder_change_nothing(town: Village) -> None:
     await town.register()
     town.clock.step(SECOND)

@@ -68,6 +68,7 @@ async def test_a_dead_nodes_deliveries_are_applied_once(store: Store, clock: Ste
     assert await counted(store) == (610, 549, 61)
 
 
+@pytest.mark.row(17)
 @pytest.mark.promise("P29")
 async def test_what_comes_again_after_its_delivery_was_removed_changes_nothing(
     store: Store, clock: SteppedClock, tmp_path: Path

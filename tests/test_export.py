@@ -108,6 +108,7 @@ async def test_everything_is_in_the_folder(
     assert [(entry.subject, entry.address) for entry in entries] == [(str(to), "console")]
 
 
+@pytest.mark.row(50)
 async def test_one_stream_says_what_each_line_is_and_holds_no_secret(
     shop: Village, tmp_path: Path, clock: SteppedClock
 ) -> None:

@@ -89,6 +89,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.row(10, 11, 13)
 @pytest.mark.parametrize("url", REFUSED)
 def test_a_bad_url_is_refused_with_words(url: str) -> None:
     with pytest.raises(Invalid) as caught:
@@ -111,6 +112,7 @@ def test_a_simulator_may_be_called_on_this_machine() -> None:
     assert guarded.check_url("http://localhost:8080/a") == "http://localhost:8080/a"
 
 
+@pytest.mark.row(10, 11)
 @pytest.mark.parametrize(
     "address",
     [
@@ -148,6 +150,7 @@ class Recorder(httpx2.AsyncBaseTransport):
         return httpx2.Response(self.status, headers={"location": "http://127.0.0.1/"})
 
 
+@pytest.mark.row(10, 12)
 @pytest.mark.parametrize(
     "addresses", [["127.0.0.1"], ["10.0.0.1"], ["93.184.216.34", "fd00::1"], ["fe80::1"], ["::ffff:127.0.0.1"]]
 )
@@ -160,6 +163,7 @@ async def test_a_name_with_any_private_address_is_not_called(addresses: list[str
     assert network.requests == []
 
 
+@pytest.mark.row(12)
 async def test_the_call_goes_to_the_checked_address_under_the_real_name() -> None:
     network = Recorder()
     call = await Guarded(transport=network, resolve=resolving_to("93.184.216.34")).post(
@@ -175,6 +179,7 @@ async def test_the_call_goes_to_the_checked_address_under_the_real_name() -> Non
     assert call.address == "93.184.216.34"
 
 
+@pytest.mark.row(12)
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     network = Recorder(status=302)
     call = await Guarded(transport=network, resolve=resolving_to("93.184.216.34")).post(

@@ -118,6 +118,7 @@ def test_every_word_is_in_the_glossary() -> None:
     assert sorted(words & refused) == []
 
 
+@pytest.mark.row(60)
 def test_pages_load_nothing_from_other_hosts_and_no_code_calls_one() -> None:
     known = tuple(f".{host}" for host in REACHED | LINKED | NAMED)
     files = [path for path in PACKAGE.rglob("*") if path.suffix in TEXTS and "vendor" not in path.parts]
@@ -141,6 +142,7 @@ def test_no_committed_file_names_a_developer_s_machine() -> None:
     assert named == []
 
 
+@pytest.mark.row(60)
 def test_locked_dependencies_come_from_the_public_index() -> None:
     urls = re.findall(r'"(https?://[^"]+)"', (ROOT / "uv.lock").read_text())
     assert {urlsplit(url).hostname for url in urls} == {"pypi.org", "files.pythonhosted.org"}

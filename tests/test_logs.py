@@ -15,6 +15,7 @@ from tests.guide.town import _logging
 SECRET = "jsk6GgLujwvlvDEOnUhlLWQmdd1lvn3VXpnfMtO7OWo"
 
 
+@pytest.mark.row(50)
 @pytest.mark.parametrize("place", ["/webhook/avito", "/setup", "/enter", "/password"])
 def test_neither_a_field_nor_an_errors_own_words_hold_a_secret(tmp_path: Path, place: str) -> None:
     with _logging(tmp_path):

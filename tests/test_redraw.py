@@ -37,6 +37,7 @@ async def test_each_kind_becomes_a_jpeg_with_a_small_one(kind: str) -> None:
     assert opened(drawn.small).format == "WEBP"
 
 
+@pytest.mark.row(55)
 async def test_it_stands_upright_and_tells_nothing_of_its_origin() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned: to be seen rotated clockwise
@@ -67,6 +68,7 @@ async def test_a_large_one_is_made_smaller() -> None:
     assert max(opened(drawn.picture).size) == SIDE
 
 
+@pytest.mark.row(9, 55)
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
@@ -85,6 +87,7 @@ async def test_what_avito_would_not_take_is_refused_in_words(raw: bytes, words: 
         await redraw(raw)
 
 
+@pytest.mark.row(9, 55)
 async def test_damaged_files_never_do_worse_than_to_be_refused() -> None:
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")

@@ -57,6 +57,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "BODY_WITHIN", 0.1)
 
 
+@pytest.mark.row(30)
 @pytest.mark.usefixtures("impatient")
 async def test_a_body_that_drips_is_cut() -> None:
     app = Counting()
@@ -97,6 +98,7 @@ async def test_a_sender_does_not_pay_for_our_slowness() -> None:
         assert await app.ends.get() == size
 
 
+@pytest.mark.row(30)
 @pytest.mark.promise("P26")
 async def test_a_reader_who_takes_nothing_is_gone_before_our_buffers_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
     machine.must_have(machine.Need.STALLED_READERS)

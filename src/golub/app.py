@@ -49,6 +49,7 @@ from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
 from golub.waking import Waking
+from golub.web.headers import is_loopback
 from golub.web.keeping import Keeping, files_of
 from golub.web.media import Media
 from golub.web.parts import Parts
@@ -229,6 +230,8 @@ class Golub:
             folder = str(settings.data_dir.absolute())
             does = "working" if settings.role is ProcessRole.WORKER else "receiving"
             log.info(f"golub is {does}", url=url, role=str(settings.role), version=__version__, folder=folder)
+            if not (is_loopback(settings.host) or settings.public_url.startswith("https://")):
+                log.warning("whoever reaches this machine can listen in: put a proxy with HTTPS before Golub", url=url)
             preparing = tasks.create_task(self._prepare(settings.public_url or url), name="prepare")
             await asyncio.wait({serving, preparing}, return_when=asyncio.FIRST_COMPLETED)
             if preparing.done() and not preparing.exception():

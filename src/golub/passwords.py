@@ -17,9 +17,13 @@ from golub.errors import Invalid, Paced
 
 SHORTEST = 8  # characters
 LONGEST = 1024  # bytes
+FEW_DIGITS = 12
+SHORTEST_CORE = 4
 PASSES, MEMORY = 3, 64 << 10  # RFC 9106, 4: where memory is scarce; KiB. Far less in tests alone
 AT_ONCE = 2
 WAITING = 8
+
+_AROUND = "0123456789 !@#$%^&*()-_=+.,;:?/\\|'\"№"
 
 _Result = TypeVar("_Result")
 
@@ -72,8 +76,21 @@ def check_strength(password: str, *, login: str = "") -> None:
     if len(_bytes(password)) > LONGEST:
         raise Invalid("The password must have at most {longest} bytes.", field="password", longest=LONGEST)
     folded = password.casefold()
-    if folded in _weak() or folded == login or len(set(folded)) < 3:
+    core = folded.strip(_AROUND)
+    if folded in _weak() or core in _cores() or folded == login or len(set(folded)) < 3 or _is_number(password, core):
         raise Invalid("This password is among the first that are guessed. Choose another one.", field="password")
+
+
+def _is_number(password: str, core: str) -> bool:
+    """A date, a telephone: few enough to go through them all."""
+    return not core and sum(char.isdigit() for char in password) < FEW_DIGITS
+
+
+@cache
+def _cores() -> frozenset[str]:
+    """What is guessed first is guessed with a year or an exclamation mark around it next."""
+    cores = (word.strip(_AROUND) for word in _weak())
+    return frozenset(core for core in cores if len(core) >= SHORTEST_CORE)
 
 
 @cache

@@ -63,6 +63,7 @@ async def test_a_history_record_comes_as_a_page_of_the_api(bench: Bench) -> None
     assert (said["direction"], said["author_id"], said["quiet"]) == ("system", None, True)
 
 
+@pytest.mark.row(21, 24)
 @ONE_DATABASE
 async def test_a_probe_is_noted_and_nothing_else(bench: Bench) -> None:
     ids = await bench.receive(b"", b"{}") + await bench.receive(b"{}", bare=True)
@@ -70,7 +71,7 @@ async def test_a_probe_is_noted_and_nothing_else(bench: Bench) -> None:
     assert {outcome(bench.journal()[one]) for one in ids} == {(DeliveryState.PROBE, Cause.NONE)}
 
 
-@ONE_DATABASE
+@pytest.mark.row(19)
 async def test_a_body_of_another_account_is_not_applied(bench: Bench) -> None:
     (wrong,) = await bench.receive(message(user_id=OTHER_USER_ID))
     (unnamed,) = await bench.receive(message(id="m-2", user_id=..., author_id=OTHER_USER_ID), account_id=bench.other_id)

@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from golub.apply import PART_ROWS
 from golub.model import Cause, Chat, DeliveryState, Message
 from tests.apply.bench import Bench, outcome, refuse_text
 from tests.conftest import ONE_DATABASE
-from tests.hostile import HOSTILE
+from tests.hostile.bodies import HOSTILE
 from tests.shapes import CONTENTS, CREATED, envelope, message, value
 
 
+@pytest.mark.row(21, 22, 23, 24)
 async def test_hostile_bodies_are_quarantined_and_the_next_good_one_applied(bench: Bench) -> None:
     ids = await bench.receive(*(raw for raw, _ in HOSTILE.values()))
     plain = CONTENTS["text"]["text"]

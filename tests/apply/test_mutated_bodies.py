@@ -16,7 +16,7 @@ from golub.replays import Replays
 from tests.apply.bench import Bench, accept_all, refuse_text
 from tests.apply.desk import run
 from tests.conftest import AtScale
-from tests.hostile import HOSTILE
+from tests.hostile.bodies import HOSTILE
 from tests.promises import Figures
 from tests.shapes import SHAPES, message
 

@@ -184,7 +184,7 @@ async def test_what_was_applied_stays_applied_though_its_kind_was_unticked_since
     assert [row["state"] for row in rows(bench)["deliveries"]] == [DeliveryState.APPLIED]
 
 
-@ONE_DATABASE
+@pytest.mark.row(57)
 @pytest.mark.parametrize("state", [DeliveryState.WAITING, DeliveryState.QUARANTINED, DeliveryState.DISCARDED])
 async def test_a_forgery_is_only_asked_about(bench: Bench, desk: Replays, state: DeliveryState) -> None:
     """Also where a fault of ours had put it into quarantine: whatever it was, only Avito's word applies it."""
@@ -226,6 +226,7 @@ async def test_the_quarantine_is_emptied_by_a_fix_or_by_a_decision(bench: Bench,
     assert (await run(bench, desk, ReplayKind.APPLY)).changing == 0, "neither mended nor wanted"
 
 
+@pytest.mark.row(57)
 @ONE_DATABASE
 async def test_who_asked_is_in_the_audit_before_anything_happens(bench: Bench, desk: Replays) -> None:
     (bad,) = await bench.receive(b"[")
@@ -250,6 +251,7 @@ async def test_who_asked_is_in_the_audit_before_anything_happens(bench: Bench, d
     assert bench.count(Replay) == 2
 
 
+@pytest.mark.row(57)
 @ONE_DATABASE
 async def test_a_hundred_presses_are_paced_and_count_once(bench: Bench, desk: Replays) -> None:
     (one,) = await bench.receive(message())

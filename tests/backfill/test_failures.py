@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from golub.clock import MINUTE
 from golub.model import AccountState
 from tests import shop
@@ -9,6 +11,7 @@ from tests.backfill.town import Town, history
 from tests.conftest import ONE_DATABASE
 
 
+@pytest.mark.row(56)
 @ONE_DATABASE
 async def test_an_empty_or_endless_answer_deletes_nothing_and_ends(town: Town) -> None:
     chats = history(town, 3)
@@ -33,6 +36,7 @@ async def test_an_empty_or_endless_answer_deletes_nothing_and_ends(town: Town) -
     assert len(await town.messages()) == 104
 
 
+@pytest.mark.row(56)
 @ONE_DATABASE
 async def test_a_list_of_nonsense_is_survived(town: Town) -> None:
     chats = history(town, 2)

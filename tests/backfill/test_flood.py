@@ -50,6 +50,7 @@ async def shown(town: Village) -> set[str]:
         return set(await session.scalars(select(Message.text)))
 
 
+@pytest.mark.row(58)
 async def test_a_flood_hides_neither_a_known_chat_nor_a_new_one(town: Village) -> None:
     known = town.sim.add_chat(town.seller, "Анна")
     await hinted(town, town.sim.buyer_says(known, "первое", quiet=True))

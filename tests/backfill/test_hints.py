@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from sqlalchemy import func, select
 
 from golub.clock import MINUTE, SECOND
@@ -26,6 +27,7 @@ async def test_a_hint_that_avito_bears_out_is_applied_and_shown(town: Town) -> N
     assert await town.unread() == 1
 
 
+@pytest.mark.row(14)
 async def test_a_forged_hint_is_never_shown(town: Town) -> None:
     chat = history(town, 1)[0]
     await town.connect()
@@ -63,6 +65,7 @@ async def test_a_hint_that_came_before_avito_shows_it_is_asked_about_again(town:
     assert message.id in await town.messages()
 
 
+@pytest.mark.row(58)
 async def test_hints_of_one_chat_are_looked_up_together_and_strangers_have_a_budget(town: Town) -> None:
     chat = history(town, 1)[0]
     await town.connect()

@@ -40,6 +40,7 @@ def test_every_page_is_looked_at() -> None:
     assert PAGES.keys() - ACCESS.keys() == set()
 
 
+@pytest.mark.row(1, 2, 3, 4, 5, 6)
 async def test_what_strangers_write_runs_nowhere_and_breaks_no_page(golub: World) -> None:
     chats: list[int] = []
     for evil in HOSTILE:

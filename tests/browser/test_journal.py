@@ -41,6 +41,7 @@ async def test_it_runs_is_held_and_let_go(golub: World) -> None:
     await expect(rows).to_have_count(5)
 
 
+@pytest.mark.row(1, 2)
 async def test_strangers_bytes_do_nothing(golub: World) -> None:
     headers = {"X-Odd": "<img src=x onerror=alert(3)>", "User-Agent": "<script>alert(4)</script>"}
     async with httpx2.AsyncClient(headers=headers) as stranger:

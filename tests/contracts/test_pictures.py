@@ -50,6 +50,7 @@ async def test_they_are_kept_until_dropped_or_forgotten(
     assert await pictures.read(third)
 
 
+@pytest.mark.row(55)
 async def test_a_full_quota_takes_no_more(store: Store, tmp_path: Path, clock: SteppedClock) -> None:
     folder = tmp_path / "outgoing"
     pictures = Pictures(folder, clock, quota=10) if store.is_sqlite else SharedPictures(store, folder, clock, quota=10)

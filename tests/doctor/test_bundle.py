@@ -5,6 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
 import structlog
 from sqlalchemy import text, update
 
@@ -24,6 +25,7 @@ PHONE = "+7 912 345-67-89"
 TELEGRAM = "7481920365:AAHcanary-telegram-token-0123456789"
 
 
+@pytest.mark.row(50)
 async def test_no_canary_gets_out(tmp_path: Path, sqlite_url: str) -> None:
     assert plants_avito
     secrets = {

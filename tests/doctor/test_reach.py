@@ -14,6 +14,7 @@ CLOSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.row(10, 12)
 async def test_it_never_knocks_at_a_private_address(tmp_path: Path, sqlite_url: str) -> None:
     async with house.opened(tmp_path, sqlite_url) as home:
         knocked: list[str] = []

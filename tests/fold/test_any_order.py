@@ -197,6 +197,7 @@ def any_order(store: Store, examples: int) -> None:
     run()
 
 
+@pytest.mark.row(18)
 @pytest.mark.promise("P5")
 def test_any_order_ends_in_the_same_rows_on_sqlite(sqlite_url: str, at_scale: AtScale) -> None:
     store = Store(sqlite_url)
@@ -204,6 +205,7 @@ def test_any_order_ends_in_the_same_rows_on_sqlite(sqlite_url: str, at_scale: At
     asyncio.run(store.close())
 
 
+@pytest.mark.row(18)
 @pytest.mark.postgres
 @pytest.mark.promise("P5")
 def test_any_order_ends_in_the_same_rows_on_postgres(postgres_url: str, at_scale: AtScale) -> None:

@@ -151,6 +151,7 @@ def test_labels_are_put_on_and_taken_off_once(world: World) -> None:
     assert world.fold(Labelled(chat, label, False, None, NOW)) == []
 
 
+@pytest.mark.row(56)
 def test_a_chat_of_another_account_is_left_alone(world: World) -> None:
     world.fold(webhook())
     before = world.chat()

@@ -1,5 +1,7 @@
 """What becomes of one message: new, edited, deleted, read; and of its chat's place in the list."""
 
+import pytest
+
 from golub.avito.wire import (
     API,
     DELETED_TEXT,
@@ -49,6 +51,7 @@ def test_an_edit_keeps_the_row_and_its_place(world: World) -> None:
     assert world.chat()["last_message_id"] == world.message("m-2")["id"]
 
 
+@pytest.mark.row(18)
 def test_a_late_older_version_changes_only_that_it_was_edited(world: World) -> None:
     world.fold(webhook(content={"text": "Исправлено"}, at=CREATED + 9))
     world.fold(webhook())
@@ -151,6 +154,7 @@ def test_reading_counts_down_to_what_was_on_the_page(world: World) -> None:
     assert world.fold(MarkRead(chat_id, shown)) == []
 
 
+@pytest.mark.row(56)
 def test_another_accounts_chat_cannot_be_read(opened: Store) -> None:
     with opened.writing() as connection:
         mine, other = World(connection, opened), World(connection, opened)

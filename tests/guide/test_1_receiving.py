@@ -5,6 +5,7 @@ import json
 from datetime import datetime
 
 import httpx2
+import pytest
 from sqlalchemy import text
 
 from golub.model import Cause, DeliveryState
@@ -108,6 +109,7 @@ async def test_on_the_bare_path_the_chat_is_fetched_and_what_the_api_confirms_is
     assert by_hint
 
 
+@pytest.mark.row(14)
 @ONE_DATABASE
 async def test_a_forged_post_on_the_bare_path_shows_nothing(town: Town, shop: Account, boss: Browser) -> None:
     outside = await town.client()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from golub.model import Cause, DeliveryState
 from golub.simulator import Account, Item
 from golub.simulator import wire as avito
@@ -141,6 +143,7 @@ async def test_hostile_bodies_are_in_quarantine_and_the_next_good_one_is_applied
 ODD = ("a\ud800b\udfff", "a\x00b", "\ufeff\u202eзалом", "ё" + "\u0301" * 2_000, "\N{FAMILY}" * 200)
 
 
+@pytest.mark.row(25)
 async def test_odd_characters_are_applied_and_shown(town: Town, boss: Browser, shop: Account) -> None:
     """Escaped, they are proper JSON: shown with U+FFFD and ␀ where no database could keep them; the bytes stay."""
     bodies = [

@@ -12,6 +12,7 @@ from golub.web.address import client_address
 from tests.ingest.endpoint import BARE, PATH, TOKEN, Endpoint
 
 
+@pytest.mark.row(31)
 @pytest.mark.parametrize(
     ("peer", "forwarded", "seen"),
     [
@@ -39,6 +40,7 @@ def test_only_trusted_proxies_say_where_a_request_came_from(peer: str, forwarded
     assert client_address(scope, (ip_network("127.0.0.0/8"),)) == seen
 
 
+@pytest.mark.row(31)
 async def test_the_address_kept_is_the_one_that_the_proxy_saw(endpoint: Endpoint) -> None:
     await endpoint.post(x_forwarded_for="1.2.3.4, 198.51.100.7")
     assert [one.address for one in endpoint.stored] == ["198.51.100.7"]

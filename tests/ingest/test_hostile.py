@@ -55,6 +55,7 @@ HOSTILE: list[tuple[str, bytes, bytes]] = [
 ]
 
 
+@pytest.mark.row(16, 21, 22, 24, 25, 27, 28, 29)
 @pytest.mark.promise("P23")
 @pytest.mark.parametrize(("request_", "status"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
 async def test_hostile(lasting: Endpoint, request_: bytes, status: bytes) -> None:
@@ -67,6 +68,7 @@ async def test_hostile(lasting: Endpoint, request_: bytes, status: bytes) -> Non
     assert answer(await lasting.post()) == OK
 
 
+@pytest.mark.row(28)
 @pytest.mark.promise("P22")
 async def test_a_body_that_stops_coming_is_given_up(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 28: a lying Content-Length, and a chunked body without an end."""
@@ -99,6 +101,7 @@ async def test_pipelined_requests_are_answered_in_order(endpoint: Endpoint) -> N
     assert sorted(r.body for r in endpoint.stored) == [b"1", b"2", b"3"]
 
 
+@pytest.mark.row(30)
 @pytest.mark.promise("P22")
 async def test_slow_headers_are_not_waited_for(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 30: idle, dripping, and dripping after a good request."""

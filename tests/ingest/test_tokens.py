@@ -19,6 +19,7 @@ from tests.conftest import SteppedClock
 from tests.ingest.endpoint import BARE, OK, PATH, STRANGER, TOKEN, Endpoint, answer, opened
 
 
+@pytest.mark.row(15)
 async def test_unknown_tokens_all_look_the_same(tmp_path: Path, clock: SteppedClock, sqlite_url: str) -> None:
     """Row 15."""
     async with opened(tmp_path, clock, sqlite_url) as endpoint:

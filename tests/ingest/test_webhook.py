@@ -24,6 +24,7 @@ async def test_a_delivery_is_stored_whole_before_it_is_acked(endpoint: Endpoint,
         assert outsider.execute("SELECT body FROM received").fetchall() == [(body,)]
 
 
+@pytest.mark.row(14)
 @pytest.mark.parametrize("path", [BARE, BARE + "/"])
 async def test_the_bare_path_takes_hints(endpoint: Endpoint, path: str) -> None:
     assert answer(await endpoint.post(path, b'{"a":1}')) == OK
@@ -31,6 +32,7 @@ async def test_the_bare_path_takes_hints(endpoint: Endpoint, path: str) -> None:
     assert (one.account_id, one.token_id, one.body) == (None, None, b'{"a":1}')
 
 
+@pytest.mark.row(21)
 @pytest.mark.parametrize("path", [BARE, PATH])
 @pytest.mark.parametrize("body", [b"", b"{}"])
 async def test_the_probe_that_avito_recommends_is_answered(endpoint: Endpoint, path: str, body: bytes) -> None:
@@ -39,6 +41,7 @@ async def test_the_probe_that_avito_recommends_is_answered(endpoint: Endpoint, p
     assert [one.body for one in endpoint.stored] == [body]
 
 
+@pytest.mark.row(20)
 @pytest.mark.parametrize(("path", "shown"), [(BARE, BARE), (BARE + "/", BARE), (PATH, BARE + "/***")])
 async def test_get_and_head_say_that_it_is_there(
     endpoint: Endpoint, clock: SteppedClock, path: str, shown: str
@@ -66,6 +69,7 @@ async def test_the_url_shown_is_the_public_one(tmp_path: Path, clock: SteppedClo
         assert response.headers["strict-transport-security"]
 
 
+@pytest.mark.row(54)
 async def test_every_answer_carries_the_security_headers(endpoint: Endpoint) -> None:
     for method, path in [("GET", BARE), ("POST", PATH), ("POST", f"{BARE}/nobody"), ("PUT", BARE)]:
         headers = (await endpoint.client.request(method, path)).headers
@@ -76,6 +80,7 @@ async def test_every_answer_carries_the_security_headers(endpoint: Endpoint) -> 
         assert "date" not in headers
 
 
+@pytest.mark.row(20)
 @pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "DELETE", "PATCH", "BREW"])
 @pytest.mark.parametrize("path", [BARE, PATH, f"{BARE}/nobody"])
 async def test_other_methods_are_not_allowed(lasting: Endpoint, method: str, path: str) -> None:
@@ -88,6 +93,7 @@ async def test_other_methods_are_not_allowed(lasting: Endpoint, method: str, pat
         assert b"allow: GET, HEAD, POST\r\n" in got
 
 
+@pytest.mark.row(14)
 async def test_a_switched_off_bare_path_is_not_there(tmp_path: Path, clock: SteppedClock) -> None:
     async with opened(tmp_path, clock, bare_path=False) as endpoint:
         for method in ("GET", "HEAD", "POST"):

@@ -15,6 +15,7 @@ from tests.conftest import SteppedClock
 from tests.operators.team import ELSEWHERE, HOME, PASSWORD
 
 
+@pytest.mark.row(37)
 async def test_signing_in_says_nothing_about_what_is_wrong(operators: Operators, boss: Operator) -> None:
     fired = await operators.create("fired", PASSWORD)
     await operators.change(fired.id, by=By(boss), active=False)
@@ -34,6 +35,7 @@ async def fails(operators: Operators, login: str, address: str) -> type[GolubErr
     return Paced if isinstance(refused.value, Paced) else Rejected
 
 
+@pytest.mark.row(36)
 async def test_guessing_at_a_login_slows_down_and_never_locks(
     operators: Operators, boss: Operator, clock: SteppedClock
 ) -> None:
@@ -49,6 +51,7 @@ async def test_guessing_at_a_login_slows_down_and_never_locks(
     assert (await operators.authenticate("boss", PASSWORD, "203.0.113.251")).id == boss.id
 
 
+@pytest.mark.row(36)
 async def test_strangers_do_not_slow_an_operator_at_home(operators: Operators, boss: Operator) -> None:
     await operators.open_session(boss, address=HOME)
     for _ in range(FREE_BY_LOGIN):
@@ -58,6 +61,7 @@ async def test_strangers_do_not_slow_an_operator_at_home(operators: Operators, b
     assert await fails(operators, "boss", ELSEWHERE) is Paced
 
 
+@pytest.mark.row(36)
 async def test_many_logins_from_one_address_slow_down(operators: Operators, clock: SteppedClock) -> None:
     for number in range(FREE_BY_ADDRESS):
         assert await fails(operators, f"login-{number}", f"2001:db8::{number + 1:x}") is Rejected
@@ -67,6 +71,7 @@ async def test_many_logins_from_one_address_slow_down(operators: Operators, cloc
     assert await fails(operators, "another", "2001:db8::ffff") is Rejected
 
 
+@pytest.mark.row(36)
 async def test_attempts_at_once_are_no_way_around(store: Store, clock: SteppedClock) -> None:
     throttle = Throttle(store, clock)
     answers = await asyncio.gather(

@@ -15,6 +15,7 @@ from tests.conftest import SteppedClock
 from tests.operators.team import HOME, PASSWORD
 
 
+@pytest.mark.row(59)
 async def test_set_up_happens_once(operators: Operators, clock: SteppedClock) -> None:
     assert await operators.needs_setup()
     old, link = await operators.make_link("setup"), await operators.make_link("setup")
@@ -44,6 +45,7 @@ async def test_two_who_set_up_at_once(operators: Operators) -> None:
     assert sorted(type(answer).__name__ for answer in answers) == ["NotFound", "Operator"]
 
 
+@pytest.mark.row(39)
 async def test_a_link_works_once_for_its_purpose_and_only_its_hash_is_kept(
     operators: Operators, boss: Operator, store: Store
 ) -> None:
@@ -58,6 +60,7 @@ async def test_a_link_works_once_for_its_purpose_and_only_its_hash_is_kept(
     assert all(secret.encode() not in hashed for hashed in links)
 
 
+@pytest.mark.row(39, 40)
 async def test_a_password_link_sets_the_password_and_ends_sessions(
     operators: Operators, boss: Operator, clock: SteppedClock
 ) -> None:
@@ -81,6 +84,7 @@ async def test_a_password_link_sets_the_password_and_ends_sessions(
         await operators.set_password(late, "too late for this one")
 
 
+@pytest.mark.row(39)
 async def test_a_new_password_makes_older_links_useless(operators: Operators, boss: Operator) -> None:
     anna, first = await operators.invite("anna", name="Анна", role=Role.MANAGER, locale="ru", by=By(boss))
     second = await operators.reset(anna.id, by=By(boss))

@@ -12,6 +12,7 @@ from golub.passwords import AT_ONCE, WAITING, Passwords, check_strength
 from tests.operators.team import HOME
 
 
+@pytest.mark.row(38)
 @pytest.mark.parametrize(
     ("password", "good"),
     [
@@ -21,6 +22,16 @@ from tests.operators.team import HOME
         ("йцукенгш", False),
         ("abababab", False),
         ("anna@shop.ru", False),
+        ("sunshine!", False),
+        ("Наташа1987", False),
+        ("!!qwertyu!!", False),
+        ("barcelona2026", False),
+        ("19870312", False),
+        ("+7 916 123-45-6", False),
+        ("!@#$%^&*", False),
+        ("😀😃😄😁😆🤣😂🙂", True),
+        ("100200300400", True),
+        ("sunshine in the kitchen", True),
         ("д" * 513, False),
         ("д" * 511 + "аб", False),
         ("семь слов", True),
@@ -38,6 +49,7 @@ def test_passwords_are_judged_by_length_and_by_what_is_guessed_first(password: s
     assert refused.value.field == "password"
 
 
+@pytest.mark.row(38)
 async def test_every_byte_of_a_password_counts(operators: Operators) -> None:
     password = "x\x00y" + "long" * 100
     await operators.create("anna", password)
@@ -47,6 +59,7 @@ async def test_every_byte_of_a_password_counts(operators: Operators) -> None:
             await operators.authenticate("anna", wrong, HOME)
 
 
+@pytest.mark.row(36)
 def test_a_password_costs_whoever_guesses_three_passes_over_64_mib() -> None:
     """Asked of a process of its own: in this one a hash is cheap."""
     asks = "from golub.passwords import Passwords; print(Passwords()._hasher.hash('two words and more'))"
@@ -54,6 +67,7 @@ def test_a_password_costs_whoever_guesses_three_passes_over_64_mib() -> None:
     assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
+@pytest.mark.row(37)
 async def test_an_unknown_login_costs_a_hash_as_well() -> None:
     passwords = Passwords()
     await passwords.warm()
@@ -72,6 +86,7 @@ async def test_an_unknown_login_costs_a_hash_as_well() -> None:
     assert asked[0] == asked[1], "the parameters of both hashes, and so their price, are the same"
 
 
+@pytest.mark.row(36)
 async def test_hashing_has_a_queue_with_an_end() -> None:
     passwords = Passwords()
     answers = await asyncio.gather(

@@ -29,6 +29,7 @@ async def test_a_login_that_is_none_is_refused(operators: Operators, login: str)
     assert refused.value.field == "login"
 
 
+@pytest.mark.row(40)
 @pytest.mark.parametrize("change", [{"active": False}, {"role": Role.ADMIN}])
 async def test_losing_rights_ends_sessions(operators: Operators, boss: Operator, change: dict[str, Any]) -> None:
     anna = await invited(operators, boss, "anna", Role.MANAGER)
@@ -48,6 +49,7 @@ async def test_a_new_name_ends_nothing(operators: Operators, boss: Operator) -> 
     assert found[1].name == "Начальник"
 
 
+@pytest.mark.row(44)
 async def test_roles_reach_no_higher_than_ones_own(operators: Operators, boss: Operator) -> None:
     admin = await invited(operators, boss, "admin", Role.ADMIN)
     manager = await invited(operators, boss, "manager", Role.MANAGER)
@@ -66,6 +68,7 @@ async def test_roles_reach_no_higher_than_ones_own(operators: Operators, boss: O
         await operators.change(10**6, by=By(boss), name="x")
 
 
+@pytest.mark.row(44)
 async def test_a_role_that_was_lost_meanwhile_gives_no_rights(operators: Operators, boss: Operator) -> None:
     """The browser's page, and the operator it was rendered for, may be older than the database."""
     deputy = await invited(operators, boss, "deputy", Role.SUPER_ADMIN)
@@ -80,6 +83,7 @@ async def test_a_role_that_was_lost_meanwhile_gives_no_rights(operators: Operato
             await forbidden
 
 
+@pytest.mark.row(46)
 @pytest.mark.parametrize("change", [{"active": False}, {"role": Role.ADMIN}])
 async def test_the_last_super_admin_stays(operators: Operators, boss: Operator, change: dict[str, Any]) -> None:
     with pytest.raises(Conflict):
@@ -87,6 +91,7 @@ async def test_the_last_super_admin_stays(operators: Operators, boss: Operator, 
     assert (await operators.get(boss.id)).active
 
 
+@pytest.mark.row(46)
 async def test_two_super_admins_who_demote_each_other(operators: Operators, boss: Operator) -> None:
     other = await invited(operators, boss, "other", Role.SUPER_ADMIN)
     for _ in range(5):

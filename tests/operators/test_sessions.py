@@ -1,5 +1,7 @@
 """A session is found by its secret, and ends when it is idle, in any case, or at a word."""
 
+import pytest
+
 from golub.clock import DAY
 from golub.model import Operator, Session
 from golub.operators import ABSOLUTE_LIFE, IDLE_LIFE, Operators
@@ -8,6 +10,7 @@ from tests.conftest import SteppedClock
 from tests.operators.team import HOME
 
 
+@pytest.mark.row(41)
 async def test_a_session_is_found_by_its_secret_and_only_its_hash_is_kept(
     operators: Operators, boss: Operator, store: Store
 ) -> None:
@@ -24,6 +27,7 @@ async def test_a_session_is_found_by_its_secret_and_only_its_hash_is_kept(
         assert await operators.find_session(wrong) is None
 
 
+@pytest.mark.row(41)
 async def test_a_session_ends_when_idle_and_in_any_case(
     operators: Operators, boss: Operator, clock: SteppedClock
 ) -> None:

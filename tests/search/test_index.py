@@ -129,6 +129,7 @@ def test_an_account_that_goes_takes_its_entries_along_and_no_others(opened: Stor
         assert held(world.connection) == expected(other)
 
 
+@pytest.mark.row(26)
 def test_absurd_times_have_their_place(opened: Store) -> None:
     with a_world(opened) as world:
         for name, created in (("past", 0), ("far", 2**40), ("now", CREATED)):

@@ -165,6 +165,7 @@ HOSTILE = (
 )  # fmt: skip
 
 
+@pytest.mark.row(47)
 def test_hostile_questions_are_words_or_refused_and_never_a_databases_error(opened: Store) -> None:
     with a_world(opened) as world:
         tell(world)
@@ -184,6 +185,7 @@ def test_hostile_questions_are_words_or_refused_and_never_a_databases_error(open
     assert not {"' OR 1=1 --", "AND OR NOT", "a & b | !c", "'a':*"} & set(refused)
 
 
+@pytest.mark.row(25)
 def test_hostile_messages_are_kept_and_found(opened: Store) -> None:
     long = " ".join(f"слово{number}я" for number in range(3000)) + " +7 916 1234567" * 900
     told = {f"m{number}": text for number, text in enumerate((*HOSTILE, long, "ы" * 50_000, "1 000" * 9000))}
@@ -195,6 +197,7 @@ def test_hostile_messages_are_kept_and_found(opened: Store) -> None:
         assert found(world, "слово17") == {f"m{len(HOSTILE)}"}
 
 
+@pytest.mark.row(48)
 def test_limits_are_told_kindly() -> None:
     for asked, words in (
         ("а" * 201, "200 characters"),

@@ -100,6 +100,7 @@ async def bare_deliveries(town: Scene) -> int:
         await store.close()
 
 
+@pytest.mark.row(30)
 @pytest.mark.promise("P22")
 async def test_thousands_of_slow_clients(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures

@@ -1,13 +1,14 @@
 """Who may see what: every route, by every role, from the table in `access`; what the table does not name is refused."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
+from docs import generate
 from golub.model import Role
 from golub.web.access import ACCESS
 from golub.web.routes import ROUTERS
@@ -15,19 +16,31 @@ from golub.web.session import guard
 from tests.web.conftest import Visit
 
 
-def routes() -> Iterator[APIRoute]:
-    for router in ROUTERS:
+def routes(routers: Sequence[APIRouter] = ROUTERS) -> Iterator[APIRoute]:
+    for router in routers:
         for route in router.routes:
             assert isinstance(route, APIRoute), "a mount or a bare route would pass no guard"
             yield route
 
 
-def doors() -> list[tuple[str, str]]:
-    return sorted({(method, route.path) for route in routes() for method in route.methods or ()})
+def doors(routers: Sequence[APIRouter] = ROUTERS) -> list[tuple[str, str]]:
+    return sorted({(method, route.path) for route in routes(routers) for method in route.methods or ()})
 
 
+@pytest.mark.row(44)
 def test_every_route_is_in_the_table_and_every_line_is_a_route() -> None:
     assert {path for _, path in doors()} == set(ACCESS)
+
+
+@pytest.mark.row(44)
+def test_a_planted_route_turns_the_check_and_the_page_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this table nor `docs/routes.md` can be right any more, so that nobody merges it unthought."""
+    planted = APIRouter()
+    planted.add_api_route("/admin/planted", lambda: "secret")
+    assert {path for _, path in doors((*ROUTERS, planted))} - set(ACCESS) == {"/admin/planted"}
+    monkeypatch.setattr(generate, "ROUTERS", (*ROUTERS, planted))
+    with pytest.raises(KeyError, match="/admin/planted"):
+        generate.routes_page()
 
 
 async def test_only_the_static_files_stand_beside_the_guard(site: FastAPI) -> None:
@@ -35,6 +48,7 @@ async def test_only_the_static_files_stand_beside_the_guard(site: FastAPI) -> No
     assert [route.path for route in site.routes if isinstance(route, Mount)] == ["/static"]
 
 
+@pytest.mark.row(44)
 async def test_a_route_that_the_table_forgot_is_refused_to_everybody(site: FastAPI, visit: Visit) -> None:
     async def forgotten() -> str:
         return "secret"
@@ -71,6 +85,7 @@ def hollow(site: FastAPI) -> FastAPI:
     return site
 
 
+@pytest.mark.row(44)
 async def test_each_role_gets_what_the_table_says(hollow: FastAPI, visit: Visit) -> None:
     browsers = {role: await visit(role) for role in (None, *Role)}
     for method, path in doors():
@@ -97,6 +112,7 @@ async def test_streams_pictures_and_htmx_are_not_sent_to_a_page(visit: Visit) ->
     assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in")
 
 
+@pytest.mark.row(51)
 async def test_nothing_that_strangers_look_for_is_there(visit: Visit) -> None:
     stranger = await visit(None)
     for url in (

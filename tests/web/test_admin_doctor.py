@@ -55,6 +55,7 @@ async def test_links_lead_only_where_the_operator_may_go(visit: Visit, doctor: D
     assert links == {Role.ADMIN: (False, True), Role.SUPER_ADMIN: (True, True)}
 
 
+@pytest.mark.row(13)
 async def test_more_than_six_examinations_a_minute_are_refused(visit: Visit, doctor: Doctor) -> None:
     admin = await visit(Role.ADMIN)
     answers: list[int] = []

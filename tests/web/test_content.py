@@ -163,6 +163,7 @@ ANYWHERE = {
 }
 
 
+@pytest.mark.row(1, 4)
 @pytest.mark.parametrize("where", ANYWHERE)
 @pytest.mark.parametrize("evil", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_words_are_only_words(where: str, evil: str) -> None:
@@ -192,6 +193,7 @@ def test_content_of_any_shape_is_drawn(kind: str, evil: Any) -> None:
     assert isinstance(preview(one, words("ru")), str)
 
 
+@pytest.mark.row(5)
 @pytest.mark.parametrize(
     ("written", "url", "shown"),
     [
@@ -207,6 +209,7 @@ def test_a_link_shows_where_it_leads(written: str, url: str, shown: str) -> None
     assert split_text(f"см. {written}, да") == ["см. ", Link(url, urlsplit(url).hostname or "", shown), ", да"]
 
 
+@pytest.mark.row(4)
 @pytest.mark.parametrize(
     "written",
     ["https://", "https://a b", "https://a.ru:99999/", "http://[::1", "https://\u202eevil.example/", "ftp://a.ru",
@@ -226,6 +229,7 @@ def test_long_links_are_cut_for_the_eye_only() -> None:
 HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co"}
 
 
+@pytest.mark.row(25)
 def test_names_hide_nothing() -> None:
     assert visible("Анна\u202e\x00\u200b") == "Анна‹U+202E›‹U+0000›‹U+200B›"
     assert visible("👨‍👩‍👧 Й") == "👨‍👩‍👧 Й"

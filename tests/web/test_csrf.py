@@ -31,6 +31,7 @@ async def sent(browser: Browser, headers: dict[str, str], token: str | None) -> 
     return (await browser.client.post("/preferences", data=data, headers=headers)).status_code
 
 
+@pytest.mark.row(42)
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize("role", [None, Role.SUPER_ADMIN])
 async def test_another_site_is_refused_even_with_the_token(
@@ -40,6 +41,7 @@ async def test_another_site_is_refused_even_with_the_token(
     assert await sent(browser, headers, browser.csrf) == 403
 
 
+@pytest.mark.row(42)
 @pytest.mark.parametrize("role", [None, Role.MANAGER])
 async def test_a_page_needs_its_token(visit: Visit, role: Role | None) -> None:
     browser, other = await visit(role), await visit(role)
@@ -89,6 +91,7 @@ def api(site: FastAPI, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     return site
 
 
+@pytest.mark.row(42)
 async def test_the_api_serves_programs_and_our_own_pages(api: FastAPI, visit: Visit) -> None:
     browser = await visit(Role.MANAGER)
     assert (await browser.client.post("/api/act", json={})).status_code == 200
@@ -101,6 +104,7 @@ async def test_the_api_serves_programs_and_our_own_pages(api: FastAPI, visit: Vi
         assert (await browser.client.get("/api/act", headers=headers)).status_code == 200
 
 
+@pytest.mark.row(42)
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 async def test_the_api_takes_json_only(api: FastAPI, visit: Visit, kind: str) -> None:
     browser = await visit(Role.MANAGER)

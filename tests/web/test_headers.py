@@ -49,6 +49,7 @@ def failing(site: FastAPI, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     return site
 
 
+@pytest.mark.row(6, 54)
 async def test_every_answer_carries_the_security_headers(failing: FastAPI, visit: Visit) -> None:
     stranger, boss = await visit(None), await visit(Role.SUPER_ADMIN)
     answers = [
@@ -67,6 +68,7 @@ async def test_every_answer_carries_the_security_headers(failing: FastAPI, visit
             assert answer.headers.get(name) == value, (answer.url, name)
 
 
+@pytest.mark.row(53)
 async def test_pages_are_stored_nowhere_and_files_for_ever(visit: Visit) -> None:
     boss = await visit(Role.SUPER_ADMIN)
     page = await boss.get("/admin/operators")
@@ -77,6 +79,7 @@ async def test_pages_are_stored_nowhere_and_files_for_ever(visit: Visit) -> None
     assert (await boss.get("/static/golub.css")).headers["cache-control"] == "no-cache"
 
 
+@pytest.mark.row(3)
 async def test_no_page_has_a_script_or_a_style_in_it(visit: Visit) -> None:
     boss, stranger = await visit(Role.SUPER_ADMIN), await visit(None)
     for page in (await boss.get("/admin/operators"), await stranger.get("/sign-in"), await stranger.get("/nothing")):
@@ -88,6 +91,7 @@ async def test_no_page_has_a_script_or_a_style_in_it(visit: Visit) -> None:
         assert all(" src=" in attributes and not body for attributes, body in scripts)
 
 
+@pytest.mark.row(32)
 @pytest.mark.parametrize(
     ("host", "answered"),
     [
@@ -141,6 +145,7 @@ async def _welcome(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+@pytest.mark.row(54)
 async def test_https_is_remembered_where_it_is_ours(parts: Parts) -> None:
     for url, told in (("https://golub.example.ru", True), ("http://golub.example.ru", False), ("", False)):
         parts.settings = Settings.model_validate({"public_url": url})
@@ -181,6 +186,7 @@ async def test_errors_become_pages_toasts_and_json(
         assert page.headers["retry-after"] == "7"
 
 
+@pytest.mark.row(50, 52)
 async def test_a_bug_tells_strangers_a_number_and_the_log_everything(failing: FastAPI, visit: Visit) -> None:
     stranger = await visit(None)
     with capture_logs() as lines:
@@ -208,6 +214,7 @@ async def test_half_an_answer_is_cut_off(site: FastAPI, visit: Visit, monkeypatc
             await client.get("/half")
 
 
+@pytest.mark.row(52)
 async def test_api_errors_are_json_whatever_happens(visit: Visit) -> None:
     stranger = await visit(None)
     for answer in (

@@ -149,6 +149,7 @@ def test_english_counts_as_english_does() -> None:
             assert {*PLACE.findall(parts[0]), "n"} == {*PLACE.findall(parts[1]), "n"}
 
 
+@pytest.mark.row(2)
 def test_what_a_buyer_is_called_cannot_become_markup() -> None:
     say = words("en")
     assert say("Role of {name}", name="<b>{0}</b>") == "Role of <b>{0}</b>", "a plain text: the template escapes it"

@@ -132,6 +132,7 @@ async def test_one_who_asks_twice_or_together_fetches_once(opened: Opened) -> No
     assert len(network.asked) == 1
 
 
+@pytest.mark.row(6, 7)
 @pytest.mark.parametrize(
     "url",
     [
@@ -152,6 +153,7 @@ async def test_other_hosts_are_never_asked(opened: Opened, url: str) -> None:
     assert network.asked == []
 
 
+@pytest.mark.row(7, 12)
 @pytest.mark.parametrize(
     "addresses",
     [
@@ -173,6 +175,7 @@ async def test_the_configured_simulator_is_asked_where_it_is(opened: Opened) -> 
     assert str(network.asked[0].url) == "http://sim.test:8090/img/a.jpg"
 
 
+@pytest.mark.row(8, 9)
 @pytest.mark.parametrize(
     "raw",
     [
@@ -187,22 +190,26 @@ async def test_what_is_no_picture_is_not_passed_on(opened: Opened, raw: bytes) -
         await opened(raw).picture(PHOTO, Size.SMALL)
 
 
+@pytest.mark.row(8)
 def test_a_picture_with_a_page_behind_it_loses_the_page() -> None:
     assert b"<script>" not in recode(picture() + b"<script>alert(1)</script>", Size.SMALL)
 
 
+@pytest.mark.row(9)
 async def test_an_endless_answer_ends_at_the_limit(opened: Opened) -> None:
     network = Network(lambda _: httpx2.Response(200, stream=Endless(b"x" * 100_000, pause=False)))
     with pytest.raises(Rejected):
         await opened(network).picture(PHOTO, Size.SMALL)
 
 
+@pytest.mark.row(9)
 async def test_a_dripping_answer_ends_in_time(opened: Opened) -> None:
     network = Network(lambda _: httpx2.Response(200, stream=Endless(b"x", pause=True)))
     with pytest.raises(Unavailable):
         await opened(network, fetch_seconds=0.05).picture(PHOTO, Size.SMALL)
 
 
+@pytest.mark.row(12)
 @pytest.mark.parametrize(
     ("status", "headers"),
     [(302, {"location": "http://127.0.0.1/"}), (404, {}), (500, {}), (200, {"content-encoding": "gzip"})],
@@ -270,6 +277,7 @@ async def last_message(parts: Parts) -> Message:
         return await session.get_one(Message, 1)
 
 
+@pytest.mark.row(8)
 async def test_a_photo_reaches_the_browser_as_a_file_that_can_do_nothing(
     parts: Parts, talk: Talk, visit: Visit
 ) -> None:
@@ -286,6 +294,7 @@ async def test_a_photo_reaches_the_browser_as_a_file_that_can_do_nothing(
     assert (await (await visit(None)).get(url, headers={"Sec-Fetch-Dest": "image"})).status_code == 401
 
 
+@pytest.mark.row(7)
 async def test_a_url_serves_what_it_was_signed_for_and_nothing_else(parts: Parts, talk: Talk, visit: Visit) -> None:
     await talk.says("one", "x")
     await talk.says("two", "x")
@@ -311,6 +320,7 @@ async def test_a_url_serves_what_it_was_signed_for_and_nothing_else(parts: Parts
     assert (await browser.get(url)).status_code == 404
 
 
+@pytest.mark.row(6)
 async def test_a_photo_elsewhere_is_not_even_offered(parts: Parts, talk: Talk) -> None:
     await talk.says("chat", kind="image", content={"image": {"sizes": {"640x480": "https://evil.example/track.gif"}}})
     assert Addresses(parts).message(await last_message(parts)) == ""

@@ -80,6 +80,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in ours}
 
 
+@pytest.mark.row(50)
 async def test_no_token_lies_in_clear_whatever_was_done(world: World, owner: Browser, tmp_path: Path) -> None:
     await world.relays.add(world.account_id, "https://bot.example.com/in")
     old = prefilled((await owner.get(PAGE)).text)

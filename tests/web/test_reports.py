@@ -197,6 +197,7 @@ async def test_figures_lists_and_files_are_of_the_accounts_in_sight(parts: Parts
     assert "New chats 3 " in (await read(await visit(Role.ADMIN), "/reports")).text
 
 
+@pytest.mark.row(1, 2, 49)
 @ONE_DATABASE
 async def test_names_that_strangers_chose_stay_text(parts: Parts, visit: Visit, admin: Browser) -> None:
     """In the pages, and in what a spreadsheet makes of the files."""
@@ -215,6 +216,7 @@ async def test_names_that_strangers_chose_stay_text(parts: Parts, visit: Visit, 
     assert items[1][0].startswith("<script>alert(1)</script>‹U+202E›")
 
 
+@pytest.mark.row(47)
 @ONE_DATABASE
 @pytest.mark.parametrize(
     "query",
@@ -230,6 +232,7 @@ async def test_what_makes_no_sense_narrows_nothing(talk: Talk, admin: Browser, q
         assert (await admin.get(f"{page}?{urlencode(query)}")).status_code == 200, page
 
 
+@pytest.mark.row(48)
 @ONE_DATABASE
 @pytest.mark.parametrize("query", ["before=x", "before=1", "before=" + "9" * 30 + ".1", "only=everything", "hour=24"])
 async def test_a_list_that_cannot_be_is_refused(talk: Talk, admin: Browser, query: str) -> None:

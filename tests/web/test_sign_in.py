@@ -20,6 +20,7 @@ async def signed_in(browser: Browser) -> bool:
     return (await browser.get("/admin/operators")).status_code in (200, 403)
 
 
+@pytest.mark.row(59)
 async def test_first_run_from_the_console_s_link_to_the_panel(visit: Visit, parts: Parts) -> None:
     browser = await visit(None)
     assert "golub operator add" in (await browser.get("/sign-in")).text, "a fresh install says where the link is"
@@ -39,6 +40,7 @@ async def test_first_run_from_the_console_s_link_to_the_panel(visit: Visit, part
     assert "golub operator add" not in (await (await visit(None)).get("/sign-in")).text
 
 
+@pytest.mark.row(40, 41)
 async def test_signing_in_gives_a_new_session_and_signing_out_ends_it(visit: Visit, parts: Parts) -> None:
     await parts.operators.create("anna", PASSWORD, role=Role.ADMIN)
     browser = await visit(None)
@@ -71,6 +73,7 @@ async def test_signing_in_gives_a_new_session_and_signing_out_ends_it(visit: Vis
     assert not await signed_in(browser)
 
 
+@pytest.mark.row(41)
 async def test_the_cookie_is_secure_wherever_https_is(visit: Visit, parts: Parts) -> None:
     await parts.operators.create("anna", PASSWORD)
     for url, secure in (("https://golub.example.ru", True), ("", False)):
@@ -79,6 +82,7 @@ async def test_the_cookie_is_secure_wherever_https_is(visit: Visit, parts: Parts
         assert ("Secure" in answer.headers["set-cookie"]) is secure
 
 
+@pytest.mark.row(36)
 async def test_guessing_is_answered_with_a_wait(visit: Visit, parts: Parts, clock: SteppedClock) -> None:
     browser = await visit(None)
     statuses = [
@@ -130,6 +134,7 @@ async def test_an_operator_is_added_chooses_a_password_and_is_kept_out(visit: Vi
         assert (await admin.post(door, {"active": "no"})).status_code == 403
 
 
+@pytest.mark.row(32)
 async def test_links_carry_the_public_address_whatever_the_request_says(visit: Visit, parts: Parts) -> None:
     admin = await visit(Role.ADMIN)
     parts.settings = Settings.model_validate({"public_url": "https://golub.example.ru"})
@@ -139,6 +144,7 @@ async def test_links_carry_the_public_address_whatever_the_request_says(visit: V
     assert "evil.example" not in page.text
 
 
+@pytest.mark.row(33)
 @pytest.mark.parametrize(
     "wanted",
     [

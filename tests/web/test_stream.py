@@ -74,6 +74,7 @@ async def test_a_silent_stream_says_that_it_lives(site: FastAPI, visit: Visit) -
         await listener.event("tick")
 
 
+@pytest.mark.row(40)
 @pytest.mark.usefixtures("quick")
 async def test_a_session_that_ended_ends_its_stream_and_no_other(site: FastAPI, parts: Parts, visit: Visit) -> None:
     leaving, staying = await visit(Role.MANAGER), await visit(Role.MANAGER)
@@ -111,6 +112,7 @@ async def test_a_stop_ends_the_stream(site: FastAPI, parts: Parts, visit: Visit)
             await listener.ended.wait()
 
 
+@pytest.mark.row(30)
 @pytest.mark.promise("P26")
 async def test_a_reader_that_takes_nothing_is_cut(
     site: FastAPI, parts: Parts, visit: Visit, monkeypatch: pytest.MonkeyPatch
@@ -133,6 +135,7 @@ async def test_a_browser_that_left_is_forgotten(site: FastAPI, parts: Parts, vis
     assert parts.live.listeners == 0
 
 
+@pytest.mark.row(43)
 async def test_a_stranger_hears_nothing(visit: Visit) -> None:
     stranger = await visit(None)
     answer = await stranger.get("/stream", headers={"Accept": "text/event-stream", "Sec-Fetch-Dest": "empty"})
@@ -141,3 +144,22 @@ async def test_a_stranger_hears_nothing(visit: Visit) -> None:
 
 def hash_of(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
+
+
+@pytest.mark.row(43)
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://sub.localhost", "Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+async def test_another_site_does_not_listen(visit: Visit, told: dict[str, str]) -> None:
+    manager = await visit(Role.MANAGER)
+    del manager.client.headers["Origin"]
+    answer = await manager.get("/stream", headers={"Accept": "text/event-stream", **told})
+    assert answer.status_code == 403
+    assert "event:" not in answer.text

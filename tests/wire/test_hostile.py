@@ -19,16 +19,18 @@ from golub.avito.wire import (
     read_message,
 )
 from golub.clock import DAY
-from tests.hostile import HOSTILE, with_raw
+from tests.hostile.bodies import HOSTILE, with_raw
 from tests.shapes import CREATED, USER_ID, body, message, value
 from tests.wire.reader import CHAT_ID, RECEIVED_AT, seen
 
 
+@pytest.mark.row(24)
 @pytest.mark.parametrize("raw", [b"", b"  \r\n", b"{}", b" {} "])
 def test_a_probe_is_no_error(raw: bytes) -> None:
     assert read_delivery(raw, RECEIVED_AT) == Probe()
 
 
+@pytest.mark.row(22, 23, 24)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_cannot_be_read_says_why(name: str) -> None:
     raw, cause = HOSTILE[name]
@@ -38,6 +40,7 @@ def test_what_cannot_be_read_says_why(name: str) -> None:
     assert read.detail
 
 
+@pytest.mark.row(22)
 def test_256_kib_of_brackets_cost_nothing() -> None:
     began = time.process_time()
     for raw in (b"[" * 262_144, b'{"a":"' + b'\\"' * 130_000, b'"\\"' * 87_000):
@@ -50,6 +53,7 @@ def test_brackets_in_a_text_are_no_depth() -> None:
     assert seen(message(content={"text": text})).text == text
 
 
+@pytest.mark.row(25)
 def test_characters_that_no_database_holds_are_replaced_and_flagged() -> None:
     raw = with_raw(content='{"text": "a\\ud800b\\u0000c \\ud83d\\ude00 \\ufeff\\u202e", "\\udfff": 1}')
     one = seen(raw)
@@ -58,6 +62,7 @@ def test_characters_that_no_database_holds_are_replaced_and_flagged() -> None:
     assert "characters_replaced" in one.flags
 
 
+@pytest.mark.row(23)
 def test_optional_numbers_that_do_not_fit_are_dropped_and_flagged() -> None:
     for odd in (2**64, True, "many", [], -5):
         one = seen(message(item_id=odd))
@@ -65,20 +70,24 @@ def test_optional_numbers_that_do_not_fit_are_dropped_and_flagged() -> None:
         assert one.flags == ("item_id_dropped",)
 
 
+@pytest.mark.row(23)
 def test_a_huge_number_inside_content_is_kept_as_its_digits() -> None:
     assert seen(message(content={"text": "x", "n": 2**64})).content["n"] == str(2**64)
 
 
+@pytest.mark.row(24)
 def test_of_two_equal_keys_the_last_counts_and_is_flagged() -> None:
     raw = with_raw(content='{"text": "первое", "text": "второе"}')
     one = seen(raw)
     assert (one.text, one.flags) == ("второе", ("duplicate_keys",))
 
 
+@pytest.mark.row(21)
 def test_a_byte_order_mark_is_tolerated_and_flagged() -> None:
     assert seen(b"\xef\xbb\xbf" + message()).flags == ("byte_order_mark",)
 
 
+@pytest.mark.row(26)
 @pytest.mark.parametrize(
     ("created", "expected"),
     [
@@ -104,6 +113,7 @@ def test_absurd_times_are_clamped(created: Any, expected: int) -> None:
     assert one.created_at == expected
 
 
+@pytest.mark.row(26)
 def test_an_envelope_from_the_future_does_not_win_for_ever() -> None:
     for odd in (CREATED * 2, 2**62, None, "soon"):
         assert seen(body(value(), timestamp=odd)).observed_at == RECEIVED_AT

@@ -1,9 +1,9 @@
 """No other site may make a browser act here in a signed-in person's name.
 
 Pages: an unsafe request must come from our own origin *and* carry the session's token, as form field `csrf` or header
-`X-CSRF-Token`; before sign-in the token is a cookie's own value (double submit). `/api/`: a request with neither Origin
-nor Sec-Fetch-Site comes from no browser and passes; with either it must be same-origin; bodies are JSON only, which no
-foreign form can send.
+`X-CSRF-Token`; before sign-in the token is a cookie's own value (double submit). `/stream` tells much and can send no
+token: our own origin, as far as the browser says. `/api/`: a request with neither Origin nor Sec-Fetch-Site comes from
+no browser and passes; with either it must be same-origin; bodies are JSON only, which no foreign form can send.
 """
 
 import hmac
@@ -43,6 +43,13 @@ async def check_page(request: Request, settings: Settings, token: str) -> None:
         sent = field if isinstance(field, str) else ""
     if not token or not hmac.compare_digest(sent.encode(), token.encode()):
         raise Forbidden("This page is out of date. Reload it and try again.", code="stale_page")
+
+
+def check_stream(request: Request, settings: Settings) -> None:
+    """Raises `Forbidden` where another site's page listens. Who says nothing of itself is no browser, or an old one,
+    which sends the cookie of another site's request to nobody anyway (`SameSite`)."""
+    if ("origin" in request.headers or "sec-fetch-site" in request.headers) and not _same_origin(request, settings):
+        raise Forbidden("This request came from another site.", code="cross_site")
 
 
 def visitor_token(request: Request) -> str:

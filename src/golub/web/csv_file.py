@@ -20,7 +20,7 @@ def csv_file(name: str, rows: Iterable[Sequence[str | int | None]]) -> Response:
     for row in rows:
         table.writerow([_cell(value) for value in row])
     return Response(
-        written.getvalue().encode("utf-8-sig"),
+        written.getvalue().encode("utf-8-sig", "replace"),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )

@@ -1,6 +1,6 @@
 """`/stream`: the doorbell as server-sent events, one stream for all tabs of a browser.
 
-Of chats it carries ids and versions only; what they stand for is fetched, and authorised, by its own request. Beside
+Another site's page may not listen. Of chats it carries ids and versions only; what they stand for is fetched, and authorised, by its own request. Beside
 that it says who of the team is at which chat (`POST /presence` is how a tab says so itself). Every `TICK`, and at
 once when this process ends it, the session is looked at again (a revoked one ends the stream) with the accounts that
 its operator may see (of others he is told nothing), and a silent stream says that it lives, so that a browser notices
@@ -22,6 +22,7 @@ from golub.errors import Unavailable
 from golub.live import EVERYTHING, Beat, Heard, Ring
 from golub.operators import LISTENS_EVERY
 from golub.sight import Sight, find_sight
+from golub.web.csrf import check_stream
 from golub.web.parts import LARGEST_ID, Given, Parts
 from golub.web.session import COOKIE, Seen, Signed
 
@@ -33,6 +34,7 @@ SEND_LIMIT = 15.0  # seconds
 
 @router.get("/stream")
 async def stream(request: Request, parts: Given, operator: Signed, sight: Seen) -> Response:
+    check_stream(request, parts.settings)
     after = request.headers.get("last-event-id", "")[:64]
     return Stream(parts, operator.id, sight, request.cookies[COOKIE], after, tick=TICK, send_limit=SEND_LIMIT)
 

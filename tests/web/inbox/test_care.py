@@ -195,6 +195,7 @@ async def test_labels_narrow_every_view_and_its_counts(
     assert "A label that is gone" in (await read(manager, f"/inbox?label={label.id}")).text
 
 
+@pytest.mark.row(2)
 @ONE_DATABASE
 async def test_hostile_names_are_refused_or_shown_as_text(
     parts: Parts, talk: Talk, manager: Browser, admin: Browser

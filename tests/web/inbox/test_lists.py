@@ -170,6 +170,7 @@ ODD = (
 )
 
 
+@pytest.mark.row(48)
 @ONE_DATABASE
 async def test_odd_addresses_are_refused_plainly(talk: Talk, manager: Browser) -> None:
     for url, status in ODD:

@@ -3,6 +3,7 @@
 import io
 
 import httpx2
+import pytest
 from PIL import Image
 from sqlalchemy import select
 
@@ -51,6 +52,7 @@ async def test_photos_are_attached_shown_and_sent_before_their_words(
     ]
 
 
+@pytest.mark.row(55)
 @ONE_DATABASE
 async def test_what_is_no_photo_or_too_large_is_refused_in_words(talk: Talk, manager: Browser, visit: Visit) -> None:
     await talk.says("chat", "Есть фото?")

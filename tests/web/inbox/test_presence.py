@@ -75,6 +75,7 @@ async def test_nonsense_is_refused(talk: Talk, visit: Visit) -> None:
     assert (await anna.client.post("/presence", data={"tab": TAB})).status_code == 403
 
 
+@pytest.mark.row(43)
 @pytest.mark.usefixtures("quick")
 async def test_nobody_is_told_of_chats_that_he_may_not_see(
     site: FastAPI, parts: Parts, talk: Talk, visit: Visit

@@ -134,6 +134,7 @@ async def test_nothing_stale_is_found(parts: Parts, talk: Talk, manager: Browser
     assert hits(await read(manager, f"{SEARCH}?q=диван")) == []
 
 
+@pytest.mark.row(1)
 @ONE_DATABASE
 async def test_strangers_words_stay_words(parts: Parts, talk: Talk, manager: Browser) -> None:
     await talk.says("one", "<script>alert(1)</script> диван <mark>свой</mark> \u202eзадом")

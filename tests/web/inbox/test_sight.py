@@ -185,6 +185,7 @@ def plain(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, re.sub(r"[0-9a-f]{8,}|\d+|[\w-]{40,}|/media/\S+", "…", answer.text)
 
 
+@pytest.mark.row(45)
 @ONE_DATABASE
 async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
     parts: Parts, visit: Visit, ours: Talk, theirs: Talk
@@ -207,6 +208,7 @@ async def test_what_is_out_of_sight_is_answered_like_what_is_not_there(
     assert (chat.unread, outgoing.state) == (1, "rejected")
 
 
+@pytest.mark.row(45)
 @ONE_DATABASE
 async def test_an_act_with_several_chats_passes_over_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
     narrowed, there = await beside(parts, visit, ours, theirs)
@@ -248,6 +250,7 @@ async def test_who_may_see_it_gets_it(parts: Parts, visit: Visit, ours: Talk, th
         assert ("для всех" in (await browser.get("/inbox")).text) is (narrow_to is not theirs)
 
 
+@pytest.mark.row(45)
 @ONE_DATABASE
 async def test_lists_rows_and_counts_have_none_of_it(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> None:
     narrowed, there = await beside(parts, visit, ours, theirs)
@@ -260,6 +263,7 @@ async def test_lists_rows_and_counts_have_none_of_it(parts: Parts, visit: Visit,
     assert (await narrowed.get("/inbox")).text.count('<li class="chat-row') == 1
 
 
+@pytest.mark.row(45)
 async def test_a_change_counts_from_the_next_request_on(parts: Parts, visit: Visit, theirs: Talk) -> None:
     there = await fill(parts, theirs, SECRET)
     manager = await visit(Role.MANAGER)

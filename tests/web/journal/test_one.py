@@ -12,13 +12,14 @@ from golub.web.causes import CAUSES, STATES, oddities
 from golub.web.language import words
 from golub.web.raw_body import SHOWN, read_raw
 from tests.conftest import ONE_DATABASE
-from tests.hostile import HOSTILE
+from tests.hostile.bodies import HOSTILE
 from tests.web.conftest import Browser
 from tests.web.journal.post import PAGE, Post, event, message, opened
 
 RLO = "\u202e"
 
 
+@pytest.mark.row(48)
 @ONE_DATABASE
 async def test_a_place_or_an_id_that_is_none_is_refused(admin: Browser) -> None:
     for text in ("", "1", "x.00", "-1.00", f"1.{'0' * 31}", f"1.{'A' * 32}", f"{2**63}.{'0' * 32}"):
@@ -64,6 +65,7 @@ async def test_what_cannot_be_applied_says_why(post: Post, admin: Browser) -> No
         assert row.endswith(CAUSES[cause].title), name
 
 
+@pytest.mark.row(1, 2)
 @ONE_DATABASE
 async def test_strangers_bytes_never_become_markup_or_turn_the_page_around(post: Post, admin: Browser) -> None:
     hostile = f"<script>alert(1)</script></pre><img src=x onerror=alert(1)>{RLO}evil\x1b[31m\u2066\x00"
@@ -101,6 +103,7 @@ def test_json_is_laid_out_without_changing_a_value() -> None:
     assert read_raw(b"\xef\xbb\xbf[1]").text == "[\n  1\n]"
 
 
+@pytest.mark.row(57)
 def test_long_bodies_are_cut_and_cost_little() -> None:
     for raw in (b"x" * (SHOWN + 1), json.dumps("я" * SHOWN).encode(), b"[" + b"[[[[[1]]]]]," * 20_000 + b"1]"):
         shown = read_raw(raw)

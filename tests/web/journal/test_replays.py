@@ -102,6 +102,7 @@ async def test_a_look_for_a_text_costs_no_more_on_a_larger_journal(store: Store,
         assert hasty.stopped_at
 
 
+@pytest.mark.row(48)
 async def test_no_question_holds_the_database_for_long(store: Store) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     with pytest.raises(Unavailable):
