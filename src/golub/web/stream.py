@@ -1,11 +1,12 @@
 """`/stream`: the doorbell as server-sent events, one stream for all tabs of a browser.
 
-Another site's page may not listen. Of chats it carries ids and versions only; what they stand for is fetched, and authorised, by its own request. Beside
-that it says who of the team is at which chat (`POST /presence` is how a tab says so itself). Every `TICK`, and at
-once when this process ends it, the session is looked at again (a revoked one ends the stream) with the accounts that
-its operator may see (of others he is told nothing), and a silent stream says that it lives, so that a browser notices
-a dead line. A reader that takes nothing for `SEND_LIMIT` is cut. Each batch has an id; a reader who comes back with
-the last one he has, to any process, hears what rang since, or that anything may have changed.
+Another site's page may not listen. Of chats it carries ids and versions only; what they stand for is fetched, and
+authorised, by its own request. Beside that it says who of the team is at which chat (`POST /presence` is how a tab says
+so itself). Every `TICK`, and at once when this process ends it, the session is looked at again (a revoked one ends the
+stream) with the accounts that its operator may see (of others he is told nothing), and a silent stream says that it
+lives, so that a browser notices a dead line. A reader that takes nothing for `SEND_LIMIT` is cut. Each batch has an id;
+a reader who comes back with the last one he has, to any process, hears what rang since, or that anything may have
+changed.
 """
 
 import asyncio
