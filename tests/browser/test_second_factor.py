@@ -2,7 +2,6 @@
 
 import re
 import time
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -23,9 +22,7 @@ async def fits(page: Page) -> None:
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["phone", "desk"])
-async def test_setting_up_signing_in_and_ending_the_other_session(
-    golub: World, size: dict[str, int], tmp_path: Path
-) -> None:
+async def test_setting_up_signing_in_and_ending_the_other_session(golub: World, size: dict[str, int]) -> None:
     page = await golub.page("/me", size)
     await fits(page)
     await expect(page.get_by_text("Больше вы нигде не вошли.")).to_be_visible()
@@ -33,7 +30,6 @@ async def test_setting_up_signing_in_and_ending_the_other_session(
     await page.get_by_role("button", name="Настроить").click()
     await expect(page.locator("img.qr")).to_be_visible()
     await fits(page)
-    await page.screenshot(path=tmp_path / "qr.png", full_page=True)
     await page.locator("summary").click()
     app = TOTP((await page.locator("#seed").inner_text()).replace(" ", ""))
     begun = time.time()
@@ -42,7 +38,6 @@ async def test_setting_up_signing_in_and_ending_the_other_session(
     await expect(page.locator("#codes li")).to_have_count(10)
     await fits(page)
     recovery = await page.locator("#codes li").first.inner_text()
-    await page.screenshot(path=tmp_path / "codes.png", full_page=True)
     await page.get_by_role("link", name="Коды сохранены").click()
     await fits(page)
 
@@ -52,7 +47,6 @@ async def test_setting_up_signing_in_and_ending_the_other_session(
     await other.get_by_role("button", name="Войти").click()
     await expect(other).to_have_url(re.compile("/sign-in/code"))
     await fits(other)
-    await other.screenshot(path=tmp_path / "code.png", full_page=True)
     await other.get_by_label("Код").fill(app.at(begun))
     await other.get_by_role("button", name="Войти").click()
     await expect(other.get_by_role("alert")).to_contain_text("уже использован")
@@ -64,12 +58,8 @@ async def test_setting_up_signing_in_and_ending_the_other_session(
     await page.goto(f"{golub.url}/me")
     await expect(page.locator(".session-line")).to_have_count(2)
     await fits(page)
-    for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)
-        await page.screenshot(path=tmp_path / f"me-{scheme}.png", full_page=True)
     await page.get_by_role("button", name="Завершить", exact=True).click()
     await expect(page.locator(".session-line")).to_have_count(1)
     await expect(other).to_have_url(re.compile("/sign-in"))
     await page.goto(f"{golub.url}/me/proof?next=/me")
     await fits(page)
-    await page.screenshot(path=tmp_path / "proof.png", full_page=True)
