@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.create_index("ix_erasures_due_at", "erasures", ["due_at"], sqlite_where=due, postgresql_where=due)
     op.create_table(
         "forgotten_chats",
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", _KEY, nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("erased_to", sa.BigInteger(), nullable=False),
         sa.Column("erased_at", sa.BigInteger(), nullable=False),
@@ -46,7 +46,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "forgotten_messages",
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", _KEY, nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_forgotten_messages_account_id"), ondelete="CASCADE"
