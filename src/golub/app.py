@@ -31,7 +31,7 @@ from golub.ingest import Ingest
 from golub.jumps import Jumps
 from golub.live import open_live
 from golub.meter import Meter
-from golub.model import Mark, Operator, Role
+from golub.model import Mark
 from golub.nodes import Load, Nodes
 from golub.operators import Operators
 from golub.outbox import Outbox, open_pictures
@@ -345,38 +345,6 @@ async def _keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None
         except Exception:
             log.exception("a part failed and will start again", part=name)
             await asyncio.sleep(LOOP_AGAIN)
-
-
-async def create_operator(settings: Settings, login: str, name: str, role: Role, password: str) -> Operator:
-    """For the command line: works beside a running server, and before its first start."""
-    async with _operators(settings) as operators:
-        return await operators.create(login, password, name=name, role=role)
-
-
-async def remove_second_factor(settings: Settings, login: str) -> Operator:
-    """For the command line, where no other super administrator is left who could."""
-    async with _operators(settings) as operators:
-        return await operators.free(login)
-
-
-async def list_operators(settings: Settings) -> Sequence[Operator]:
-    async with _operators(settings) as operators:
-        return await operators.list_all()
-
-
-@asynccontextmanager
-async def _operators(settings: Settings) -> AsyncGenerator[Operators]:
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = Store(settings.effective_database_url, patient=True)
-    vault = open_vault(settings)
-    operators = Operators(store, now, vault)
-    try:
-        await asyncio.to_thread(before_upgrade, settings, store, vault, now)
-        await asyncio.to_thread(store.migrate)
-        yield operators
-    finally:
-        operators.close()
-        await store.close()
 
 
 def _log_received(deliveries: Sequence[Received]) -> None:

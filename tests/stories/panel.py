@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
-from golub.app import create_operator
+from golub.cli.people import create_operator
 from golub.model import Role
 from tests.guide.page import Page
 from tests.processes import PATIENCE

@@ -9,7 +9,7 @@ import pytest
 import stamina
 from sqlalchemy import select
 
-from golub.app import create_operator
+from golub.cli.people import create_operator
 from golub.clock import now
 from golub.errors import Unavailable
 from golub.model import Chat, OutgoingMessage, OutgoingState, Role

@@ -19,7 +19,7 @@ def add(
     data_dir: Folder = None,
 ) -> None:
     """Add an operator. Works while the server runs, and before its first start."""
-    from golub.app import create_operator
+    from golub.cli.people import create_operator
 
     made = run_to_end(create_operator(settings_of(data_dir=data_dir), login, name or login, role, password))
     say(f"{made.login}: {made.role}")
@@ -29,7 +29,7 @@ def remove_second_factor(
     login: Annotated[str, typer.Argument(help="What the operator signs in with.")], data_dir: Folder = None
 ) -> None:
     """Let an operator who lost the phone sign in by the password alone. Works while the server runs."""
-    from golub.app import remove_second_factor as remove
+    from golub.cli.people import remove_second_factor as remove
 
     freed = run_to_end(remove(settings_of(data_dir=data_dir), login))
     say(f"{freed.login}: signs in by the password alone")
@@ -37,7 +37,7 @@ def remove_second_factor(
 
 def list_all(data_dir: Folder = None) -> None:
     """Everybody who may sign in."""
-    from golub.app import list_operators as everybody
+    from golub.cli.people import list_operators as everybody
 
     for one in run_to_end(everybody(settings_of(data_dir=data_dir))):
         say(f"{one.login}\t{one.role}\t{one.name}{'' if one.active else chr(9) + 'switched off'}")
