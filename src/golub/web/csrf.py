@@ -38,7 +38,7 @@ async def check_page(request: Request, settings: Settings, token: str) -> None:
     if not _same_origin(request, settings):
         raise Forbidden("This request came from another site.", code="cross_site")
     sent = request.headers.get("x-csrf-token", "")
-    if not sent and _media_type(request) in _FORMS:
+    if not sent and is_form(request):
         field = (await request.form()).get("csrf", "")
         sent = field if isinstance(field, str) else ""
     if not token or not hmac.compare_digest(sent.encode(), token.encode()):
@@ -50,6 +50,11 @@ def check_stream(request: Request, settings: Settings) -> None:
     which sends the cookie of another site's request to nobody anyway (`SameSite`)."""
     if ("origin" in request.headers or "sec-fetch-site" in request.headers) and not _same_origin(request, settings):
         raise Forbidden("This request came from another site.", code="cross_site")
+
+
+def is_form(request: Request) -> bool:
+    """Its body may have been read for the token, and then it can be had as `form()` alone."""
+    return _media_type(request) in _FORMS
 
 
 def visitor_token(request: Request) -> str:

@@ -8,7 +8,7 @@ import hmac
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse, Response
 
 from golub.avito.pace import Lane
@@ -17,6 +17,7 @@ from golub.inbox import LARGEST_ID
 from golub.model import Chat, Message
 from golub.sight import Sight
 from golub.web.content import picture_source, voice_id
+from golub.web.csrf import is_form
 from golub.web.keeping import keep_voice
 from golub.web.media import Size
 from golub.web.parts import Given, Parts
@@ -88,6 +89,11 @@ async def picture(parts: Given, sight: Seen, signature: str, kind: Kind, row: Ro
         # To the browser it is a picture that is not there; it must not keep that answer.
         return Response(str(error), error.status, media_type="text/plain")
     return Response(drawn, media_type="image/webp", headers=HEADERS)
+
+
+async def uploaded(request: Request) -> bytes:
+    """A file that a page sent as the body itself; nothing, which is no picture, where a form came."""
+    return b"" if is_form(request) else await request.body()
 
 
 async def _source(parts: Parts, sight: Sight, kind: Kind, row: int, size: int) -> str:

@@ -21,7 +21,7 @@ from golub.sight import Sight
 from golub.web.language import N_, reader_of
 from golub.web.page import render
 from golub.web.parts import Given, Parts, RowId, parse_id
-from golub.web.pictures import HEADERS
+from golub.web.pictures import HEADERS, uploaded
 from golub.web.prepared import Text, Texts, read_item, read_pictures, sort_pictures
 from golub.web.session import Doer, Seen, Signed
 
@@ -119,7 +119,7 @@ async def add(
 @router.post("/pictures", max_body_size=LARGEST + 1024)
 async def attach(request: Request, parts: Given, operator: Signed) -> Response:
     """Takes a file as the request's body, and returns it as the form shows it. It is kept once the form is saved."""
-    name = await parts.outbox.pictures.add(await request.body())
+    name = await parts.outbox.pictures.add(await uploaded(request))
     return render(request, "quick_replies/photo.html", value=name, source=f"/inbox/pictures/{name}")
 
 

@@ -19,7 +19,7 @@ from golub.sight import Sight
 from golub.web.content import show
 from golub.web.inbox import ChatId, render_inbox
 from golub.web.parts import Given, Parts
-from golub.web.pictures import HEADERS
+from golub.web.pictures import HEADERS, uploaded
 from golub.web.session import Admin, Seen, Signed
 
 router = APIRouter()
@@ -131,7 +131,7 @@ async def attach(request: Request, parts: Given, sight: Seen, chat_id: ChatId) -
     """Takes a file as the request's body, and returns it as it will be sent, small. Nothing is queued yet."""
     async with parts.store.read() as session:
         chat = await inbox.get_chat(session, sight, chat_id)
-    name = await parts.outbox.pictures.add(await request.body())
+    name = await parts.outbox.pictures.add(await uploaded(request))
     return render_inbox(request, parts, "inbox/attached.html", chat=chat, name=name)
 
 

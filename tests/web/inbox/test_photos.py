@@ -65,3 +65,10 @@ async def test_what_is_no_photo_or_too_large_is_refused_in_words(talk: Talk, man
     assert (await manager.get("/inbox/pictures/..%2Fsecret.key")).status_code == 404
     name = Read((await attach(manager, chat, photo())).text).all("li")[0]["data-picture"]
     assert (await (await visit(None)).get(f"/inbox/pictures/{name}")).status_code in (303, 401)
+
+
+async def test_a_form_is_no_picture(talk: Talk, manager: Browser) -> None:
+    await talk.says("chat", "Есть фото?")
+    for path in (f"/inbox/{talk.chats['chat']}/pictures", "/quick-replies/pictures"):
+        answer = await manager.post(path, {"picture": "x"})
+        assert answer.status_code == 400
