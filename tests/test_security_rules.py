@@ -214,6 +214,10 @@ RULES = {
         {
             "audit.py": "links of a chain that its reader may see",
             "web/sign_in.py": "two fields that one person has just typed",
+            "fold/forgetting.py": "a condition for the database, about names that are no secrets",
+            "operators/sessions.py": "one's own sessions, by hashes that the database gave",
+            "signatures/register.py": "what one person has just typed, with itself, for spaces at its ends",
+            "web/profile.py": "one's own sessions, by hashes that the database gave",
             "avito/auth.py": "whether a token of ours is the one that Avito refused; nobody else gives one",
         },
         ("Session.hash == digest", "field == 'token'", "hmac.compare_digest(sent, token)"),
