@@ -47,12 +47,12 @@ async def test_a_worker_shows_its_health_and_takes_no_webhook(postgres_url: str,
 async def test_health_sees_the_turns_of_every_part_that_runs_by_itself(postgres_url: str, tmp_path: Path) -> None:
     golub = Golub(Settings.model_validate({"data_dir": tmp_path, "database_url": postgres_url}))
     expected = {
-        "alerts", "automation", "backfill", "backups", "housekeeping", "jumps", "keeping", "live", "meter", "nodes",
-        "operators", "outbox", "pace", "presence", "relay", "replays", "rings", "rota", "search", "secrets", "silence",
-        "subscriptions", "waits", "waking",
+        "alerts", "automation", "backfill", "backups", "erasures", "housekeeping", "jumps", "keeping", "live", "meter",
+        "nodes", "operators", "outbox", "pace", "presence", "relay", "replays", "rings", "rota", "search", "secrets",
+        "signatures", "silence", "subscriptions", "waits", "waking",
     }  # fmt: skip
     async with golub.working(), asyncio.timeout(60):
-        while (names := {loop.name for loop in runner.running()}) < expected:  # noqa: ASYNC110 - they begin one by one
+        while expected - (names := {loop.name for loop in runner.running()}):  # noqa: ASYNC110 - they begin one by one
             await asyncio.sleep(0.01)  # until the last one runs
     assert names == expected
     assert runner.running() == []

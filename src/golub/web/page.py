@@ -6,6 +6,7 @@ variable.
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -79,6 +80,7 @@ def read_templates() -> None:
     """All of them, so that no page has to wait until its own are compiled."""
     for name in _environment().list_templates(extensions=["html"]):
         _environment().get_template(name)
+        time.sleep(0.005)  # whoever waits for the interpreter has it first
 
 
 @cache
