@@ -103,8 +103,9 @@ LISTS: dict[str, Callable[[Ids], list[str]]] = {
 # `test_presence.py` is about the stream and presence.
 NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/presence", "/quick-replies/pictures", "/stream"}
 # An operator's own page and views, and an empty form that may be about a chat's item.
-OWN = {"/inbox/views", "/inbox/views/{saved_id}/remove", "/quick-replies/new"}
-OWN |= {path for path in ACCESS if path == "/me" or path.startswith("/me/")}
+OWN = {"/inbox/views", "/inbox/views/{saved_id}/remove", "/quick-replies/new"} | {
+    path for path in ACCESS if path == "/me" or path.startswith("/me/")
+}
 # Takes chats by their ids in its form: `test_an_act_with_several_chats_passes_over_it` is about that.
 BULK = {"/inbox/bulk"}
 # `test_reports.py` shows that their figures, lists and files are of the accounts in sight.
