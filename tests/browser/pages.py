@@ -8,6 +8,7 @@ from sqlalchemy import select
 from golub import inbox
 from golub.audit import CONSOLE
 from golub.automation import wording
+from golub.buyers import get_buyer
 from golub.composing import quick_replies
 from golub.model import Chat, Delivery, Role, RuleKind
 from golub.sight import ALL_ACCOUNTS
@@ -40,6 +41,10 @@ PAGES = {
     "/admin/replays": "/admin/replays",
     "/admin/deliveries/{delivery_id}": "/admin/deliveries/{delivery}",
     "/admin/webhooks": "/admin/webhooks",
+    "/admin/webhooks/{account_id}/signature": "/admin/webhooks/{account}/signature",
+    "/admin/buyers": "/admin/buyers?q=alert",
+    "/admin/buyers/{chat_id}": "/admin/buyers/{chat}",
+    "/admin/buyers/erasures/{erasure_id}": "/admin/buyers/erasures/{erasure}",
     "/admin/doctor": "/admin/doctor",
     "/admin/status": "/admin/status",
     "/admin/alerts": "/admin/alerts",
@@ -57,7 +62,7 @@ PAGES = {
 }
 NO_PAGES = re.compile(
     r"/$|/healthz|/metrics|/manifest|/worker|/offline|/setup|/enter|/password|/stream|/media|/api|.*/csv/|.*/pictures/"
-    r"|/inbox/(list|rows)|.*/(thread|messages|quarantined|newer|findings|bundle|now|badge|progress)$"
+    r"|/inbox/(list|rows)|.*/(thread|messages|quarantined|newer|findings|bundle|now|badge|progress|body)$"
     r"|/admin/(replays/|relays)|/admin/accounts/.*/history|/admin/webhooks/.*/(first|listed|url)$"
     r"|/admin/start/(link|steps)$|/sign-in/code$"
 )
@@ -90,7 +95,13 @@ async def furnish(golub: World, chats: Sequence[int], words: str) -> dict[str, o
     for chat in rows:
         await care.label(chat, label.id, True, boss, now=now)
         await care.hand_over(chat, boss, other.id, now=now)
+    gone = golub.sim.add_chat(golub.shop, words)
+    golub.sim.buyer_says(gone, words)
+    gone_id = await golub.chat_id(gone)
+    async with parts.store.read() as session:
+        buyer = await get_buyer(session, gone_id)
     return {
+        "erasure": await parts.erasures.start(gone_id, buyer.confirmation, CONSOLE),
         "chat": chats[0],
         "account": golub.account_id,
         "quick": quick.id,
