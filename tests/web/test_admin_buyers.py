@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from golub.clock import DAY
+from golub.clock import DAY, MINUTE
 from golub.model import Action, AuditEntry, Chat, ErasureState, Message, Role
 from golub.web.keeping import files_of
 from golub.web.parts import Parts
@@ -133,3 +133,11 @@ async def test_a_chat_with_avito_has_no_buyer(parts: Parts, owner: Browser) -> N
         found = await session.get_one(Chat, row.id)
         found.chat_type = "a2u"
     assert (await owner.get(f"/admin/buyers/{row.id}")).status_code == 400
+
+
+async def test_whoever_came_long_ago_proves_himself_first(parts: Parts, town: Village, owner: Browser) -> None:
+    chat = (await chat_of(parts)).id
+    town.clock.step(6 * MINUTE)
+    for act in ("export", "erase"):
+        led = await owner.post(f"/admin/buyers/{chat}/{act}", {"confirm": "7"})
+        assert (led.status_code, led.headers["location"].partition("?")[0]) == (303, "/me/proof"), act

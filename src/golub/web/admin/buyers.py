@@ -19,6 +19,7 @@ from golub.web.keeping import files_of
 from golub.web.language import N_
 from golub.web.page import render
 from golub.web.parts import Given, RowId
+from golub.web.proof import must_be_proved
 from golub.web.session import Doer, SuperAdmin
 
 router = APIRouter(prefix="/admin/buyers")
@@ -91,8 +92,9 @@ async def show(request: Request, parts: Given, _: SuperAdmin, chat_id: RowId) ->
 
 
 @router.post("/{chat_id}/export")
-async def export(parts: Given, _: SuperAdmin, by: Doer, chat_id: RowId) -> Response:
+async def export(request: Request, parts: Given, _: SuperAdmin, by: Doer, chat_id: RowId) -> Response:
     """The archive; what was made for it here goes as soon as it is sent."""
+    must_be_proved(request, f"/admin/buyers/{chat_id}")
     async with parts.store.read() as session:
         buyer = await get_buyer(session, chat_id)
     folder = parts.settings.data_dir
@@ -111,6 +113,7 @@ async def erase(
     request: Request, parts: Given, _: SuperAdmin, by: Doer, chat_id: RowId, confirm: Annotated[str, Form()] = ""
 ) -> Response:
     """Begins; a page shows how far it is."""
+    must_be_proved(request, f"/admin/buyers/{chat_id}")
     try:
         erasure_id = await parts.erasures.start(chat_id, confirm[:TEXT_LIMIT], by)
     except Invalid as error:
