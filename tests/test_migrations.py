@@ -28,3 +28,13 @@ def test_they_go_back_and_forth(opened: Store) -> None:
         command.downgrade(config, "0001")
     opened.migrate()
     assert migrations.differences(opened._apply) == []
+
+
+def test_asking_where_the_schema_stands_leaves_nothing_behind(opened: Store) -> None:
+    """It is asked every few seconds for as long as a server runs."""
+    with opened._apply.connect() as connection:
+        assert migrations.schema_of(connection) is migrations.Schema.CURRENT
+        kept = len(opened._apply._compiled_cache or ())
+        for _ in range(5):
+            migrations.schema_of(connection)
+        assert len(opened._apply._compiled_cache or ()) == kept

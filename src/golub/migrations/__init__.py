@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, Engine, delete, insert, select, text
+from sqlalchemy import Connection, Engine, String, column, delete, insert, inspect, select, table, text
 
 from golub import __version__
 from golub.errors import Rejected
@@ -25,6 +25,9 @@ from golub.model import Mark, Table
 OLDEST_BINARY = "oldest_binary"  # marks: the oldest release that may use this schema …
 MADE_BY = "schema_made_by"  # … and the one that made it
 LOCK = 0x676F6C75  # "golu": PostgreSQL's advisory lock around an upgrade
+
+_STANDS_IN = "alembic_version"
+_STANDS_AT = select(column("version_num", String)).select_from(table(_STANDS_IN))
 
 _ONE_NODE_UPGRADES = (
     "SET LOCAL statement_timeout = 0",
@@ -95,8 +98,11 @@ def must_be_of_this_release(connection: Connection) -> None:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """Where the database stands; None before its first migration."""
-    return MigrationContext.configure(connection).get_current_revision()
+    """Where the database stands; None before its first migration. Asked every few seconds: Alembic's own question is
+    about a table made anew each time, so that SQLAlchemy would keep each of these statements as one of its own."""
+    if not inspect(connection).has_table(_STANDS_IN):
+        return None
+    return connection.execute(_STANDS_AT).scalar_one_or_none()
 
 
 @cache
