@@ -21,8 +21,10 @@ def serve(
     ] = None,
 ) -> None:
     """Receive webhooks, keep chats in step with Avito, serve the inbox."""
+    from golub import arenas
     from golub.spool import refuse_second
 
+    arenas.share()
     settings = settings_of(host=host, port=port, data_dir=data_dir, role=role)
     refuse_second(settings.data_dir)
     from golub.app import Golub

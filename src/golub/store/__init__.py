@@ -78,6 +78,7 @@ class Store:
             )
             pooled: dict[str, Any] = {"max_overflow": 0, "pool_timeout": lock_wait, "hide_parameters": True}
             pooled["connect_args"] = {"async_creator_fn": driver.connect}
+            pooled["pool_use_lifo"] = True  # each keeps pages and statements of its own: rather few that know all
             self._read = create_async_engine(through_asyncio, pool_size=8, **pooled)
             self._write = create_async_engine(through_asyncio, pool_size=1, **pooled)
             self._look = create_engine(plain, hide_parameters=True, poolclass=NullPool)
