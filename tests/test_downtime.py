@@ -26,7 +26,7 @@ from golub.simulator import Simulator
 from golub.simulator.gate import Call
 from golub.web.parts import Parts
 from tests import shop
-from tests.conftest import AtScale
+from tests.conftest import ONE_DATABASE, AtScale
 from tests.promises import Figures
 
 PUBLIC = "https://golub.example.ru"
@@ -160,8 +160,8 @@ async def test_after_a_day_away_everything_is_there_in_order_and_within_the_budg
         await sim.idle()
         await everything_is_there(town, parts)
 
-    chats = [*old, *(sim.add_chat(town.seller, f"Новый {number}") for number in range(at_scale(50, 750)))]
-    count = at_scale(500, 5000)
+    chats = [*old, *(sim.add_chat(town.seller, f"Новый {number}") for number in range(at_scale(20, 750)))]
+    count = at_scale(340, 5000)
     writers = [*chats, *dice.choices(chats, k=count - len(chats) - 250), *[old[0]] * 250]  # one has three pages
     dice.shuffle(writers)
     for number, chat in enumerate(writers):
@@ -226,6 +226,7 @@ async def test_the_sweep_at_the_start_covers_the_gap_since_the_last_delivery(tow
             assert await session.scalar(select(func.sum(Chat.unread))) == len(chats)
 
 
+@ONE_DATABASE
 async def test_a_lower_limit_that_avito_names_is_never_passed(town: Shop) -> None:
     """`X-RateLimit-Limit` of the first answer is known to all that follow: not one is refused."""
     sim = town.sim
