@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from golub.model import Operator, OperatorAccount, Role
+from golub.store.lists import padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Sight:
 
     def of(self, column: InstrumentedAttribute[int] | ColumnElement[Any]) -> ColumnElement[bool]:
         """The condition on a column of account ids, for any statement: `select(Chat).where(sight.of(…))`."""
-        return true() if self.accounts is None else column.in_(sorted(self.accounts))
+        return true() if self.accounts is None else column.in_(padded(sorted(self.accounts)))
 
 
 ALL_ACCOUNTS = Sight(None)

@@ -24,8 +24,8 @@ from golub.fold.merge import UNSEEN_BY_ALL
 from golub.live import Ring
 from golub.model import EVENT_TYPES, Cause, Chat, DeliveryState, Message
 from golub.store import Store, is_outage
+from golub.store.lists import chunks
 
-CHUNK = 400
 FEW = 16  # deliveries among which a bad one is looked for one by one, which costs ten times as much
 _NOT_COMPARED = frozenset({"version"})
 
@@ -171,20 +171,20 @@ def _named(verdict: Verdict | None) -> Name | None:
 def _rows(connection: Connection, names: Collection[Name]) -> Generator[tuple[Name, Row]]:
     chats, messages = Chat.__table__, Message.__table__
     by_message = sorted(name for name in names if name[2])
-    for start in range(0, len(by_message), CHUNK):
+    for chunk in chunks(by_message):
         key = tuple_(chats.c.account_id, chats.c.avito_id, messages.c.avito_id)
         rows = connection.execute(
             select(chats.c.account_id, chats.c.avito_id.label("chat_name"), messages)
             .join(messages, messages.c.chat_id == chats.c.id)
-            .where(key.in_(by_message[start : start + CHUNK]))
+            .where(key.in_(chunk))
         )
         for row in rows.mappings():
             kept = {name: value for name, value in row.items() if name not in _NOT_COMPARED}
             yield (row["account_id"], row["chat_name"], row["avito_id"]), kept
     by_chat = sorted((name[0], name[1]) for name in names if not name[2])
-    for start in range(0, len(by_chat), CHUNK):
+    for chunk in chunks(by_chat):
         key = tuple_(chats.c.account_id, chats.c.avito_id)
-        rows = connection.execute(select(chats).where(key.in_(by_chat[start : start + CHUNK])))
+        rows = connection.execute(select(chats).where(key.in_(chunk)))
         for row in rows.mappings():
             kept = {name: value for name, value in row.items() if name not in UNSEEN_BY_ALL}
             yield (row["account_id"], row["avito_id"], ""), kept

@@ -14,8 +14,7 @@ from golub.fold import Delivered
 from golub.model import Cause, Chat, Delivery, DeliveryState, Message
 from golub.spool import Received
 from golub.store import Store
-
-CHUNK = 400
+from golub.store.lists import chunks
 
 _deliveries = cast(Table, Delivery.__table__)
 _JUDGED = (
@@ -56,8 +55,8 @@ class Kept:
 def known(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
     """Those of these deliveries that are in the journal."""
     found: set[bytes] = set()
-    for start in range(0, len(ids), CHUNK):
-        there = select(_deliveries.c.id).where(_deliveries.c.id.in_(ids[start : start + CHUNK]))
+    for chunk in chunks(ids):
+        there = select(_deliveries.c.id).where(_deliveries.c.id.in_(chunk))
         found |= {bytes(key) for key in connection.execute(there).scalars()}
     return found
 
@@ -76,9 +75,7 @@ def judge_again(connection: Connection, received: Received, verdict: Verdict, no
 def read(connection: Connection, ids: Collection[bytes]) -> list[Kept]:
     """Deliveries of the journal, oldest first."""
     found: list[Kept] = []
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
+    for chunk in chunks(sorted(ids)):
         rows = connection.execute(select(_deliveries).where(_deliveries.c.id.in_(chunk)))
         found += [kept(row) for row in rows.mappings()]
     return sorted(found, key=lambda one: (one.received.received_at, one.received.id))

@@ -37,6 +37,7 @@ from golub.model import Account, AutomaticAct, Chat, Note, Outcome, OutgoingMess
 from golub.outbox import Outbox
 from golub.runner import Loop
 from golub.store import Store
+from golub.store.lists import padded
 
 LOOKED_BACK = 2 * HOUR  # of what is older nothing is done, and nothing noted
 AT_ONCE = 100  # chats read together
@@ -249,7 +250,7 @@ async def _find_chats(session: AsyncSession, where: Sequence[ColumnElement[bool]
 async def _find_busy(session: AsyncSession, chat_ids: Sequence[int]) -> set[int]:
     """Chats in which an automatic reply is on its way."""
     found = select(OutgoingMessage.chat_id).where(
-        OutgoingMessage.chat_id.in_(chat_ids),
+        OutgoingMessage.chat_id.in_(padded(chat_ids)),
         OutgoingMessage.operator_id.is_(None),
         OutgoingMessage.state.in_(UNDER_WAY),
         OutgoingMessage.due_at.is_not(None),

@@ -1,7 +1,7 @@
 """Reads what the pure rules ask of: the rules that are on, and chats as `rules.Talk`, many at once."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import exists, or_, select
@@ -27,6 +27,7 @@ from golub.model import (
     RulePicture,
     Slot,
 )
+from golub.store.lists import padded
 
 UNDER_WAY = (OutgoingState.QUEUED, OutgoingState.SENDING, OutgoingState.UNCONFIRMED)
 UNASKED_FOR = HOUR  # until then a sweep has asked Avito about a message at the latest; a rule would have at once
@@ -65,7 +66,7 @@ async def read_talks(
     chats = {
         chat.id: (chat, account)
         for chat, account in await session.execute(
-            select(Chat, Account).join(Account, Account.id == Chat.account_id).where(Chat.id.in_(chat_ids))
+            select(Chat, Account).join(Account, Account.id == Chat.account_id).where(Chat.id.in_(padded(chat_ids)))
         )
     }
     lines = await _read_lines(session, chats.keys(), since, sure_since=now - UNASKED_FOR if recorded else None)
@@ -97,7 +98,8 @@ async def read_talks(
 
 async def find_acted(session: AsyncSession, message_ids: Collection[int], slot: Slot) -> set[int]:
     """The messages about which that was done, or was not, already."""
-    found = select(AutomaticAct.message_id).where(AutomaticAct.message_id.in_(message_ids), AutomaticAct.slot == slot)
+    about = AutomaticAct.message_id.in_(padded(message_ids))
+    found = select(AutomaticAct.message_id).where(about, AutomaticAct.slot == slot)
     return set(await session.scalars(found))
 
 
@@ -113,7 +115,7 @@ async def _read_lines(
     found = (
         select(Message, _is_automatic(Message))
         .join(Chat, Chat.id == Message.chat_id)
-        .where(Message.chat_id.in_(chat_ids), Message.created_at >= since, Chat.chat_type != "a2u")
+        .where(Message.chat_id.in_(padded(chat_ids)), Message.created_at >= since, Chat.chat_type != "a2u")
         .order_by(Message.chat_id, Message.created_at, Message.id)
     )
     lines: defaultdict[int, list[Line]] = defaultdict(list)
@@ -151,7 +153,7 @@ async def _read_earlier(session: AsyncSession, chat_ids: Collection[int], since:
         .scalar_subquery()
     )
     found = select(Message.chat_id, Message.direction, or_(Message.quiet, Message.id <= Chat.settled_to).label("done"))
-    found = found.join(Chat, Chat.id == Message.chat_id).where(Chat.id.in_(chat_ids), Message.id == last)
+    found = found.join(Chat, Chat.id == Message.chat_id).where(Chat.id.in_(padded(chat_ids)), Message.id == last)
     rows = await session.execute(found)
     # Nobody waits since history, nor since what the chat was closed on.
     return {row.chat_id: Side.TEAM if row.done else _side(row.direction, automatic=False) for row in rows}
@@ -160,7 +162,7 @@ async def _read_earlier(session: AsyncSession, chat_ids: Collection[int], since:
 async def _add_under_way(session: AsyncSession, lines: defaultdict[int, list[Line]], now: Millis) -> None:
     """What operators have queued counts as said, though Avito does not know of it yet."""
     found = select(OutgoingMessage.chat_id, OutgoingMessage.created_at).where(
-        OutgoingMessage.chat_id.in_(list(lines)),
+        OutgoingMessage.chat_id.in_(padded(lines)),
         OutgoingMessage.operator_id.is_not(None),
         OutgoingMessage.state.in_(UNDER_WAY),
     )
@@ -172,7 +174,7 @@ async def _read_replied(
     session: AsyncSession, chat_ids: Collection[int], now: Millis
 ) -> defaultdict[int, list[Millis]]:
     found = select(AutomaticAct.chat_id, AutomaticAct.at).where(
-        AutomaticAct.chat_id.in_(chat_ids),
+        AutomaticAct.chat_id.in_(padded(chat_ids)),
         AutomaticAct.slot == Slot.REPLY,
         AutomaticAct.outcome == Outcome.DONE,
         AutomaticAct.at > now - (LOOKED_BACK + 1) * DAY,
@@ -184,8 +186,8 @@ async def _read_replied(
 
 
 async def _find_blocked(session: AsyncSession, chats: Sequence[Chat]) -> set[tuple[int, int]]:
-    buyers: Iterable[int] = {chat.buyer_id for chat in chats if chat.buyer_id is not None}
-    found = select(BlockedBuyer.account_id, BlockedBuyer.buyer_id).where(BlockedBuyer.buyer_id.in_(buyers))
+    buyers = {chat.buyer_id for chat in chats if chat.buyer_id is not None}
+    found = select(BlockedBuyer.account_id, BlockedBuyer.buyer_id).where(BlockedBuyer.buyer_id.in_(padded(buyers)))
     return {(row.account_id, row.buyer_id) for row in await session.execute(found)}
 
 

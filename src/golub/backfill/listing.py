@@ -18,6 +18,7 @@ from golub.fold import FetchDue, Observation
 from golub.fold.forgotten import look_up
 from golub.model import Account, Chat
 from golub.store import Store
+from golub.store.lists import padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Listing:
         columns = (Chat.avito_id, Chat.verified_to, Chat.fetch_due_at)
         async with self._store.read() as session:
             rows = await session.execute(
-                select(*columns).where(Chat.account_id == account_id, Chat.avito_id.in_(names))
+                select(*columns).where(Chat.account_id == account_id, Chat.avito_id.in_(padded(names)))
             )
             asked = [*seen]
             connection = await session.connection()

@@ -16,6 +16,7 @@ from golub.clock import Millis
 from golub.errors import Invalid
 from golub.model import Draft
 from golub.store import Store
+from golub.store.lists import padded
 
 LONGEST = 20_000  # characters: twice what can be sent, for who pastes first and shortens then
 PICTURES = 10
@@ -38,7 +39,7 @@ async def find_draft(session: AsyncSession, chat_id: int, operator_id: int) -> D
 async def find_drafted(session: AsyncSession, operator_id: int, chat_ids: Sequence[int]) -> set[int]:
     """In which of these chats the operator has begun to write: for a sign in the list."""
     written = or_(Draft.text != "", Draft.other_text != "", cast(Draft.pictures, Text) != "[]")
-    found = select(Draft.chat_id).where(Draft.operator_id == operator_id, Draft.chat_id.in_(chat_ids), written)
+    found = select(Draft.chat_id).where(Draft.operator_id == operator_id, Draft.chat_id.in_(padded(chat_ids)), written)
     return set(await session.scalars(found))
 
 

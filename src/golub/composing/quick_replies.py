@@ -18,6 +18,7 @@ from golub.composing.prepared import NewPicture
 from golub.errors import Forbidden, Invalid, NotFound, Rejected
 from golub.model import Account, Chat, Operator, QuickPicture, QuickReply, Role
 from golub.sight import Sight
+from golub.store.lists import padded
 
 NAME_LIMIT = 60  # characters
 TEXTS = 5
@@ -68,7 +69,7 @@ async def list_pictures(session: AsyncSession, quick_ids: Collection[int]) -> di
     """Ids of the photos in their order, by quick reply."""
     found = (
         select(QuickPicture.quick_reply_id, QuickPicture.id)
-        .where(QuickPicture.quick_reply_id.in_(quick_ids))
+        .where(QuickPicture.quick_reply_id.in_(padded(quick_ids)))
         .order_by(QuickPicture.place, QuickPicture.id)
     )
     pictures: dict[int, list[int]] = {quick_id: [] for quick_id in quick_ids}

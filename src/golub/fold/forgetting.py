@@ -32,6 +32,7 @@ from golub.model import (
     Wait,
 )
 from golub.store import Store
+from golub.store.lists import chunks
 
 FilesOf = Callable[[Row], Sequence[str]]  # names of kept pictures and voices, of the row of a message or a chat
 
@@ -77,7 +78,7 @@ def forget(
     )
     gone = [dict(found) for found in connection.execute(page).mappings()]
     _note(connection, store, row, gone, [name for one in gone for name in files_of(one)])
-    for chunk in rows.chunks([one["id"] for one in gone]):
+    for chunk in chunks([one["id"] for one in gone]):
         connection.execute(delete(_messages).where(_messages.c.id.in_(chunk)))
     if len(gone) == limit:
         index.forget_messages(connection, gone)

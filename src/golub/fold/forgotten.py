@@ -7,7 +7,7 @@ new: his chat begins again with it. What else is told of an erased chat (facts, 
 a message, or with a list of Avito's that shows one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, cast
@@ -18,8 +18,8 @@ from golub.avito.wire import ChatSeen, MessageSeen
 from golub.clock import Millis
 from golub.fold.observations import Observation
 from golub.model import ForgottenChat, ForgottenMessage
+from golub.store.lists import chunks
 
-CHUNK = 400
 _DIGEST = 16  # bytes
 
 _chats = cast(Table, ForgottenChat.__table__)
@@ -59,7 +59,7 @@ def look_up(execute: Execute, account_id: int, told: Iterable[Observation]) -> F
     seen = list(told)
     found = Forgotten()
     names = {digest_of(name): name for one in seen if (name := getattr(one, "chat_avito_id", ""))}
-    for chunk in _chunks(sorted(names)):
+    for chunk in chunks(sorted(names)):
         rows = execute(
             select(_chats.c.digest, _chats.c.erased_to, _chats.c.erased_at).where(
                 _chats.c.account_id == account_id, _chats.c.digest.in_(chunk)
@@ -70,7 +70,7 @@ def look_up(execute: Execute, account_id: int, told: Iterable[Observation]) -> F
         messages = {
             digest_of(one.chat_avito_id, one.avito_id) for one in _messages_of(seen) if one.chat_avito_id in found.chats
         }
-        for chunk in _chunks(sorted(messages)):
+        for chunk in chunks(sorted(messages)):
             rows = execute(
                 select(_messages.c.digest).where(_messages.c.account_id == account_id, _messages.c.digest.in_(chunk))
             )
@@ -102,8 +102,3 @@ def _messages_of(told: Iterable[Observation]) -> Iterable[MessageSeen]:
             yield one
         elif isinstance(one, ChatSeen) and one.last_message is not None:
             yield one.last_message
-
-
-def _chunks(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    for start in range(0, len(keys), CHUNK):
-        yield keys[start : start + CHUNK]

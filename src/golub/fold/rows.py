@@ -24,8 +24,7 @@ from golub.fold.merge import Row
 from golub.fold.observations import Labelled
 from golub.model import Chat, ChatLabel, Direction, Label, Message, OutgoingMessage
 from golub.store import Store
-
-CHUNK = 400  # keys in one statement; SQLite takes 32 766 parameters, and plans of few shapes stay cached
+from golub.store.lists import chunks
 
 _chats = cast(Table, Chat.__table__)
 _messages = cast(Table, Message.__table__)
@@ -269,11 +268,6 @@ def _derived_statement() -> Any:
         unread.label("unread"),
         waiting_since.label("waiting_since"),
     )
-
-
-def chunks(keys: Sequence[T]) -> Generator[Sequence[T]]:
-    for start in range(0, len(keys), CHUNK):
-        yield keys[start : start + CHUNK]
 
 
 def _without_key(row: Row, columns: tuple[str, ...]) -> Row:

@@ -32,8 +32,8 @@ from sqlalchemy import (
 
 from golub.clock import MINUTE, SECOND, Millis
 from golub.fold.merge import Row
-from golub.fold.rows import chunks
 from golub.model import Act, Chat, Direction, Message, OutgoingMessage, Wait, WaitKind
+from golub.store.lists import chunks
 
 PAGE = 200  # messages read at once
 NEVER: Millis = 1 << 62

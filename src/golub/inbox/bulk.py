@@ -19,6 +19,7 @@ from golub.inbox.thread import mark_read
 from golub.model import Chat, ChatLabel, Message, Operator
 from golub.sight import Sight
 from golub.store import Store
+from golub.store.lists import padded
 
 MOST = 100  # chats at once
 AT_ONCE = 8
@@ -106,7 +107,7 @@ async def act_on_all(
     act = _act(store, applier, operator, wanted, now)
     turn = asyncio.Semaphore(AT_ONCE)
     async with store.read() as session:
-        ids = [one.chat_id for one in chosen]
+        ids = padded([one.chat_id for one in chosen])
         chats = {chat.id: chat for chat in await session.scalars(select(Chat).where(Chat.id.in_(ids)))}
         labelled = select(ChatLabel.chat_id).where(ChatLabel.chat_id.in_(ids), ChatLabel.label_id == wanted.label_id)
         had_label = set(await session.scalars(labelled)) if wanted.label_id else set[int]()

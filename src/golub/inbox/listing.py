@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub.inbox.places import Place
 from golub.model import Account, Chat, ChatLabel, Label, Message, Operator
 from golub.sight import ALL_ACCOUNTS, Sight
+from golub.store.lists import padded
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
@@ -97,7 +98,7 @@ async def find_lines(session: AsyncSession, sight: Sight, chat_ids: Sequence[int
     """Those of `chat_ids` that belong to the list, in no order: what a page needs after a ring."""
     belongs = and_(*_narrowed(sight, wanted, await _few(session, [wanted], FEW)))
     # In a CASE, where no database looks for an index: these chats are fewer than any view's.
-    found = _lines().where(Chat.id.in_(chat_ids), case((belongs, 1), else_=0) == 1)
+    found = _lines().where(Chat.id.in_(padded(chat_ids)), case((belongs, 1), else_=0) == 1)
     return await _labelled(session, [tuple(row) for row in await session.execute(found)])
 
 
@@ -192,7 +193,7 @@ async def _labelled(session: AsyncSession, rows: Sequence[Any]) -> list[Line]:
     found = (
         select(ChatLabel.chat_id, Label)
         .join(Label, Label.id == ChatLabel.label_id)
-        .where(ChatLabel.chat_id.in_([chat.id for chat, _ in rows]))
+        .where(ChatLabel.chat_id.in_(padded([chat.id for chat, _ in rows])))
         .order_by(Label.name)
     )
     labels: dict[int, list[Label]] = {}

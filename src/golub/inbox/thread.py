@@ -16,6 +16,7 @@ from golub.inbox.notes import Noted
 from golub.inbox.places import LARGEST_ID, Place
 from golub.model import Chat, Message, Operator, OutgoingMessage, OutgoingState
 from golub.sight import Sight
+from golub.store.lists import padded
 
 if TYPE_CHECKING:
     from golub.apply import Applier
@@ -136,7 +137,7 @@ async def find_writers(session: AsyncSession, chat: Chat, messages: Sequence[Mes
     found = (
         select(OutgoingMessage.message_avito_id, Operator.name)
         .outerjoin(Operator, Operator.id == OutgoingMessage.operator_id)
-        .where(OutgoingMessage.chat_id == chat.id, OutgoingMessage.message_avito_id.in_(ids))
+        .where(OutgoingMessage.chat_id == chat.id, OutgoingMessage.message_avito_id.in_(padded(ids)))
     )
     return {row.message_avito_id: row.name for row in await session.execute(found)}
 

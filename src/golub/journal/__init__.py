@@ -17,6 +17,7 @@ from golub.errors import NotFound
 from golub.journal.looking import Budget, look
 from golub.journal.wanted import TEXT_LIMIT, Kind, Place, Trust, Wanted, key_of
 from golub.model import Cause, Chat, Delivery, DeliveryState, Message
+from golub.store.lists import padded
 
 __all__ = [
     "TEXT_LIMIT",
@@ -234,7 +235,11 @@ def can_replay(delivery: Delivery) -> bool:
 async def _lines(session: AsyncSession, places: Sequence[Place]) -> list[Line]:
     if not places:
         return []
-    rows = (await session.execute(select(*_SHOWN).where(Delivery.id.in_([one.id for one in places])))).mappings().all()
+    rows = (
+        (await session.execute(select(*_SHOWN).where(Delivery.id.in_(padded([one.id for one in places])))))
+        .mappings()
+        .all()
+    )
     named = [(row["account_id"], row["chat_avito_id"]) for row in rows if _is_applied(row)]
     chats = await _find_chats(session, named)
     lines = {line.id: line for line in (_line(row, chats) for row in rows)}
@@ -245,7 +250,9 @@ async def _find_chats(session: AsyncSession, named: Collection[tuple[int, str]])
     if not named:
         return {}
     accounts, names = {account for account, _ in named}, {name for _, name in named}
-    found = await session.scalars(select(Chat).where(Chat.account_id.in_(accounts), Chat.avito_id.in_(names)))
+    found = await session.scalars(
+        select(Chat).where(Chat.account_id.in_(padded(accounts)), Chat.avito_id.in_(padded(names)))
+    )
     return {(chat.account_id, chat.avito_id): chat for chat in found}
 
 

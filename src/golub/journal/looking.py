@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.journal.wanted import Place, Wanted
 from golub.model import Delivery
+from golub.store.lists import padded
 
 FIRST_WINDOW = 500  # deliveries; each next one is twice as large …
 LARGEST_WINDOW = 4000  # … up to this, so that one statement stays a matter of milliseconds
@@ -115,7 +116,9 @@ async def _read(session: AsyncSession, text: str, places: Sequence[Place]) -> As
     """Each of them with its body's size and whether that holds the text."""
     needle = text.casefold()
     for portion in await _portions(session, places):
-        rows = await session.execute(select(Delivery.id, Delivery.body).where(Delivery.id.in_([p.id for p in portion])))
+        rows = await session.execute(
+            select(Delivery.id, Delivery.body).where(Delivery.id.in_(padded([p.id for p in portion])))
+        )
         bodies = {bytes(key): bytes(body) for key, body in rows}
         fits = await asyncio.to_thread(_holding, needle, bodies)
         for one in portion:
@@ -131,7 +134,9 @@ async def _portions(session: AsyncSession, places: Sequence[Place]) -> list[list
     sizes: dict[bytes, int] = {}
     for start in range(0, len(places), FIRST_WINDOW):
         ids = [one.id for one in places[start : start + FIRST_WINDOW]]
-        rows = await session.execute(select(Delivery.id, func.octet_length(Delivery.body)).where(Delivery.id.in_(ids)))
+        rows = await session.execute(
+            select(Delivery.id, func.octet_length(Delivery.body)).where(Delivery.id.in_(padded(ids)))
+        )
         sizes |= {bytes(key): size for key, size in rows}
     portions: list[list[Place]] = []
     filled = PORTION

@@ -21,6 +21,7 @@ from golub.operators.work import Work
 from golub.passwords import Passwords
 from golub.runner import Loop
 from golub.store import Store
+from golub.store.lists import padded
 from golub.throttle import Throttle
 from golub.vault import Vault
 
@@ -98,7 +99,7 @@ class Operators(Sessions, SecondFactors, Links, Work):
 
     async def find_names(self, operator_ids: Iterable[int]) -> dict[int, str]:
         async with self._store.read() as session:
-            found = select(Operator.id, Operator.name).where(Operator.id.in_(operator_ids))
+            found = select(Operator.id, Operator.name).where(Operator.id.in_(padded(operator_ids)))
             return dict((await session.execute(found)).all())
 
     async def get(self, operator_id: int) -> Operator:

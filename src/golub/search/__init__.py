@@ -16,6 +16,7 @@ from golub.errors import Invalid
 from golub.index import entries, statements
 from golub.index.question import All, Any, Asked, Facet, Question
 from golub.model import Chat, Direction, Message, Note, Operator
+from golub.store.lists import padded
 
 MESSAGES_A_PAGE = 40
 CHATS_SHOWN = 6  # before the messages; more when asked for
@@ -105,7 +106,7 @@ async def find(
 async def find_item_title(session: AsyncSession, item_id: int, accounts: frozenset[int] | None) -> str:
     """As one of its chats tells it; empty where there is none to be seen."""
     keys = await _run(session, All((Facet(entries.of_item(item_id)),)), entries.LEAST_CHAT, -1, CHATS_OF_ITEM, True)
-    chats = await session.scalars(select(Chat).where(Chat.id.in_([-key for key in keys])))
+    chats = await session.scalars(select(Chat).where(Chat.id.in_(padded([-key for key in keys]))))
     return next((chat.item_title for chat in chats if chat.item_id == item_id and _sees(accounts, chat)), "")
 
 
@@ -152,14 +153,16 @@ async def _find_chats(session: AsyncSession, asked: Asked, accounts: frozenset[i
     """Those that were spoken in last come first, among the newest `CHATS_A_PAGE`."""
     keys = await _run(session, asked, entries.LEAST_CHAT, -1, CHATS_A_PAGE, True)
     found = (
-        select(Chat).where(Chat.id.in_([-key for key in keys])).order_by(Chat.last_message_at.desc(), Chat.id.desc())
+        select(Chat)
+        .where(Chat.id.in_(padded([-key for key in keys])))
+        .order_by(Chat.last_message_at.desc(), Chat.id.desc())
     )
     return [chat for chat in await session.scalars(found) if _sees(accounts, chat)]
 
 
 async def _hits(session: AsyncSession, keys: Sequence[int], accounts: frozenset[int] | None) -> list[Hit]:
     wanted = {entries.message_id_of(key): key for key in keys if not entries.is_of_note(key)}
-    found = select(Message, Chat).join(Chat, Chat.id == Message.chat_id).where(Message.id.in_(list(wanted)))
+    found = select(Message, Chat).join(Chat, Chat.id == Message.chat_id).where(Message.id.in_(padded(wanted)))
     by_key = await _noted(session, [key for key in keys if entries.is_of_note(key)], accounts)
     by_key |= {
         wanted[message.id]: Hit(chat, message)
@@ -178,7 +181,7 @@ async def _noted(session: AsyncSession, keys: Sequence[int], accounts: frozenset
         select(Note, Chat, Operator.name)
         .join(Chat, Chat.id == Note.chat_id)
         .outerjoin(Operator, Operator.id == Note.operator_id)
-        .where(Note.id.in_([entries.note_id_of(key) for key in keys]), Note.removed_at.is_(None))
+        .where(Note.id.in_(padded([entries.note_id_of(key) for key in keys])), Note.removed_at.is_(None))
     )
     return {
         key: Hit(chat, note, name or "")

@@ -18,6 +18,7 @@ from golub.errors import GolubError, NotFound, Rejected, Unavailable
 from golub.model import ForgottenFile, Mark, Message
 from golub.runner import Loop
 from golub.store import Store
+from golub.store.lists import padded
 from golub.web.content import picture_source, sources_of, voice_id
 from golub.web.media import Media, Size, picture_names, voice_name
 
@@ -65,7 +66,7 @@ class Keeping:
                     .limit(AT_ONCE)
                 )
             )
-            late = list(await session.scalars(select(Message).where(Message.id.in_(due)))) if due else []
+            late = list(await session.scalars(select(Message).where(Message.id.in_(padded(due))))) if due else []
         for message in [*late, *fresh]:
             await self._fetch(message, now)
         self._seen |= {message.id: message.received_at for message in fresh}
