@@ -14,7 +14,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VENDOR = Path("src/golub/web/static/vendor")
 COMMON = Path("src/golub/vendor/common_passwords.txt")  # one a line, the commonest first
-COMMONEST = 10_000  # of which some 3400 have eight characters or more; the shorter ones are those that others begin with
+COMMONEST = (
+    10_000  # of which some 3400 have eight characters or more; the shorter ones are those that others begin with
+)
 
 
 class Vendored(NamedTuple):
