@@ -1,6 +1,5 @@
 """What is counted of the journal's rows, to the last one: on which side of the line each kind of delivery falls."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +81,7 @@ class Journal:
 
 
 @pytest.fixture
-async def journal(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGenerator[Journal]:
+async def journal(store: Store, clock: SteppedClock, tmp_path: Path) -> Journal:
     async with store.write() as session:
         account = Account(user_id=77, client_id="c", client_secret=b"", created_at=1, state=AccountState.WORKING)
         session.add(account)
@@ -93,7 +92,7 @@ async def journal(store: Store, clock: SteppedClock, tmp_path: Path) -> AsyncGen
         keys = account.id, chat.id
     watch, lists = Watch(store, Settings(data_dir=tmp_path), clock), Register(store, clock)
     await watch.run_once()
-    yield Journal(store, clock, watch, lists, *keys)
+    return Journal(store, clock, watch, lists, *keys)
 
 
 async def test_a_hundred_prove_a_list_and_nobody_else_s_count(journal: Journal) -> None:
