@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^ *"uv==\([^"]*\)".*/\1/p' pyproject.toml)
-VENDOR := src/golub/web/static/vendor/htmx.min.js
+VENDOR := src/golub/web/static/vendor/htmx.min.js src/golub/vendor/common_passwords.txt
 STRACE := $(shell command -v strace)
 LOOK ?= build/day
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -68,11 +68,11 @@ $(UV):
 	@$(BIN)/python -m pip install --quiet 'uv==$(UV_VERSION)'
 
 # --inexact leaves what `make test` has installed; --reinstall-package runs the build hook, which copies htmx.
-.venv/.run: $(UV) pyproject.toml uv.lock hatch_build.py $(if $(wildcard $(VENDOR)),,force)
+.venv/.run: $(UV) pyproject.toml uv.lock hatch_build.py $(if $(filter-out $(wildcard $(VENDOR)),$(VENDOR)),force)
 	@$(UV) sync --quiet --locked --inexact --reinstall-package golub
 	@touch $@
 
-.venv/.dev: $(UV) pyproject.toml uv.lock hatch_build.py $(if $(wildcard $(VENDOR)),,force)
+.venv/.dev: $(UV) pyproject.toml uv.lock hatch_build.py $(if $(filter-out $(wildcard $(VENDOR)),$(VENDOR)),force)
 	@$(UV) sync --quiet --locked --extra dev --reinstall-package golub
 	@touch $@ .venv/.run
 

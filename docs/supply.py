@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "uv.lock"
 
 # Packages that do not say it in a form that a program can read: as their own LICENSE file does.
-SAID_ELSEWHERE: dict[str, str] = {"htmx": "0BSD", "pysqlite3": "Zlib"}
+SAID_ELSEWHERE: dict[str, str] = {"htmx": "0BSD", "pysqlite3": "Zlib", "zxcvbn": "MIT"}
 SPDX = {
     "MIT License": "MIT",
     "MIT license": "MIT",
@@ -92,6 +92,11 @@ def page() -> str:
         f"| {name} | {one.distribution}, `{one.path}` | {licence('htmx')} | `{one.sha256}` |"
         for name, one in hatch_build.FILES.items()
     ]
+    words = hatch_build.PASSWORDS
+    vendored.append(
+        f"| {hatch_build.COMMON.name} | {words.distribution}, `{words.path}` | {licence(words.distribution)} | "
+        f"`{words.sha256}` |"
+    )
     return "\n".join(
         [
             "<!-- Made by `make docs` out of uv.lock and what the packages say of themselves. -->",
@@ -107,7 +112,8 @@ def page() -> str:
             "|---|---|---|---:|",
             *rows,
             "",
-            "Browser code is copied out of wheels at build time, and a file that differs stops the build:",
+            "Browser code and the list of common passwords are taken out of wheels at build time, and a file that",
+            "differs stops the build:",
             "",
             "| File | From | Licence | SHA-256 |",
             "|---|---|---|---|",
@@ -150,6 +156,17 @@ def bill() -> str:
                 "hashes": [{"alg": "SHA-256", "content": one.sha256}],
             }
         )
+    words = hatch_build.PASSWORDS
+    parts.append(
+        {
+            "type": "data",
+            "bom-ref": hatch_build.COMMON.name,
+            "name": hatch_build.COMMON.name,
+            "description": f"out of {words.path}, which this hash is of",
+            "licenses": [{"expression": licence(words.distribution)}],
+            "hashes": [{"alg": "SHA-256", "content": words.sha256}],
+        }
+    )
     whole: dict[str, Any] = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

@@ -7,7 +7,17 @@ from prometheus_client import generate_latest
 from golub import metrics
 from golub.clock import HOUR, MINUTE
 from golub.meter import KEPT, REFUSED, SLOWER, Acks, Meter
-from golub.model import Account, AccountState
+from golub.model import (
+    Account,
+    AccountState,
+    AllowList,
+    Cause,
+    Delivery,
+    DeliveryState,
+    SeenNetwork,
+    SignatureLab,
+    SignatureTally,
+)
 from golub.settings import Settings
 from golub.store import Store
 from tests.conftest import SteppedClock
@@ -54,3 +64,43 @@ async def test_gauges_show_what_the_database_knows(store: Store, clock: SteppedC
     assert 'golub_outgoing{state="unconfirmed"} 0.0' in shown
     assert "golub_quarantined 0.0" in shown
     assert "process_resident_memory_bytes" in shown
+
+
+async def test_what_is_demanded_of_deliveries_and_counted_for_it_is_shown_without_addresses_and_keys(
+    store: Store, clock: SteppedClock, tmp_path: Path
+) -> None:
+    account = Account(user_id=77, client_id="c", client_secret=b"", created_at=clock(), state=AccountState.WORKING)
+    other = Account(user_id=78, client_id="c", client_secret=b"", created_at=clock(), state=AccountState.WORKING)
+    async with store.write() as session:
+        session.add_all([account, other])
+        await session.flush()
+        key = account.id
+        scheme, times = "x-signature:client_secret:body:hmac:hex", {"first_at": clock(), "last_at": clock()}
+        session.add(SignatureLab(account_id=key, mode="enforce", scheme=scheme, confirmed=120, signed=119))
+        session.add(SignatureTally(account_id=key, scheme=scheme, fits=118, run=110))
+        session.add(AllowList(account_id=key, mode="flag", networks="185.89.12.0/22", confirmed=12, doubtful=2))
+        for place, (network, address, number) in enumerate(
+            [("185.89.12.0/24", "185.89.12.7", 9), ("8.8.8.0/24", "8.8.8.8", 3)]
+        ):
+            bounds = {"lowest": address, "highest": address}
+            session.add(SeenNetwork(account_id=key, network=network, confirmed=number, **bounds, **times))
+            held = {"state": DeliveryState.QUARANTINED, "cause": Cause.IP_NOT_ALLOWED, "headers": [], "body": b""}
+            session.add(Delivery(id=bytes([place]), account_id=key, received_at=1, applied_at=1, token_id=1, **held))
+    await Meter(store, Settings(data_dir=tmp_path), clock).run_once()
+    shown = generate_latest(metrics.REGISTRY).decode()
+    for line in (
+        'golub_signature_mode{account="77",mode="enforce"} 1.0',
+        'golub_signature_mode{account="77",mode="observe"} 0.0',
+        'golub_signature_mode{account="78",mode="observe"} 1.0',
+        'golub_signature_messages{account="77",kind="signed"} 119.0',
+        f'golub_signature_run{{account="77",scheme="{scheme}"}} 110.0',
+        'golub_networks_mode{account="77",mode="flag"} 1.0',
+        'golub_networks_messages{account="77",kind="confirmed"} 12.0',
+        'golub_networks_messages{account="77",kind="outside"} 3.0',
+        'golub_networks_messages{account="77",kind="doubtful"} 2.0',
+        'golub_held_back{account="77",cause="ip_not_allowed"} 2.0',
+        'golub_held_back{account="78",cause="bad_signature"} 0.0',
+    ):
+        assert line in shown
+    assert "185.89" not in shown
+    assert "8.8.8" not in shown

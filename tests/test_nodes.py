@@ -48,8 +48,8 @@ async def test_health_sees_the_turns_of_every_part_that_runs_by_itself(postgres_
     golub = Golub(Settings.model_validate({"data_dir": tmp_path, "database_url": postgres_url}))
     expected = {
         "alerts", "automation", "backfill", "backups", "erasures", "housekeeping", "jumps", "keeping", "live", "meter",
-        "nodes", "operators", "outbox", "pace", "presence", "relay", "replays", "rings", "rota", "search", "secrets",
-        "signatures", "silence", "subscriptions", "waits", "waking",
+        "networks", "nodes", "operators", "outbox", "pace", "presence", "relay", "replays", "rings", "rota", "search",
+        "secrets", "signatures", "silence", "subscriptions", "waits", "waking",
     }  # fmt: skip
     async with golub.working(), asyncio.timeout(60):
         while expected - (names := {loop.name for loop in runner.running()}):  # noqa: ASYNC110 - they begin one by one

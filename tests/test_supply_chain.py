@@ -1,6 +1,7 @@
 """What is installed is what was locked: every file by its hash, as a wheel, from one place, under a licence we know."""
 
 import json
+import subprocess
 import tomllib
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from docs import supply
-from hatch_build import FILES, VENDOR
+from hatch_build import COMMON, COMMONEST, FILES, PASSWORDS, VENDOR
 
 ROOT = Path(__file__).parents[1]
 KNOWN = {
@@ -96,6 +97,15 @@ def test_the_bill_names_every_part_once_with_its_hashes() -> None:
 def test_browser_code_is_the_file_that_was_looked_at() -> None:
     there = {path.name: sha256(path.read_bytes()).hexdigest() for path in (ROOT / VENDOR).iterdir()}
     assert there == {name: file.sha256 for name, file in FILES.items()}
+
+
+@pytest.mark.row(60)
+def test_the_common_passwords_are_those_of_a_pinned_wheel() -> None:
+    words = (ROOT / COMMON).read_text(encoding="utf-8").split("\n")
+    assert (len(words), words[:3], words[-1]) == (COMMONEST + 1, ["123456", "password", "12345678"], "")
+    listed = subprocess.run(["git", "ls-files", "src"], check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    assert str(COMMON) not in listed
+    assert PASSWORDS.sha256 in supply.page()
 
 
 def test_what_we_ask_for_by_name_has_an_exact_version() -> None:

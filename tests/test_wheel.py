@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from hatch_build import FILES, VENDOR
+from hatch_build import COMMON, FILES, VENDOR
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,7 +30,7 @@ def test_everything_that_git_holds_of_the_package_is_in_it(packed: set[str]) -> 
 
 def test_what_is_copied_in_at_build_time_is_in_it(packed: set[str]) -> None:
     vendored = {f"{VENDOR.relative_to('src')}/{name}" for name in FILES}
-    assert vendored - packed == set()
+    assert (vendored | {str(COMMON.relative_to("src"))}) - packed == set()
 
 
 def test_the_guide_is_in_it(packed: set[str]) -> None:

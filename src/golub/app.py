@@ -16,12 +16,13 @@ import structlog
 from golub import __version__, logs
 from golub.accounts import Accounts
 from golub.alerts import Alerts
+from golub.allowlist import Watch
 from golub.apply import Applier, Failure
 from golub.automation import Automation
 from golub.avito.client import Avito
 from golub.backfill import Backfill
 from golub.backup import Backups, Schedule, before_upgrade, unfinished
-from golub.buyers import Erasures
+from golub.buyers import Erasures, clear_archives
 from golub.clock import Clock, now
 from golub.doctor import Doctor, Inside, note_where
 from golub.errors import Conflict, Rejected, Unavailable
@@ -150,6 +151,7 @@ class Golub:
         self._automation = Automation(store, applier, self.parts.outbox, backfill.nudge, clock)
         self._catching_up = CatchingUp(store, clock)
         self._lab = Lab(store, settings, clock)
+        self._watch = Watch(store, settings, clock)
         self._jumps = Jumps(store, clock, nodes.folder)
         self.site = site = build(self.parts)
         self.asgi = site if settings.role is ProcessRole.WORKER else Webhook(self.parts.ingest, Turnstile(site))
@@ -159,6 +161,7 @@ class Golub:
         """The spool takes deliveries; nothing is applied or sent yet. Closes everything on leaving."""
         parts = self.parts
         parts.spool.start()
+        await asyncio.to_thread(clear_archives, self.settings.data_dir)
         try:
             yield parts
         finally:
@@ -307,6 +310,7 @@ class Golub:
             (self._filling, WORKS),
             (self._catching_up, WORKS),
             (self._lab, WORKS),
+            (self._watch, WORKS),
             (self._jumps, WORKS),
             (parts.nodes, EVERYWHERE),
             (parts.meter, EVERYWHERE),

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import SOCK_STREAM
 from typing import Any
 
@@ -30,7 +30,7 @@ URL_LIMIT = 2000
 
 # `is_global` is true for NAT64, 6to4 and multicast in Python 3.11, and loopback hides in all of them: our own lists.
 _CLOSED_V4 = [
-    ip_network(block)
+    IPv4Network(block)
     for block in (
         "0.0.0.0/8",
         "10.0.0.0/8",
@@ -49,8 +49,8 @@ _CLOSED_V4 = [
         "240.0.0.0/4",
     )
 ]
-_OPEN_V6 = ip_network("2000::/3")  # all that is routed publicly today; mapped, NAT64, link-local … lie outside
-_CLOSED_V6 = [ip_network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+_OPEN_V6 = IPv6Network("2000::/3")  # all that is routed publicly today; mapped, NAT64, link-local … lie outside
+_CLOSED_V6 = [IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 
 _HOME_NAMES = ("localhost", "local", "internal", "lan", "home", "home.arpa", "intranet", "corp", "private", "test")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -261,6 +261,13 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in block for block in _CLOSED_V4)
     return address in _OPEN_V6 and not any(address in block for block in _CLOSED_V6)
+
+
+def is_public_network(network: IPv4Network | IPv6Network) -> bool:
+    """Whether all of its addresses are."""
+    if isinstance(network, IPv4Network):
+        return not any(network.overlaps(block) for block in _CLOSED_V4)
+    return network.subnet_of(_OPEN_V6) and not any(network.overlaps(block) for block in _CLOSED_V6)
 
 
 def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:

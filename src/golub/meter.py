@@ -6,12 +6,13 @@ nothing. A crash loses the last minute of these counts, and nothing else.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 
 from golub import __version__, metrics
+from golub.allowlist import Register
 from golub.clock import DAY, MINUTE, Clock, Millis
 from golub.health import disk_of
 from golub.model import (
@@ -19,12 +20,17 @@ from golub.model import (
     Account,
     AccountState,
     AckTally,
+    AllowListMode,
+    Cause,
     Delivery,
     DeliveryState,
     OutgoingMessage,
     OutgoingState,
     Relay,
     RelayState,
+    SignatureLab,
+    SignatureMode,
+    SignatureTally,
     SubscriptionState,
     Webhook,
 )
@@ -128,7 +134,9 @@ class Meter:
         metrics.disk_free.set(disk.free)
         metrics.disk_size.set(disk.size)
         async with self._store.read() as session:
-            real = select(Account.user_id, Account.state, Account.paused_at).where(Account.user_id != SAMPLE_USER_ID)
+            real = select(Account.id, Account.user_id, Account.state, Account.paused_at).where(
+                Account.user_id != SAMPLE_USER_ID
+            )
             accounts = (await session.execute(real)).all()
             subscriptions = await session.execute(
                 select(Webhook.subscription, func.count()).group_by(Webhook.subscription)
@@ -148,11 +156,48 @@ class Meter:
             _fill(metrics.outgoing, open_states, ((row[0], row[1]) for row in outgoing))
             _fill(metrics.relays, RelayState, ((row[0], row[1]) for row in relays))
         metrics.quarantined.set(in_quarantine or 0)
+        await self._look_at_the_door({row[0]: str(row[1]) for row in accounts})
         metrics.account_states.clear()
-        for user_id, state, paused_at in accounts:
+        for _, user_id, state, paused_at in accounts:
             shown = "paused" if paused_at is not None else state
             for one in (*AccountState, "paused"):
                 metrics.account_states.labels(str(user_id), str(one)).set(one == shown)
+
+    async def _look_at_the_door(self, numbers: Mapping[int, str]) -> None:
+        """What is demanded of deliveries, and what was counted for it. `numbers`: Avito's, by our ids."""
+        async with self._store.read() as session:
+            labs = {lab.account_id: lab for lab in await session.scalars(select(SignatureLab))}
+            tallies = (await session.scalars(select(SignatureTally).where(SignatureTally.run > 0))).all()
+            causes = (Cause.BAD_SIGNATURE, Cause.IP_NOT_ALLOWED)
+            counted = await session.execute(
+                select(Delivery.account_id, Delivery.cause, func.count())
+                .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause.in_(causes))
+                .group_by(Delivery.account_id, Delivery.cause)
+            )
+            held_back = {(key, cause): count for key, cause, count in counted}
+        lists = await Register(self._store, self._clock).list(list(numbers))
+        gauges = (
+            metrics.held_back, metrics.signature_mode, metrics.signature_messages, metrics.signature_run,
+            metrics.networks_mode, metrics.networks_messages,
+        )  # fmt: skip
+        for gauge in gauges:
+            gauge.clear()  # accounts and schemes may be gone
+        for key, account in numbers.items():
+            lab, senders = labs.get(key), lists[key]
+            for cause in causes:
+                metrics.held_back.labels(account, cause).set(held_back.get((key, cause), 0))
+            for mode in SignatureMode:
+                metrics.signature_mode.labels(account, mode).set(mode == (lab.mode if lab else SignatureMode.OBSERVE))
+            for mode in AllowListMode:
+                metrics.networks_mode.labels(account, mode).set(mode is senders.mode)
+            metrics.signature_messages.labels(account, "confirmed").set(lab.confirmed if lab else 0)
+            metrics.signature_messages.labels(account, "signed").set(lab.signed if lab else 0)
+            metrics.networks_messages.labels(account, "confirmed").set(senders.row.confirmed)
+            metrics.networks_messages.labels(account, "outside").set(senders.outside if senders.row.networks else 0)
+            metrics.networks_messages.labels(account, "doubtful").set(senders.row.doubtful)
+        for tally in tallies:
+            if account := numbers.get(tally.account_id):
+                metrics.signature_run.labels(account, tally.scheme).set(tally.run)
 
 
 def _fill(gauge: metrics.Gauge, states: Iterable[str], rows: Iterable[tuple[str, int]]) -> None:

@@ -126,6 +126,43 @@ subscriptions = Gauge(
 )
 outgoing = Gauge("golub_outgoing", "Outgoing messages that are not finished, by state.", ["state"], registry=REGISTRY)
 quarantined = Gauge("golub_quarantined", "Deliveries in quarantine that wait for a person.", registry=REGISTRY)
+held_back = Gauge(
+    "golub_held_back",
+    "Deliveries in quarantine because of a rule that a person made, by cause (bad_signature, ip_not_allowed).",
+    ["account", "cause"],
+    registry=REGISTRY,
+)
+signature_mode = Gauge(
+    "golub_signature_mode",
+    "1 for what is demanded of an account's signatures (off, observe, enforce), 0 for the others.",
+    ["account", "mode"],
+    registry=REGISTRY,
+)
+signature_messages = Gauge(
+    "golub_signature_messages",
+    "Messages that the signature lab has counted: confirmed by Avito's API, and of them signed.",
+    ["account", "kind"],
+    registry=REGISTRY,
+)
+signature_run = Gauge(
+    "golub_signature_run",
+    "Of them in a row, up to now, that a way of signing fits (header:key:signed:digest:writing, by the key's name).",
+    ["account", "scheme"],
+    registry=REGISTRY,
+)
+networks_mode = Gauge(
+    "golub_networks_mode",
+    "1 for what is demanded of the networks that deliveries come from (off, observe, flag, enforce), 0 for the others.",
+    ["account", "mode"],
+    registry=REGISTRY,
+)
+networks_messages = Gauge(
+    "golub_networks_messages",
+    "Messages whose network was noted: confirmed by Avito's API, of them outside the list, and doubtful ones (two "
+    "networks at once), which count for neither.",
+    ["account", "kind"],
+    registry=REGISTRY,
+)
 relays = Gauge("golub_relays", "Relays by state.", ["state"], registry=REGISTRY)
 avito_requests = Counter(
     "golub_avito_requests",

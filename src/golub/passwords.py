@@ -53,8 +53,9 @@ class Passwords:
         return right and kept is not None
 
     async def warm(self) -> None:
-        """Makes the hash that unknown logins are checked against, so that the first of them takes no longer."""
-        await self.verify("", None)
+        """Makes the hash that unknown logins are checked against, so that the first of them takes no longer; and reads
+        the words, for whoever chooses a password first."""
+        await asyncio.gather(self.verify("", None), asyncio.to_thread(_cores))
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
@@ -95,7 +96,10 @@ def _cores() -> frozenset[str]:
 
 @cache
 def _weak() -> frozenset[str]:
-    return frozenset((Path(__file__).parent / "weak_passwords.txt").read_text(encoding="utf-8").split())
+    """Ours, which are what people here use, and the commonest of the world, which the build takes out of a wheel."""
+    folder = Path(__file__).parent
+    files = (folder / "weak_passwords.txt", folder / "vendor" / "common_passwords.txt")
+    return frozenset(word for file in files for word in file.read_text(encoding="utf-8").casefold().split())
 
 
 def _bytes(password: str) -> bytes:

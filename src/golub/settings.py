@@ -143,6 +143,13 @@ class Settings(BaseSettings):
             return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _not_everybody(cls, networks: tuple[Network, ...]) -> tuple[Network, ...]:
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError("name the proxies' networks: one of everybody would let any stranger forge his address")
+        return networks
+
     @field_validator("signature_headers", mode="before")
     @classmethod
     def _headers(cls, value: object) -> object:

@@ -42,6 +42,7 @@ PAGES = {
     "/admin/deliveries/{delivery_id}": "/admin/deliveries/{delivery}",
     "/admin/webhooks": "/admin/webhooks",
     "/admin/webhooks/{account_id}/signature": "/admin/webhooks/{account}/signature",
+    "/admin/webhooks/{account_id}/networks": "/admin/webhooks/{account}/networks",
     "/admin/buyers": "/admin/buyers?q=alert",
     "/admin/buyers/{chat_id}": "/admin/buyers/{chat}",
     "/admin/buyers/erasures/{erasure_id}": "/admin/buyers/erasures/{erasure}",

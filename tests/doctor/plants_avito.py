@@ -5,15 +5,19 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
+from golub.allowlist import network_of
 from golub.clock import DAY, HOUR, MINUTE, now
 from golub.model import (
     DEFAULT_EVENT_TYPES,
     Account,
     AccountState,
+    AllowList,
+    AllowListMode,
     Delivery,
     Message,
     Relay,
     RelayState,
+    SeenNetwork,
     TimelineEntry,
     TimelineKind,
     Webhook,
@@ -123,6 +127,34 @@ async def _(home: House) -> None:
 @plants("relay_failing", shares=False)
 async def _(home: House) -> None:
     await _forwarded(home, state=RelayState.WORKING, failing_since=now() - HOUR, last_error="502")
+
+
+@plants("senders_held_back", shares=False)
+async def _(home: House) -> None:
+    await _came_from(home, "8.8.8.8", mode=AllowListMode.ENFORCE, networks="185.89.12.0/22")
+
+
+@plants("senders_hidden", shares=False)
+async def _(home: House) -> None:
+    await _came_from(home, "172.18.0.1", mode=AllowListMode.OBSERVE)
+
+
+@plants("senders_elsewhere", shares=False)
+async def _(home: House) -> None:
+    await home.change(insert(AllowList).values(_list(home, mode=AllowListMode.FLAG, networks="185.89.12.0/22")))
+    await home.buyer_writes()
+
+
+async def _came_from(home: House, address: str, **chosen: Any) -> None:
+    await home.change(insert(AllowList).values(_list(home, **chosen)))
+    seen = {"account_id": home.account_id, "network": network_of(address), "lowest": address, "highest": address}
+    times = {"first_at": now() - DAY, "last_at": now()}
+    await home.change(insert(SeenNetwork).values(seen | times | {"confirmed": 3}))
+
+
+def _list(home: House, **chosen: Any) -> dict[str, Any]:
+    counted = {"confirmed": 3, "doubtful": 0, "unplaced": 0, "counted_to": now(), "counted_id": b"", "changed_at": 1}
+    return {"account_id": home.account_id, "networks": "", **counted, **chosen}
 
 
 @plants("quarantine_much", shares=False)

@@ -65,7 +65,8 @@ ROWS: dict[int, Row] = {
     7: Row(
         "A request to our pictures for another host, or with a forged address",
         "404 or a refusal before any connection: an address carries our signature over exactly what it "
-        "serves, a session and the right to see the chat are asked for each time.",
+        "serves and the day on which it was given out, and holds for two days more; a session and the right to "
+        "see the chat are asked for each time.",
         stored=True,
     ),
     8: Row(
@@ -174,7 +175,8 @@ ROWS: dict[int, Row] = {
     ),
     31: Row(
         "Forged forwarding headers",
-        "Believed from the configured proxies alone, the rightmost foreign hop; `*` cannot be configured.",
+        "Believed from the configured proxies alone, the rightmost foreign hop; neither `*` nor a network of everybody "
+        "can be configured. The allow-list goes by that address.",
     ),
     32: Row(
         "A foreign Host, also forwarded",

@@ -4,10 +4,12 @@ import json
 from ipaddress import ip_network
 
 import pytest
+from pydantic import ValidationError
 from starlette.types import Scope
 
 from golub import ingest as ingest_module
 from golub.ingest import kept_headers
+from golub.settings import Settings
 from golub.web.address import client_address
 from tests.ingest.endpoint import BARE, PATH, TOKEN, Endpoint
 
@@ -38,6 +40,14 @@ def test_only_trusted_proxies_say_where_a_request_came_from(peer: str, forwarded
         "headers": [(b"x-real-ip", b"6.6.6.6"), *((b"x-forwarded-for", hop.encode()) for hop in forwarded)],
     }
     assert client_address(scope, (ip_network("127.0.0.0/8"),)) == seen
+
+
+@pytest.mark.row(31)
+@pytest.mark.parametrize("chosen", ["*", "127.0.0.0/8,*", "0.0.0.0/0", "::/0", "127.0.0.0/8, 10.0.0.1/0"])
+def test_everybody_cannot_be_a_trusted_proxy(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOLUB_TRUSTED_PROXIES", chosen)
+    with pytest.raises(ValidationError, match="name the proxies' networks"):
+        Settings()
 
 
 @pytest.mark.row(31)

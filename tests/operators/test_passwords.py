@@ -3,12 +3,14 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import golub
 from golub.errors import Invalid, Paced, Rejected
 from golub.operators import Operators
-from golub.passwords import AT_ONCE, WAITING, Passwords, check_strength
+from golub.passwords import AT_ONCE, SHORTEST, SHORTEST_CORE, WAITING, Passwords, check_strength
 from tests.operators.team import HOME
 
 
@@ -47,6 +49,18 @@ def test_passwords_are_judged_by_length_and_by_what_is_guessed_first(password: s
     with pytest.raises(Invalid) as refused:
         check_strength(password, login="anna@shop.ru")
     assert refused.value.field == "password"
+
+
+@pytest.mark.row(38)
+def test_the_commonest_passwords_of_the_world_are_refused_with_what_is_put_around_them() -> None:
+    listed = (Path(golub.__file__).parent / "vendor" / "common_passwords.txt").read_text(encoding="utf-8").split()
+    long_enough = [word for word in listed if len(word) >= SHORTEST]
+    assert len(long_enough) > 3000
+    begun_with = [f"{word}2026!" for word in listed if word.isalpha() and len(word) >= SHORTEST_CORE]
+    assert len(begun_with) > 5000
+    for password in (*long_enough, *(word.upper() for word in long_enough), *begun_with):
+        with pytest.raises(Invalid):
+            check_strength(password)
 
 
 @pytest.mark.row(38)

@@ -7,16 +7,20 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy import select
 
+from golub.app import Golub
+from golub.buyers.exporting import fresh_archive
 from golub.clock import DAY, MINUTE
 from golub.model import Action, AuditEntry, Chat, ErasureState, Message, Role
+from golub.settings import Settings
 from golub.web.keeping import files_of
 from golub.web.parts import Parts
 from tests.conftest import SteppedClock
 from tests.village import Village, village
-from tests.web.conftest import Browser, Visit
+from tests.web.conftest import ORIGIN, Browser, Visit
 
 BUYER = 777_123_456
 TEXT = '=cmd|"/c calc" звоните +7 903 111-22-33'
@@ -86,10 +90,47 @@ async def test_he_is_given_out_in_one_archive(parts: Parts, town: Village, owner
     media = [name for name in archive.namelist() if name.startswith("media/")]
     assert [(name.endswith(".webp"), archive.read(name)) for name in media] == [(True, b"RIFF")]
     assert json.loads(archive.read("about.json"))["counts"]["messages"] == 2
-    assert list(parts.settings.data_dir.glob("*buyer*")) == []
+    assert list(parts.settings.data_dir.rglob("*buyer*")) == []
     async with parts.store.read() as session:
         entry = (await session.scalars(select(AuditEntry).where(AuditEntry.action == Action.BUYER_EXPORTED))).one()
     assert (entry.subject, entry.after) == (f"chat {row.id}", "")
+
+
+async def test_a_server_killed_while_it_sends_the_archive_leaves_none(parts: Parts, owner: Browser, site: Any) -> None:
+    """It has no name any more when its first byte goes out, so whatever comes then, nothing is left on the disk."""
+    row = await chat_of(parts)
+    there: list[list[Path]] = []
+
+    async def looking(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                there.append(list(parts.settings.data_dir.rglob("*buyer*")))
+            await send(message)
+
+        await site(scope, receive, sent)
+
+    cookies, headers = owner.client.cookies, {"Origin": ORIGIN}
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(looking), base_url=ORIGIN, cookies=cookies, headers=headers
+    ) as client:
+        answer = await client.post(f"/admin/buyers/{row.id}/export", data={"csrf": owner.csrf})
+    assert answer.status_code == 200
+    assert len(answer.content) == int(answer.headers["content-length"])
+    assert there
+    assert there[0] == []
+
+
+async def test_a_server_killed_while_it_writes_the_archive_removes_it_at_its_next_start(
+    tmp_path: Path, clock: SteppedClock
+) -> None:
+    settings = Settings.model_validate({"data_dir": tmp_path / "another"})
+    golub = Golub(settings, clock=clock)
+    half = fresh_archive(settings.data_dir)
+    half.with_name(f".{half.name}.exporting").write_bytes(b"PK")
+    half.write_bytes(b"PK")
+    assert half.parent.stat().st_mode & 0o077 == 0
+    async with golub.opened():
+        assert list(settings.data_dir.rglob("*buyer*")) == []
 
 
 async def test_he_is_erased_after_his_number_was_typed(parts: Parts, town: Village, owner: Browser) -> None:

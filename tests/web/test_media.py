@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from PIL import Image
 from sqlalchemy import update
 
+from golub.clock import DAY
 from golub.errors import GolubError, NotFound, Rejected, Unavailable
 from golub.model import Chat, Message, Role
 from golub.settings import Settings
@@ -305,19 +306,51 @@ async def test_a_url_serves_what_it_was_signed_for_and_nothing_else(parts: Parts
     url = Addresses(parts).item(chat)
     other = talk.chats["two"]
     browser = await visit(Role.MANAGER)
+    today = parts.clock() // DAY
     assert (await browser.get(url)).status_code == 200
     for forged in (
         url.replace(f"/{chat.id}/", f"/{other}/"),
         url.replace("/item/", "/buyer/"),
         url.replace("/128", "/640"),
         url.replace("/128", "/129"),
+        url.replace(f"/{today}-", f"/{today - 1}-"),
+        url.replace(f"/{today}-", f"/{today + 1}-"),
+        url.replace(f"/{today}-", "/"),
+        url.replace(f"/{today}-", f"/0{today}-"),
         f"/media/{'0' * 32}/item/{chat.id}/128",
+        f"/media/{today}-{'0' * 32}/item/{chat.id}/128",
         f"/media/%D1%8F/item/{chat.id}/128",
     ):
         assert (await browser.get(forged)).status_code == 404, forged
     async with parts.store.write() as session:
         await session.execute(update(Chat).values(item_image_url="http://avito.test/img/140x105/new.jpg"))
     assert (await browser.get(url)).status_code == 404
+
+
+@pytest.mark.row(7)
+async def test_a_url_holds_while_a_page_is_in_use_and_not_for_ever(
+    parts: Parts, talk: Talk, visit: Visit, clock: SteppedClock
+) -> None:
+    await talk.says(
+        "chat", kind="image", content={"image": {"sizes": {"640x480": "http://avito.test/img/640x480/photo.1.jpg"}}}
+    )
+    message = await last_message(parts)
+    clock.step(DAY - clock() % DAY - 1)  # the last moment of a day: what is given out now lives shortest
+    url = Addresses(parts).message(message)
+    browser = await visit(Role.MANAGER)
+    answer = await browser.get(url)
+    assert answer.headers["cache-control"] == "private, max-age=172800, immutable"
+    clock.step(2 * DAY)
+    assert (await browser.get(url)).status_code == 200
+    fresh = Addresses(parts).message(message)
+    clock.step(1)
+    assert (await browser.get(url)).status_code == 404
+    assert (await browser.get(fresh)).status_code == 200, "the page, fetched anew, shows it"
+    clock.step(DAY // 2)
+    assert Addresses(parts).message(message) == Addresses(parts).message(message) != fresh
+    ahead = Addresses(parts).message(message)
+    clock.step(-DAY)
+    assert (await browser.get(ahead)).status_code == 200, "another node's clock may be ahead"
 
 
 @pytest.mark.row(6)

@@ -23,6 +23,7 @@ class AlertKind(StrEnum):
     OUTBOX_WAITS = "outbox_waits"
     QUARANTINE_GROWS = "quarantine_grows"
     BAD_SIGNATURE = "bad_signature"
+    IP_NOT_ALLOWED = "ip_not_allowed"
     RELAY_FAILING = "relay_failing"
     COVERAGE_LOW = "coverage_low"
     LOOP_STUCK = "loop_stuck"
@@ -50,6 +51,7 @@ URGENT = frozenset(
         AlertKind.SUBSCRIPTION_MISSING,
         AlertKind.WEBHOOK_SILENT,
         AlertKind.BAD_SIGNATURE,
+        AlertKind.IP_NOT_ALLOWED,
     }
 )
 """Told in the quiet hours too: messages are late or will soon be refused, and every hour makes it worse."""
@@ -75,6 +77,7 @@ WAYS: dict[AlertKind, Way] = {
     AlertKind.OUTBOX_WAITS: Way("/inbox", "Open the inbox"),
     AlertKind.QUARANTINE_GROWS: Way("/admin/deliveries?state=quarantined", "See the causes"),
     AlertKind.BAD_SIGNATURE: Way("/admin/webhooks/{account}/signature", "See the signature"),
+    AlertKind.IP_NOT_ALLOWED: Way("/admin/webhooks/{account}/networks", "See the networks"),
     AlertKind.RELAY_FAILING: Way("/admin/webhooks#relays-{account}", "See the forwarding"),
     AlertKind.COVERAGE_LOW: Way(_ACCOUNT + "#coverage-title", "See what was missed"),
     AlertKind.LOOP_STUCK: _DOCTOR,

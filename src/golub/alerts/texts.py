@@ -60,6 +60,12 @@ _RUSSIAN = {
         "кто-то подделывает.",
         "{account}: доставок с чужой подписью в карантине больше нет.",
     ),
+    AlertKind.IP_NOT_ALLOWED: Texts(
+        "{account}: доставки с секретным адресом пришли не из разрешённых сетей, они в карантине: {detail}. Настоящие "
+        "сообщения Golub забирает у Авито сам, с задержкой в несколько минут. Откройте «Сети»: либо Авито стал "
+        "присылать из других сетей, либо секретный адрес узнал кто-то ещё.",
+        "{account}: доставок из неразрешённых сетей в карантине больше нет.",
+    ),
     AlertKind.RELAY_FAILING: Texts(
         "{account}: сообщения не пересылаются на {detail}. В Golub они приходят, а пересылка ждёт, ничего не "
         "потеряно. Проверьте ту службу, потом откройте «Пересылку» на странице Webhook.",
@@ -169,6 +175,12 @@ _ENGLISH = {
         "messages from Avito itself, some minutes late. Open “Signature”: either Avito now signs in another way, or "
         "somebody forges messages.",
         "{account}: no delivery with a wrong signature is in quarantine any more.",
+    ),
+    AlertKind.IP_NOT_ALLOWED: Texts(
+        "{account}: deliveries on the secret address came from networks that are not allowed, and are kept in "
+        "quarantine: {detail}. Golub fetches the real messages from Avito itself, some minutes late. Open “Networks”: "
+        "either Avito now calls from other networks, or somebody else knows the secret address.",
+        "{account}: no delivery from a network that is not allowed is in quarantine any more.",
     ),
     AlertKind.RELAY_FAILING: Texts(
         "{account}: messages do not reach {detail}, where they are forwarded to. In Golub they arrive as usual; the "

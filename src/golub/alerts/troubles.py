@@ -42,6 +42,11 @@ COVERED = 0.9
 MISSED = 10  # of a day: less is no pattern
 COVERAGE_EVERY = 10 * MINUTE
 
+HELD_BACK = {  # by rules that a person made, each told on its own
+    Cause.BAD_SIGNATURE: AlertKind.BAD_SIGNATURE,
+    Cause.IP_NOT_ALLOWED: AlertKind.IP_NOT_ALLOWED,
+}
+
 Trouble = tuple[AlertKind, int]  # of an account; 0: of all; below 0: of one of several processes
 
 
@@ -82,18 +87,18 @@ class Troubles:
                 select(Delivery.account_id, func.count())
                 .where(
                     Delivery.state == DeliveryState.QUARANTINED,
-                    Delivery.cause != Cause.BAD_SIGNATURE,
+                    Delivery.cause.not_in(HELD_BACK),
                     Delivery.received_at > now - HOUR,
                 )
                 .group_by(Delivery.account_id)
             )
             in_quarantine = {account_id or 0: count for account_id, count in quarantined}
             held_back = await session.execute(
-                select(Delivery.account_id, func.count())
-                .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
-                .group_by(Delivery.account_id)
+                select(Delivery.account_id, Delivery.cause, func.count())
+                .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause.in_(HELD_BACK))
+                .group_by(Delivery.account_id, Delivery.cause)
             )
-            badly_signed = {account_id or 0: count for account_id, count in held_back}
+            by_rules = {(HELD_BACK[Cause(cause)], key or 0): count for key, cause, count in held_back}
             unconfirmed = await session.execute(
                 select(OutgoingMessage.account_id, func.count())
                 .where(
@@ -116,8 +121,8 @@ class Troubles:
         for account_id, count in in_quarantine.items():
             if count >= QUARANTINED:
                 found.wrong[AlertKind.QUARANTINE_GROWS, account_id] = str(count)
-        for account_id, count in badly_signed.items():  # until a person has looked, however long ago
-            found.wrong[AlertKind.BAD_SIGNATURE, account_id] = str(count)
+        for trouble, count in by_rules.items():  # until a person has looked, however long ago
+            found.wrong[trouble] = str(count)
         for relay in relays:
             failing = relay.state == RelayState.WORKING and (relay.failing_since or now) <= now - NOT_RELAYED_FOR
             if failing or relay.state in (RelayState.STALLED, RelayState.GONE):

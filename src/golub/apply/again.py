@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, tuple_
 
+from golub.allowlist import OPEN
 from golub.apply import journal
 from golub.apply.journal import Kept
 from golub.apply.verdicts import Shops, Verdict, judge, quarantine
@@ -78,7 +79,7 @@ def replay(
     connection: Connection, store: Store, shops: Shops, ids: Sequence[bytes], now: Millis, also_discarded: bool
 ) -> Replayed:
     """In the caller's transaction. Ids that are not in the journal are passed over."""
-    once_wanted = Shops([replace(shop, types=EVENT_TYPES) for shop in shops.by_account.values()])
+    once_wanted = Shops([replace(shop, types=EVENT_TYPES, gate=OPEN) for shop in shops.by_account.values()])
     left = {DeliveryState.PROBE, DeliveryState.ERASED, *(() if also_discarded else (DeliveryState.DISCARDED,))}
     judged = [
         (one, None if one.state in left else _judge(one, shops, once_wanted, now))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, exists, select
 
+from golub.allowlist import OPEN, load_gates
 from golub.apply import forward, journal
 from golub.apply.verdicts import Shop, Shops, Verdict, erased, judge, quarantine
 from golub.avito.wire import MessageSeen
@@ -113,9 +114,17 @@ def load_shops(connection: Connection, trial: Trial) -> Shops:
             exists().where(Relay.account_id == Account.id, Relay.state != RelayState.GONE),
         ).outerjoin(Webhook, Webhook.account_id == Account.id)
     )
+    gates = load_gates(connection)
     return Shops(
         [
-            Shop(key, user_id, tuple(types or DEFAULT_EVENT_TYPES), relayed, (url or "").endswith(WEBHOOK_PATH))
+            Shop(
+                key,
+                user_id,
+                tuple(types or DEFAULT_EVENT_TYPES),
+                relayed,
+                (url or "").endswith(WEBHOOK_PATH),
+                gates.get(key, OPEN),
+            )
             for key, user_id, types, url, relayed in rows
         ],
         trial.of_batch(connection),

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+from golub.allowlist import OPEN, Gate
 from golub.avito.wire import ChatSeen, Event, MessageSeen, Probe, Unreadable, UserSeen, read_delivery
 from golub.clock import Millis
 from golub.model import DEFAULT_EVENT_TYPES, EVENT_TYPES, Cause, DeliveryState
 from golub.signatures import Bytes, Sitting, Tried
 from golub.spool import Received
+
+NOT_LISTED = "not_listed"  # it came from outside the account's allow-list
 
 _UNTRIED = Tried()
 
@@ -20,6 +23,7 @@ class Shop:
     types: tuple[str, ...] = DEFAULT_EVENT_TYPES  # chosen in the panel: our own filter
     relayed: bool = False  # it has relays
     bare: bool = False  # Avito calls the bare path for it
+    gate: Gate = OPEN  # which networks it may be told from
 
 
 class Shops:
@@ -51,8 +55,8 @@ class Verdict:
 def judge(received: Received, shops: Shops, now: Millis) -> Verdict:
     """A token proves the account, so its deliveries are applied at once; the bare path brings hints.
 
-    Where a person made the signature a rule, an event that breaks it is held back. Probes and bodies without an event
-    break none.
+    Where a person made the signature or a list of networks a rule, an event that breaks it is held back. Probes and
+    bodies without an event break none.
     """
     owner = shops.by_account.get(received.account_id or 0)
     read = read_delivery(received.body, received.received_at, owner.user_id if owner else None)
@@ -75,7 +79,12 @@ def judge(received: Received, shops: Shops, now: Millis) -> Verdict:
         detail = f"the rule: {tried.refused}"
         bad = Cause.BAD_SIGNATURE
         return Verdict(DeliveryState.QUARANTINED, bad, detail, account_id, read, signature=tried.text)
-    return Verdict(DeliveryState.APPLIED, Cause.NONE, _oddities(read), account_id, read, signature=tried.text)
+    if owner.gate.refuses(received.address):
+        detail = f"came from {received.address or 'no address'}"
+        elsewhere = Cause.IP_NOT_ALLOWED
+        return Verdict(DeliveryState.QUARANTINED, elsewhere, detail, account_id, read, signature=tried.text)
+    oddities = _oddities(read, *([NOT_LISTED] if owner.gate.flags(received.address) else []))
+    return Verdict(DeliveryState.APPLIED, Cause.NONE, oddities, account_id, read, signature=tried.text)
 
 
 def quarantine(received: Received, shops: Shops, cause: Cause, detail: str) -> Verdict:
@@ -116,6 +125,6 @@ def _unwanted(event: Event, owner: Shop) -> Verdict | None:
     return None
 
 
-def _oddities(event: Event) -> str:
+def _oddities(event: Event, *more: str) -> str:
     """What was odd about a delivery that is none the less understood, for the journal."""
-    return ", ".join(event.flags)
+    return ", ".join((*event.flags, *more))

@@ -5,7 +5,7 @@ Pages and commands name him by any of his chats, so no personal data stands in a
 """
 
 from golub.buyers.erasing import Erasures
-from golub.buyers.exporting import export_buyer
+from golub.buyers.exporting import clear_archives, export_buyer
 from golub.buyers.finding import Buyer, Holdings, Kept, find_buyers, get_buyer, holdings_of, list_backups
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Erasures",
     "Holdings",
     "Kept",
+    "clear_archives",
     "export_buyer",
     "find_buyers",
     "get_buyer",

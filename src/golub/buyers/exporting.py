@@ -6,9 +6,11 @@ Rows are read in small pages, so memory stays small. A finished archive has its 
 
 import asyncio
 import json
+import secrets
+import shutil
 import zipfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from golub.room import has_room
 from golub.store import Store
 
 PAGE = 200
+PIECE = 256 << 10  # bytes of an archive that are sent at once
 ABOUT = """Данные одного покупателя из Golub. messages.txt — переписка для чтения, media — фото и голосовые,
 остальное — те же данные для программ: JSON Lines, по строке на запись, время в UTC.
 
@@ -39,6 +42,8 @@ _SIDES = {Direction.IN: "Покупатель", Direction.OUT: "Магазин",
 
 Tell = Callable[[str, float], None]
 
+FOLDER = "exports"  # in the data folder: archives that a page has asked for, until they are sent
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -46,6 +51,27 @@ class Place:
 
     to: Path
     media: Path
+
+
+def fresh_archive(data_dir: Path) -> Path:
+    """A name of its own, in a folder that only we read."""
+    folder = data_dir / FOLDER
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder / f"buyer-{secrets.token_hex(8)}.zip"
+
+
+def clear_archives(data_dir: Path) -> None:
+    """Removes what a process left that was killed while it wrote one. For a start, before anybody can ask for another:
+    the folder is this process's alone."""
+    shutil.rmtree(data_dir / FOLDER, ignore_errors=True)
+
+
+def take_away(path: Path) -> Generator[bytes]:
+    """The file piece by piece. Its name is gone before the first of them: however this process ends, nothing stays."""
+    with path.open("rb") as file:
+        path.unlink()
+        while piece := file.read(PIECE):
+            yield piece
 
 
 async def export_buyer(

@@ -69,6 +69,7 @@ class Check(StrEnum):
     DELIVERIES = "deliveries"
     COVERAGE = "coverage"
     SIGNATURE = "signature"
+    NETWORKS = "networks"
     RELAYS = "relays"
     QUARANTINE = "quarantine"
     DURABILITY = "durability"
@@ -134,6 +135,7 @@ TITLES = {
     Check.DELIVERIES: N_("Deliveries come as usual"),
     Check.COVERAGE: N_("The webhook brings everything"),
     Check.SIGNATURE: N_("The signature"),
+    Check.NETWORKS: N_("Deliveries come from where they may"),
     Check.RELAYS: N_("Forwarding works"),
     Check.QUARANTINE: N_("Nothing waits in quarantine"),
     Check.DURABILITY: N_("A commit is on the disk"),

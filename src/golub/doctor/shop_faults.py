@@ -8,6 +8,7 @@ from golub.doctor.finding import N_, Check, Lines, warning, wrong
 _LATE = N_("Messages come by polling, some minutes late; none is lost.")
 _NO_REPLIES = N_("Webhooks may still come, but nobody can reply from Golub.")
 _WEBHOOK = "/admin/webhooks#account-{account_id}"
+_NETWORKS = "/admin/webhooks/{account_id}/networks"
 _ACCOUNT = "/admin/accounts/{account_id}"
 
 # Of each: what is wrong, what it costs, the fix, and what to copy or where to go for it.
@@ -81,6 +82,21 @@ SOME_MISSED = warning("some_missed", Check.COVERAGE,
     N_("In the last 24 hours the webhook brought {share} % of what buyers wrote to {shop}; {missed} messages were "
        "fetched late."), N_("Some buyers waited minutes instead of seconds."),
     N_("The account's page shows when the gaps were. A restart now and then explains a few."), page=_ACCOUNT)
+SENDERS_HELD_BACK = wrong("senders_held_back", Check.NETWORKS,
+    N_("Avito calls for {shop} from networks that are not in its allow-list: {networks}."),
+    N_("Messages from there are held back in quarantine and come in late, by the sweep."),
+    N_("Add the networks to the list, then apply what is in quarantine again."), page=_NETWORKS)
+SENDERS_HIDDEN = warning("senders_hidden", Check.NETWORKS,
+    N_("All messages of {shop} seem to come from a private address, {networks}: a proxy hides who calls."),
+    N_("Nobody can tell Avito from a forger by the address, and no allow-list can be enforced."),
+    N_("Let the proxy send X-Forwarded-For and name its network in the setting, start Golub again, and count the "
+       "networks anew."),
+    Lines("setting", "GOLUB_TRUSTED_PROXIES=127.0.0.0/8,::1/128,{network}"), page=_NETWORKS)
+SENDERS_ELSEWHERE = warning("senders_elsewhere", Check.NETWORKS,
+    N_("{count} deliveries of the last day came to {shop} from outside its allow-list: {networks}."),
+    N_("They were let in and marked. If the list were enforced, they would be in quarantine."),
+    N_("If their messages are Avito's own, add the networks to the list. If not, somebody knows the secret address: "
+       "register the webhook again with a new one."), page=_NETWORKS)
 RELAY_STOPPED = wrong("relay_stopped", Check.RELAYS,
     N_("Nothing is forwarded to {service} any more; {waiting} deliveries wait."),
     N_("That service does not know of new messages."),

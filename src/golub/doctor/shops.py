@@ -4,7 +4,7 @@ The running server asks Avito anew; from beside it the command reads what the se
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import selectinload
 
+from golub.allowlist import Register
 from golub.clock import DAY, MINUTE, Clock, Millis
 from golub.coverage import Coverage
 from golub.doctor import shop_faults as faults
@@ -21,6 +22,7 @@ from golub.model import (
     SAMPLE_USER_ID,
     Account,
     AccountState,
+    AllowListMode,
     Delivery,
     DeliveryState,
     Relay,
@@ -43,6 +45,7 @@ COVERED_WELL = 0.97
 COVERED_BADLY = 0.8
 ENOUGH = 5  # messages; a share of fewer says nothing
 NOT_RELAYED_FOR = 15 * MINUTE
+NAMED = 4  # networks
 
 
 class Shops:
@@ -129,6 +132,7 @@ class Shops:
             yield self._webhook_url(account, webhook)
             yield await self._deliveries(account)
         yield await self._covered(account)
+        yield await self._networks(account)
         yield await self._relays(account)
 
     def _keys(self, account: Account) -> list[Finding]:
@@ -214,6 +218,34 @@ class Shops:
             Check.COVERAGE, N_("{share} % in the last 24 hours"), account=account.name, figures=figures, share=share
         )
 
+    async def _networks(self, account: Account) -> Finding:
+        """Whether the allow-list holds Avito itself back, or would, and whether it could be of any use."""
+        register = Register(self._store, self._clock)
+        standing = await register.get(account.id)
+        figures = {"confirmed": standing.row.confirmed, "outside": standing.outside, "held_back": standing.held_back}
+        outside = [one.row.network for one in standing.seen if not one.listed]
+        if standing.held_back_wrongly:
+            return self._found(faults.SENDERS_HELD_BACK, account, figures=figures, networks=_first(outside))
+        if standing.is_hidden and standing.mode is not AllowListMode.OFF:
+            places = {"networks": _first(outside), "network": outside[0]}
+            return self._found(faults.SENDERS_HIDDEN, account, figures=figures, **places)
+        if standing.mode is AllowListMode.FLAG:
+            came = await register.elsewhere(account.id, standing.row.networks)
+            if came.deliveries:
+                networks = _first([network or "?" for network, _ in came.networks])
+                fields = {"count": came.deliveries, "networks": networks}
+                return self._found(faults.SENDERS_ELSEWHERE, account, figures=figures, **fields)
+        if standing.mode is AllowListMode.ENFORCE:
+            return well(
+                Check.NETWORKS, N_("Only those of the allow-list get in."), account=account.name, figures=figures
+            )
+        said = N_("The networks are noted, and none is demanded.")
+        if standing.mode is AllowListMode.FLAG:
+            said = N_("All deliveries of the last day came from the allow-list.")
+        elif standing.mode is AllowListMode.OFF:
+            said = N_("The networks are not looked at.")
+        return well(Check.NETWORKS, said, account=account.name, figures=figures)
+
     async def _relays(self, account: Account) -> Finding:
         async with self._store.read() as session:
             relays = (
@@ -261,6 +293,10 @@ async def last_delivery(store: Store, account_id: int | None = None) -> Millis |
         newest = newest.where(Delivery.account_id == account_id)
     async with store.read() as session:
         return await session.scalar(newest)
+
+
+def _first(networks: Sequence[str]) -> str:
+    return ", ".join(networks[:NAMED]) + (" …" if len(networks) > NAMED else "")
 
 
 def _moment(at: Millis) -> str:

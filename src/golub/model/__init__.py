@@ -16,6 +16,7 @@ from golub.model.accounts import (
 )
 from golub.model.acts import Act, ActKind
 from golub.model.alerts import Alert, AlertChannel, ChannelKind, Notice, NoticeKind
+from golub.model.allowlist import AllowList, AllowListMode, SeenNetwork
 from golub.model.audit import Action, AuditEntry
 from golub.model.automation import AutomaticAct, AutomaticRule, Outcome, RuleKind, RulePicture, Slot
 from golub.model.care import ChatLabel, Label, SavedView
@@ -65,6 +66,8 @@ __all__ = [
     "Action",
     "Alert",
     "AlertChannel",
+    "AllowList",
+    "AllowListMode",
     "AttachedPicture",
     "AuditEntry",
     "AutomaticAct",
@@ -120,6 +123,7 @@ __all__ = [
     "RulePicture",
     "SavedView",
     "SecondFactor",
+    "SeenNetwork",
     "Session",
     "SignInFailure",
     "SignatureLab",

@@ -44,6 +44,8 @@ class Action(StrEnum):
     SIGNATURE_MODE_CHANGED = "signature_mode_changed"
     SIGNATURE_SECRET_ADDED = "signature_secret_added"  # noqa: S105
     SIGNATURE_SECRET_REMOVED = "signature_secret_removed"  # noqa: S105
+    ALLOW_LIST_CHANGED = "allow_list_changed"  # who may send deliveries
+    ALLOW_LIST_COUNTED_ANEW = "allow_list_counted_anew"
     RELAY_ADDED = "relay_added"
     RELAY_PAUSED = "relay_paused"
     RELAY_RESUMED = "relay_resumed"

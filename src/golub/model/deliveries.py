@@ -33,6 +33,7 @@ class Cause(StrEnum):
     ROW_ERROR = "row_error"  # the database refused this very row
     CRASHED = "crashed"  # was being applied at two crashes
     BAD_SIGNATURE = "bad_signature"  # a person had made the signature a rule, and this one's does not fit
+    IP_NOT_ALLOWED = "ip_not_allowed"  # a person had made a list of networks the rule, and it came from elsewhere
     # ignored
     TYPE_NOT_CHOSEN = "type_not_chosen"
     UNKNOWN_TYPE = "unknown_type"

@@ -1,40 +1,30 @@
-"""Counts which schemes fit, over deliveries of which it is certain that Avito sent them.
-
-A delivery counts where it came with the account's secret, told of a message that was new to us, and Avito's API has
-told of the same message since. Whoever forges one can't do the last; whoever repeats a real one tells nothing new.
-Nobody asks Avito for this: the sweep reads every chat in which something came, so a delivery is looked at once that
-must have happened, and what is not borne out by then never counts.
-"""
+"""Counts which schemes fit, over deliveries of which it is certain that Avito sent them: see `settled`."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub.clock import DAY, MINUTE, SECOND, Clock, Millis
+from golub.clock import DAY, Clock, Millis
 from golub.model import (
     SAMPLE_USER_ID,
     Account,
     Cause,
-    Chat,
     Delivery,
     DeliveryState,
-    Message,
     SignatureLab,
     SignatureMode,
     SignatureTally,
 )
 from golub.runner import Loop
 from golub.settings import Settings
+from golub.settled import PAGE, read_settled, settles_after
 from golub.signatures.schemes import Outcome, Scheme
 from golub.store import Store
 
 TURN = 60.0  # seconds
-PAGE = 500  # deliveries of one transaction
 PAGES = 20  # of one turn for one account
-SETTLED = 15 * MINUTE  # after which the sweep must have told of a message …
-SWEEPS = 3  # … or so many sweeps, where they are rarer
 
 _NOT_A_SCHEME = frozenset(outcome.value for outcome in Outcome)
 
@@ -45,7 +35,7 @@ class Lab:
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._settled = max(SETTLED, int(SWEEPS * settings.sweep_period * SECOND))
+        self._settled = settles_after(settings)
 
     async def run(self) -> None:
         await Loop("signatures", self._clock, longest_wait=TURN).run(self._turn)
@@ -83,7 +73,7 @@ class Lab:
             lab = await session.get(SignatureLab, account_id)
             if lab is None:
                 return False
-            page = await _settled(session, lab, until)
+            page = await read_settled(session, account_id, (lab.counted_to, lab.counted_id), until, _tried())
         if not page:
             return False
         counted = _each_message_once(page)
@@ -128,41 +118,14 @@ def fresh_lab(store: Store, account_id: int, counted_to: Millis) -> Any:
     return made.on_conflict_do_nothing()
 
 
-async def _settled(session: AsyncSession, lab: SignatureLab, until: Millis) -> Sequence[Any]:
-    """The next deliveries in the journal's order, and whether each counts."""
+def _tried() -> ColumnElement[bool]:
     held_back = and_(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
-    tried = and_(
+    return and_(
         Delivery.token_id.is_not(None),
         Delivery.event_type == "message",
         Delivery.signature != "",
         or_(Delivery.state == DeliveryState.APPLIED, held_back),
     )
-    counts = and_(
-        tried,
-        Message.confirmed.is_(True),
-        Message.received_at >= Delivery.received_at,  # this very delivery brought it, not one before it
-    )
-    wanted = (
-        select(
-            Delivery.received_at,
-            Delivery.id,
-            Delivery.signature,
-            Delivery.chat_avito_id,
-            Delivery.message_avito_id,
-            tried.label("tried"),
-            counts.label("counts"),
-        )
-        .outerjoin(Chat, and_(Chat.account_id == Delivery.account_id, Chat.avito_id == Delivery.chat_avito_id))
-        .outerjoin(Message, and_(Message.chat_id == Chat.id, Message.avito_id == Delivery.message_avito_id))
-        .where(
-            Delivery.account_id == lab.account_id,
-            tuple_(Delivery.received_at, Delivery.id) > tuple_(lab.counted_to, lab.counted_id),
-            Delivery.received_at <= until,
-        )
-        .order_by(Delivery.received_at, Delivery.id)
-        .limit(PAGE)
-    )
-    return (await session.execute(wanted)).all()
 
 
 def _each_message_once(page: Sequence[Any]) -> list[tuple[Millis, str]]:

@@ -101,6 +101,15 @@ CAUSES: dict[Cause, Explained] = {
             "at Webhooks, then press “Apply again”."
         ),
     ),
+    Cause.IP_NOT_ALLOWED: Explained(
+        N_("It came from a network that is not allowed"),
+        N_(
+            "It came to the secret address, but from outside the networks that this account's messages have to come "
+            "from. If Avito sent it, the message is in its chat by now: Golub fetches it itself; then let a super "
+            "administrator add the network at Webhooks → Networks, and press “Apply again”. If it is not, somebody "
+            "else knows the address: change it, and discard this."
+        ),
+    ),
     Cause.TYPE_NOT_CHOSEN: Explained(
         N_("This kind of event is not chosen"),
         N_("To have it, let a super administrator tick this kind at Webhooks, then press “Apply again” here."),

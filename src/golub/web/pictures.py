@@ -1,10 +1,12 @@
 """`/media/…`: pictures and voices of our chats, to those alone who may see the chat.
 
 A URL names a row, never an address, and carries a signature over what that row says now: nobody can make us fetch
-anything else, and a changed photo has a new URL, so browsers may keep the old one.
+anything else, and a changed photo has a new URL, so browsers may keep the old one. It holds for the day on which a page
+gave it out and for `DAYS` more; within a day a page gives out the same one, or no browser could keep anything.
 """
 
 import hmac
+import re
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse, Response
 
 from golub.avito.pace import Lane
+from golub.clock import DAY, SECOND
 from golub.errors import GolubError, NotFound
 from golub.inbox import LARGEST_ID
 from golub.model import Chat, Message
@@ -25,11 +28,15 @@ from golub.web.session import Seen
 
 router = APIRouter()
 
+DAYS = 2  # so a page that is open for two days shows what it has not shown yet
+
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, max-age=604800, immutable",
+    "Cache-Control": f"private, max-age={DAYS * DAY // SECOND}, immutable",
     "Content-Disposition": "inline",
 }
+
+_SIGNATURE = re.compile(r"([0-9]{1,6})-")
 
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
@@ -57,12 +64,12 @@ class Addresses:
 
     def voice(self, message: Message) -> str:
         voice = voice_id(message)
-        return f"/media/{_sign(self._parts, 'voice', message.id, 0, voice)}/voice/{message.id}" if voice else ""
+        return f"/media/{_signed_today(self._parts, 'voice', message.id, 0, voice)}/voice/{message.id}" if voice else ""
 
     def _picture(self, kind: Kind, row: int, source: str, size: int) -> str:
         if not self._parts.media.allows(source):
             return ""
-        return f"/media/{_sign(self._parts, kind, row, size, source)}/{kind}/{row}/{size}"
+        return f"/media/{_signed_today(self._parts, kind, row, size, source)}/{kind}/{row}/{size}"
 
 
 @router.get("/media/{signature}/voice/{message_id}")
@@ -108,9 +115,23 @@ async def _source(parts: Parts, sight: Sight, kind: Kind, row: int, size: int) -
 
 
 def _check(parts: Parts, signature: str, kind: str, row: int, size: int, source: str) -> None:
-    if not source or not hmac.compare_digest(signature.encode(), _sign(parts, kind, row, size, source).encode()):
+    """Raises `NotFound` for one that is forged, altered or too old. One of a day to come is another node's, whose clock
+    is ahead."""
+    day = int(found[1]) if (found := _SIGNATURE.match(signature)) else -1
+    right = _sign(parts, day, kind, row, size, source)
+    if not source or not hmac.compare_digest(signature.encode(), right.encode()) or _today(parts) - day > DAYS:
         raise NotFound("There is no such file.")
 
 
-def _sign(parts: Parts, kind: str, row: int, size: int, source: str) -> str:
-    return parts.vault.sign(f"media\0{kind}\0{row}\0{size}\0{source}")
+def _signed_today(parts: Parts, kind: str, row: int, size: int, source: str) -> str:
+    return _sign(parts, _today(parts), kind, row, size, source)
+
+
+def _sign(parts: Parts, day: int, kind: str, row: int, size: int, source: str) -> str:
+    tag = parts.vault.sign(f"media\0{day}\0{kind}\0{row}\0{size}\0{source}")
+    return f"{day}-{tag}"
+
+
+def _today(parts: Parts) -> int:
+    """Days since 1970; the same on every node, but for a clock that is wrong."""
+    return parts.clock() // DAY

@@ -46,6 +46,7 @@ from golub.web.admin import (
     doctor,
     dry_run,
     labels,
+    networks,
     new_chats,
     operator,
     operators,
@@ -102,6 +103,7 @@ ROUTERS = (
     new_chats.router,  # /admin/accounts/…/new-chats
     webhooks.router,  # /admin/webhooks
     signatures.router,  # /admin/webhooks/…/signature
+    networks.router,  # /admin/webhooks/…/networks
     status.router,  # /admin/status
     doctor.router,  # /admin/doctor
     alerts.router,  # /admin/alerts

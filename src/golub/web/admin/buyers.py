@@ -4,15 +4,13 @@ A buyer is named by a chat's number, so nothing personal stands in an address or
 """
 
 import asyncio
-import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from golub.buyers import export_buyer, find_buyers, get_buyer, holdings_of, list_backups
-from golub.buyers.exporting import Place
+from golub.buyers.exporting import Place, fresh_archive, take_away
 from golub.errors import GolubError, Invalid
 from golub.model import ErasureState
 from golub.web.keeping import files_of
@@ -93,19 +91,18 @@ async def show(request: Request, parts: Given, _: SuperAdmin, chat_id: RowId) ->
 
 @router.post("/{chat_id}/export")
 async def export(request: Request, parts: Given, _: SuperAdmin, by: Doer, chat_id: RowId) -> Response:
-    """The archive; what was made for it here goes as soon as it is sent."""
+    """The archive; what was made for it here goes before it is sent."""
     must_be_proved(request, f"/admin/buyers/{chat_id}")
     async with parts.store.read() as session:
         buyer = await get_buyer(session, chat_id)
-    folder = parts.settings.data_dir
-    place = Place(folder / f"buyer-{secrets.token_hex(8)}.zip", folder / "media")
+    data_dir = parts.settings.data_dir
+    place = Place(await asyncio.to_thread(fresh_archive, data_dir), data_dir / "media")
     await export_buyer(parts.store, buyer, place, by, files_of=files_of, clock=parts.clock)
-    return FileResponse(
-        place.to,
-        media_type="application/zip",
-        filename=f"golub-buyer-{buyer.confirmation}.zip",
-        background=BackgroundTask(place.to.unlink, missing_ok=True),
-    )
+    headers = {
+        "Content-Disposition": f'attachment; filename="golub-buyer-{buyer.confirmation}.zip"',
+        "Content-Length": str(place.to.stat().st_size),
+    }
+    return StreamingResponse(take_away(place.to), media_type="application/zip", headers=headers)
 
 
 @router.post("/{chat_id}/erase")

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from golub import allowlist
 from golub.audit import By
 from golub.errors import GolubError, Invalid, NotFound
 from golub.guarded import Call
@@ -288,6 +289,7 @@ async def show_page(
         public_host=host_of(parts.settings.public_url) if parts.settings.public_url else "",
         names=names,
         standings=await Register(parts.store, parts.vault, parts.clock).list(list(names)),
+        senders=await allowlist.Register(parts.store, parts.clock).list(list(names)),
         channels=await parts.alerts.channels.list_all(),
     )
 
