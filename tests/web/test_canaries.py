@@ -35,6 +35,7 @@ from golub.model import (
     Relay,
     ReplayKind,
     Role,
+    Sealed,
     Table,
 )
 from golub.subscription import token_of
@@ -115,7 +116,7 @@ async def plant(town: Village, birds: Birds, owner: Browser, origin: str) -> Non
     birds.key("path token", token_of(url) or "")
     async with parts.store.read() as session:
         account = await session.get_one(Account, town.account_id)
-    birds.key("access token", parts.vault.open(account.access_token or b""))
+    birds.key("access token", parts.vault.open(account.access_token or Sealed(b"")))
 
     password = birds.key("password")
     await parts.operators.create("anna", password, name="Анна", role=Role.ADMIN)

@@ -4,7 +4,6 @@ A URL names a row, never an address, and carries a signature over what that row 
 anything else, and a changed photo has a new URL, so browsers may keep the old one.
 """
 
-import hmac
 from enum import StrEnum
 from typing import Annotated
 
@@ -108,9 +107,13 @@ async def _source(parts: Parts, sight: Sight, kind: Kind, row: int, size: int) -
 
 
 def _check(parts: Parts, signature: str, kind: str, row: int, size: int, source: str) -> None:
-    if not source or not hmac.compare_digest(signature.encode(), _sign(parts, kind, row, size, source).encode()):
+    if not source or not parts.vault.is_signed(_signed(kind, row, size, source), signature):
         raise NotFound("There is no such file.")
 
 
 def _sign(parts: Parts, kind: str, row: int, size: int, source: str) -> str:
-    return parts.vault.sign(f"media\0{kind}\0{row}\0{size}\0{source}")
+    return parts.vault.sign(_signed(kind, row, size, source))
+
+
+def _signed(kind: str, row: int, size: int, source: str) -> str:
+    return f"media\0{kind}\0{row}\0{size}\0{source}"
