@@ -58,7 +58,23 @@ def semgrep() -> Counter[str]:
     own = {"SEMGREP_SEND_METRICS": "off", "SEMGREP_ENABLE_VERSION_CHECK": "0"}
     rules = str(HERE / "semgrep.yaml")
     where = ("src", str(PLANTED.relative_to(ROOT)))
-    run("semgrep", "scan", "--no-git-ignore", "--config", rules, "--json", "-o", str(report), *where, must=True, **own)
+    run(
+        "semgrep",
+        "scan",
+        "--no-git-ignore",
+        "-j",
+        "1",
+        "--timeout",
+        "120",
+        "--config",
+        rules,
+        "--json",
+        "-o",
+        str(report),
+        *where,
+        must=True,
+        **own,
+    )
     told = json.loads(report.read_text())
     assert not told["errors"], told["errors"]
     found = {(one["path"], one["start"]["line"], one["check_id"].rpartition(".")[2]) for one in told["results"]}
