@@ -153,7 +153,8 @@ def run(tool: str, *words: str, must: bool = False, **environment: str) -> None:
         install = [place / "bin/pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
         subprocess.run([*install, "-r", HERE / f"{tool}.txt"], check=True)
     own = {**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}", **environment}
-    subprocess.run([place / "bin" / tool, *words], cwd=ROOT, env=own, check=must)
+    # In a session of its own: semgrep, where it is slow, ends its whole process group.
+    subprocess.run([place / "bin" / tool, *words], cwd=ROOT, env=own, check=must, start_new_session=True)
 
 
 if __name__ == "__main__":

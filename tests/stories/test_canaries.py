@@ -53,10 +53,10 @@ class Birds:
     def word(self, name: str) -> str:
         return self.words.setdefault(name, f"слово{secrets.token_hex(6)}")
 
-    def listen(self, where: str, told: str, *, words_too: bool = True) -> None:
+    def listen(self, where: str, told: str, *, words_too: bool = True, but: str = "") -> None:
         self.heard[where] = self.heard.get(where, 0) + len(told)
         planted = {**self.keys, **(self.words if words_too else {})}
-        self.caught |= {f"{name} in {where}" for name, secret in planted.items() if secret in told}
+        self.caught |= {f"{name} in {where}" for name, secret in planted.items() if name != but and secret in told}
 
     def watch(self, pid: int, where: str) -> None:
         """The command lines of a process and of all that it has started."""
@@ -147,7 +147,7 @@ async def drive(town: Scene, birds: Birds, client: httpx2.AsyncClient) -> None:
     for url in ASKED:
         answer = await client.get(url)
         assert answer.status_code < 500 or answer.status_code == 503, url
-        birds.listen(f"the page {url}", answer.text, words_too=False)
+        birds.listen(f"the page {url}", answer.text, words_too=False, but="form token")
     form = {"csrf": client.headers["x-csrf"], "text": birds.word("reply"), "key": "k1"}
     await client.post("/inbox/1/reply", data=form)
     await client.post("/inbox/1/notes", data={**form, "text": birds.word("note"), "key": "k2"})
@@ -209,7 +209,8 @@ async def test_no_canary_leaves_a_server(
             await command(town, birds, "buyer", "show", "/inbox/1")
             await command(town, birds, "buyer", "export", "/inbox/1", str(tmp_path / "buyer.zip"))
             await diagnose(town, birds, tmp_path / "bundle.zip")
-        birds.listen("the backup", _unpacked(backup), words_too=False)
+        # A login that was tried is kept in the audit: it tells who was attacked.
+        birds.listen("the backup", _unpacked(backup), words_too=False, but="password typed as login")
         birds.listen("the export", export.read_text(), words_too=False)
         birds.listen("the buyer's archive", _unpacked(tmp_path / "buyer.zip"), words_too=False)
         assert await town.golub.stop() == 0
