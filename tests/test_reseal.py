@@ -267,6 +267,7 @@ async def test_it_is_refused_beside_a_process_that_serves(
     for work in (change(store, path, clock), tidy(store, path, ())):
         with pytest.raises(Conflict, match="far:8080"):
             await work
+    assert len(Vault.from_file(path).keys) == 1  # nothing was made either
     await leave(store)
     assert (await change(store, path, clock)).sealed
 

@@ -90,7 +90,6 @@ async def tidy(
     stay. Raises as `rotate` does."""
     keys, at = await _keys(store, path)
     async with store.read() as session:
-        await _must_be_alone(store, session)
         used = {value[:4] for column in sealed_columns(metadata) for _, value in await _values(session, column)}
     older = keys[at + 1 :]
     kept = [key for key in older if key.id in used or key.check in needed]
@@ -109,6 +108,7 @@ async def _keys(store: Store, path: Path) -> tuple[list[Key], int]:
     """What is in the file, and which of them seals: those before it were never used, those behind it were."""
     vault = _opened(path)
     async with store.read() as session:
+        await _must_be_alone(store, session)
         mark = await session.get(Mark, KEY_CHECK)
     if mark is None:
         raise NotFound("Golub has never run with this database: there is nothing to seal anew.")
