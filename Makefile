@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /et
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help demo install serve test check fmt docs screenshots chaos day chromium strace clean force
+.PHONY: help demo install serve test check fmt docs screenshots chaos day scan chromium strace clean force
 
 help: ## this page
 	@echo 'Golub: every Avito message, kept and put before your team.'
@@ -53,6 +53,9 @@ screenshots: .venv/.dev chromium ## take the README's pictures again, from a run
 
 chaos: .venv/.dev chromium strace ## try to break each promise of docs/promises.md, at full counts; hours. One: P=P2
 	@$(BIN)/python -m tests.chaos $(P) $(if $(SHORT),--short) $(if $(AGAIN),--again)
+
+scan: .venv/.dev ## bandit, in an environment of its own; ends with 1 at what docs/security-review.md does not explain
+	@$(BIN)/python scans/run.py
 
 day: .venv/.dev chromium ## a day in the inbox by keyboard, two operators in one chat, at full counts; pictures go to LOOK=build/day
 	@mkdir -p '$(LOOK)'

@@ -32,7 +32,7 @@ from golub.ingest import Ingest
 from golub.jumps import Jumps
 from golub.live import open_live
 from golub.meter import Meter
-from golub.model import Mark
+from golub.model import KEY_CHECK, Mark
 from golub.nodes import Load, Nodes
 from golub.operators import Operators
 from golub.outbox import Outbox, open_pictures
@@ -334,11 +334,16 @@ def open_vault(settings: Settings) -> Vault:
 async def is_our_key(store: Store, vault: Vault) -> bool:
     """Whether our key sealed what this database holds; the first key ever seen counts.
 
-    With another one we could open no secret, and would seal new ones that the right key cannot open.
+    With another one we could open no secret, and would seal new ones that the right key cannot open. Of several keys
+    the one that the database names seals from now on.
     """
     async with store.write() as session:
-        await session.execute(store.insert(Mark).values(name="key_check", value=vault.check).on_conflict_do_nothing())
-        return (await session.get_one(Mark, "key_check")).value == vault.check
+        await session.execute(store.insert(Mark).values(name=KEY_CHECK, value=vault.check).on_conflict_do_nothing())
+        check = (await session.get_one(Mark, KEY_CHECK)).value
+    if not vault.knows(check):
+        return False
+    vault.use(check)
+    return True
 
 
 async def _keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import zipfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from golub.model import (
     Relay,
     ReplayKind,
     Role,
+    Sealed,
     Table,
 )
 from golub.subscription import token_of
@@ -115,7 +116,7 @@ async def plant(town: Village, birds: Birds, owner: Browser, origin: str) -> Non
     birds.key("path token", token_of(url) or "")
     async with parts.store.read() as session:
         account = await session.get_one(Account, town.account_id)
-    birds.key("access token", parts.vault.open(account.access_token or b""))
+    birds.key("access token", parts.vault.open(account.access_token or Sealed(b"")))
 
     password = birds.key("password")
     await parts.operators.create("anna", password, name="Анна", role=Role.ADMIN)
@@ -187,10 +188,10 @@ def fill(path: str, places: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: places.get(found[1], "1"), path)
 
 
-async def drive(visit: Visit, birds: Birds, places: dict[str, str]) -> list[str]:
-    """Every address as everybody: the pages that there are, and what each says to a request that makes no sense."""
+async def drive(visit: Visit, birds: Birds, places: dict[str, str], roles: Sequence[Role | None]) -> list[str]:
+    """Every address as these: the pages that there are, and what each says to a request that makes no sense."""
     caught: list[str] = []
-    for role in (None, *Role):
+    for role in roles:
         browser = await visit(role)
         if role:
             birds.key(f"cookie of a {role}", browser.client.cookies.get("session") or "")
@@ -270,7 +271,9 @@ async def test_no_canary_gets_out(town: Village, birds: Birds, visit: Visit, tmp
     parts, owner = town.parts, await visit(Role.SUPER_ADMIN)
     await plant(town, birds, owner, "https://golub.example.ru")
     places = await use(town, birds, owner)
-    caught = await drive(visit, birds, places)
+    # Who may see what is the same on both databases; whoever may do all meets the words of both.
+    everybody = (None, *Role) if parts.store.is_sqlite else (Role.SUPER_ADMIN,)
+    caught = await drive(visit, birds, places, everybody)
 
     async with parts.store.read() as session:
         entries = "\n".join(

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from golub import audit
@@ -11,7 +12,7 @@ from golub.backup.folder import Backed
 from golub.backup.making import Order, Step, Tell, make
 from golub.backup.restoring import restore
 from golub.clock import Clock
-from golub.errors import Rejected
+from golub.errors import GolubError, Rejected
 from golub.model import Action
 from golub.settings import Settings
 from golub.store import Store
@@ -54,6 +55,15 @@ async def drill(path: Path, *, clock: Clock, tell: Tell) -> Manifest:
     if wrong:
         raise Rejected("{path} is damaged: {reason}", path=path, reason=", ".join(wrong))
     return manifest
+
+
+def keys_of(place: Path) -> set[str]:
+    """The checks of the keys that the backups in a folder were made with; what cannot be read needs none."""
+    found: set[str] = set()
+    for backed in folder.list_all(place):
+        with suppress(GolubError, OSError):
+            found.add(archive.read_manifest(backed.path).key_check)
+    return found
 
 
 def _is_older(store: Store) -> bool:

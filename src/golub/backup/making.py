@@ -24,6 +24,7 @@ from golub.backup.archive import Manifest, Writer
 from golub.backup.folder import Backed, Reason
 from golub.clock import Clock
 from golub.errors import Conflict, Rejected, Unavailable
+from golub.model import KEY_CHECK
 from golub.room import has_room
 from golub.settings import Settings
 from golub.vault import Vault
@@ -111,6 +112,7 @@ class _Made:
             texts = sqlite.scrub(database, empty=LEFT_OUT, blank=BLANKED)
             sqlite.check(database)
             self._schema, self._counts = sqlite.revision(database), sqlite.counts(database)
+            self._use(sqlite.mark(database, KEY_CHECK))
             self._pack(writer, spool, database)
         else:
             texts = self._add_tables(writer)
@@ -120,6 +122,11 @@ class _Made:
         for path in self._kept_files():
             with _gone_is_gone():
                 writer.add_file(str(path.relative_to(self._settings.data_dir)), path)
+
+    def _use(self, check: str) -> None:
+        """The key that sealed the rows, where we have several."""
+        if self._vault.knows(check):
+            self._vault.use(check)
 
     def manifest(self, writer: Writer, begun_at: int, ended_at: int) -> Manifest:
         return Manifest(
@@ -172,6 +179,7 @@ class _Made:
         """Straight from the server into the archive."""
         with postgres.snapshot(self._settings.effective_database_url) as snapshot:
             self._schema, self._columns = snapshot.revision(), snapshot.columns
+            self._use(snapshot.mark(KEY_CHECK))
             for number, table in enumerate(snapshot.columns):
                 self._keep_telling(Step.DATABASE, number / len(snapshot.columns))
                 if table not in LEFT_OUT:

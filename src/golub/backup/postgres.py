@@ -34,6 +34,13 @@ class Snapshot:
         ).fetchone()
         return str(row[0]) if row else ""
 
+    def mark(self, name: str) -> str:
+        """Empty where there is none."""
+        if "marks" not in self.columns:
+            return ""
+        row = self._connection.execute("SELECT value FROM marks WHERE name = %s", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
     def rows(self, table: str, *, blank: Sequence[str] = ()) -> Generator[bytes]:
         """The table in COPY's text format, a row a line; the columns in `blank` hold empty text."""
         fields = [

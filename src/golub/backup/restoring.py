@@ -27,6 +27,7 @@ from golub.backup.making import BLANKED, SEALED_KEY, SEALED_TEXTS, Step, Tell, s
 from golub.clock import Clock, Millis
 from golub.errors import Conflict, Invalid, Rejected, Unavailable
 from golub.model import (
+    KEY_CHECK,
     Action,
     Mark,
     OutgoingKind,
@@ -34,6 +35,7 @@ from golub.model import (
     OutgoingState,
     PaceShare,
     Pacing,
+    Sealed,
     Table,
     Webhook,
 )
@@ -44,7 +46,6 @@ from golub.vault import Vault
 
 UNFINISHED = "restore.unfinished"
 RESTORED = "restored_from"  # a mark: which archive filled this database
-KEY_CHECK = "key_check"
 
 _STAGE = ".restoring"
 _MAY_BE_THERE = {"secret.key", "backups", "logs", "ballast", "spool.lock", "spool.applying", UNFINISHED, _STAGE}
@@ -154,7 +155,7 @@ def _find_key(
             out.flush()
             os.fsync(out.fileno())
         vault = Vault.from_file(unsealed)
-    if vault and vault.check == manifest.key_check:
+    if vault and vault.knows(manifest.key_check):
         return vault
     if lost_key:
         return None
@@ -192,7 +193,7 @@ def _sealed_texts(source: ZipFile, manifest: Manifest, vault: Vault | None) -> T
     member = manifest.member(SEALED_TEXTS)
     if vault is None or member is None:
         return {}
-    return json.loads(vault.open(b"".join(archive.read(source, member))))
+    return json.loads(vault.open(Sealed(b"".join(archive.read(source, member)))))
 
 
 async def _bring_back(

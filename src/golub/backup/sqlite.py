@@ -117,6 +117,15 @@ def revision(path: Path) -> str:
         return row[0] if row else ""
 
 
+def mark(path: Path, name: str) -> str:
+    """Empty where there is none."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if "marks" not in tables(connection):
+            return ""
+        row = connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else ""
+
+
 def counts(path: Path) -> dict[str, int]:
     """Rows of every table."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -28,8 +28,8 @@ async def find(store: Store, who: str) -> Buyer:
     if not found:
         raise NotFound("Nobody is found. Give the address of a chat with them, out of the inbox.")
     if len(found) > 1:
-        told = "; ".join(f"{one.name or '-'}: {one.confirmation}" for one in found)
-        raise Conflict("Several are called so. Give the number at Avito of one of them: {found}", found=told)
+        told = "; ".join(f"{one.name or '-'}: {_found_by(one)}" for one in found)
+        raise Conflict("Several are called so. Give what stands behind one of them: {found}", found=told)
     async with store.read() as session:
         return await get_buyer(session, found[0].chats[0].id)
 
@@ -70,6 +70,10 @@ async def erase(
         if erasure.state != ErasureState.RUNNING:
             return erasure
         await asyncio.sleep(BREATH / SECOND)
+
+
+def _found_by(buyer: Buyer) -> str:
+    return str(buyer.avito_id) if buyer.avito_id is not None else f"/inbox/{buyer.chats[0].id}"
 
 
 def _told(kept: Kept) -> str:

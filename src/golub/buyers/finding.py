@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub import search
 from golub.backup.folder import Backed, Reason, list_all
-from golub.clock import DAY, Millis
+from golub.clock import DAY, SECOND, Millis
 from golub.errors import Invalid, NotFound
 from golub.index.question import ask
 from golub.model import BlockedBuyer, BuyerNote, Chat, Delivery, Draft, Message, Note, OutgoingMessage
@@ -129,13 +129,14 @@ async def holdings_of(session: AsyncSession, buyer: Buyer) -> Holdings:
 
 
 def list_backups(settings: Settings, since: Millis | None, until: Millis | None = None) -> list[Kept]:
-    """This node's backups that were made since then, newest first; `until`: and no later than then."""
+    """This node's backups that were made since then, newest first; `until`: and no later than then.
+    When one was made is known to the second."""
     folder: Path = settings.effective_backup_dir
     longest = max(settings.backup_keep_days, 7 * settings.backup_keep_weeks) * DAY
     return [
         Kept(backed, None if backed.reason == Reason.BEFORE_UPGRADE else backed.taken_at + longest)
         for backed in list_all(folder)
-        if backed.taken_at >= (since or 0) and (until is None or backed.taken_at <= until)
+        if backed.taken_at + SECOND > (since or 0) and (until is None or backed.taken_at <= until)
     ]
 
 

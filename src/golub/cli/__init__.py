@@ -5,7 +5,7 @@ import os
 import typer
 
 from golub import __version__
-from golub.cli import buyers, checking, keeping, operators, servers
+from golub.cli import buyers, checking, keeping, operators, secrets, servers
 from golub.cli.console import complain, say
 from golub.errors import GolubError
 
@@ -18,6 +18,7 @@ cli = typer.Typer(
 operator = typer.Typer(help="The people who sign in.", no_args_is_help=True)
 buyer = typer.Typer(help="What is kept of one buyer: show it, give it out, erase it.", no_args_is_help=True)
 audit = typer.Typer(help="What operators did to Golub.", no_args_is_help=True)
+secret = typer.Typer(help="The key that seals what must stay secret.", no_args_is_help=True)
 spool = typer.Typer(help="Deliveries that were acked and are not applied yet.", no_args_is_help=True)
 
 
@@ -48,6 +49,9 @@ buyer.command("export")(buyers.export)
 buyer.command("erase")(buyers.erase)
 cli.add_typer(audit, name="audit")
 audit.command("verify")(checking.verify_audit)
+cli.add_typer(secret, name="secrets")
+secret.command("rotate")(secrets.rotate)
+secret.command("tidy")(secrets.tidy)
 cli.add_typer(spool, name="spool")
 spool.command("drain")(keeping.drain_spool)
 

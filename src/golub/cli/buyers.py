@@ -13,12 +13,14 @@ Who = Annotated[str, typer.Argument(help="Number at Avito, a chat's id or its ad
 def show(who: Who, data_dir: Folder = None, database_url: Database = None) -> None:
     """What is kept of a buyer, and which backups hold them."""
     from golub.buyers.commands import find, hold
+    from golub.doctor import as_served
 
     settings = settings_of(data_dir=data_dir, database_url=database_url)
     store = open_store(settings)
 
     async def look() -> list[str]:
-        return await hold(store, settings, await find(store, who))
+        served, _ = await as_served(settings, store)
+        return await hold(store, served, await find(store, who))
 
     for line in run_to_end(look(), store):
         say(line, markup=False)
@@ -58,6 +60,7 @@ def erase(
     from golub.buyers.commands import erase as erase_all
     from golub.buyers.commands import find, hold
     from golub.clock import now
+    from golub.doctor import as_served
     from golub.model import Erasure, ErasureState
     from golub.web.keeping import files_of
 
@@ -66,7 +69,8 @@ def erase(
 
     async def run() -> Erasure:
         buyer = await find(store, who)
-        for line in await hold(store, settings, buyer):
+        served, _ = await as_served(settings, store)
+        for line in await hold(store, served, buyer):
             say(line, markup=False)
         typed = confirm or typer.prompt(f"It cannot be taken back. To erase, type {buyer.confirmation}")
         with progress() as tell:

@@ -8,7 +8,7 @@ its fix, is written down in the three modules of faults.
 from itertools import chain
 
 from golub.doctor import ground_faults, shop_faults, way_faults
-from golub.doctor.beside import examine_beside, note_where, say_beside
+from golub.doctor.beside import as_served, examine_beside, note_where, say_beside
 from golub.doctor.bundle import make_bundle
 from golub.doctor.examination import Doctor, Examination, Inside
 from golub.doctor.finding import GROUPS, TITLES, Check, Fault, Finding, Group, Verdict, worst_first
@@ -31,6 +31,7 @@ __all__ = [
     "Machine",
     "Reach",
     "Verdict",
+    "as_served",
     "examine_beside",
     "make_bundle",
     "note_where",

@@ -7,6 +7,7 @@ console seldom has. So it notes that in the database, and the doctor goes by it 
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +65,20 @@ async def examine_beside(settings: Settings, words: Words, *, bundle: bool = Fal
         raise NotFound("There is no folder {folder}.", folder=settings.data_dir.absolute())
     store = Store(settings.effective_database_url)
     try:
-        noted = await _noted(store)
-        alert_kinds = noted.pop(_ALERT_KINDS, ())
-        settings = settings.model_copy(
-            update={name: value for name, value in noted.items() if name not in settings.model_fields_set}
-        )
+        settings, alert_kinds = await as_served(settings, store)
         found = await Doctor(settings, store, now, _key(settings), alert_kinds=alert_kinds).examine()
         packed = await make_bundle(settings, store, found, words, now=now()) if bundle else b""
     finally:
         await store.close()
     return found, packed
+
+
+async def as_served(settings: Settings, store: Store) -> tuple[Settings, Sequence[str]]:
+    """With what the server noted, where nothing else is given here, and the channels that its environment gives."""
+    noted = await _noted(store)
+    alert_kinds = noted.pop(_ALERT_KINDS, ())
+    given = {name: value for name, value in noted.items() if name not in settings.model_fields_set}
+    return settings.model_copy(update=given), alert_kinds
 
 
 async def _noted(store: Store) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from golub.doctor.finding import N_, Check, Fault, Finding, after, unseen, well
 from golub.doctor.shop_faults import QUARANTINE_MUCH, QUARANTINE_SOME
 from golub.errors import Unavailable
 from golub.migrations import Schema, head, revision_of, schema_of
-from golub.model import AlertChannel, Delivery, DeliveryState, Mark
+from golub.model import KEY_CHECK, AlertChannel, Delivery, DeliveryState, Mark
 from golub.settings import Settings
 from golub.spool import Spool
 from golub.store import Store
@@ -119,8 +119,8 @@ class Stored:
         if self._vault is None:
             return self._found(faults.KEY_MISSING, path=path)
         async with self._store.read() as session:
-            mark = await session.get(Mark, "key_check")
-        if mark is not None and mark.value != self._vault.check:
+            mark = await session.get(Mark, KEY_CHECK)
+        if mark is not None and not self._vault.knows(mark.value):
             return self._found(faults.KEY_WRONG)
         return well(Check.KEY, N_("It fits the database."))
 

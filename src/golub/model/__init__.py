@@ -48,15 +48,16 @@ from golub.model.outgoing import BlockedBuyer, OutgoingKind, OutgoingMessage, Ou
 from golub.model.relays import Relay, RelayedDelivery, RelayedState, RelayState
 from golub.model.replays import Replay, ReplayKind, ReplayState
 from golub.model.signatures import SignatureLab, SignatureMode, SignatureSecret, SignatureTally
-from golub.model.table import Table
+from golub.model.table import Sealed, SealedBytes, Table
 from golub.model.timeline import TimelineEntry, TimelineKind
-from golub.model.upkeep import AckTally, Mark
+from golub.model.upkeep import KEY_CHECK, AckTally, Mark
 from golub.model.waits import Wait, WaitKind
 from golub.roles import Role
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",
     "EVENT_TYPES",
+    "KEY_CHECK",
     "SAMPLE_USER_ID",
     "Account",
     "AccountState",
@@ -122,6 +123,8 @@ __all__ = [
     "RuleKind",
     "RulePicture",
     "SavedView",
+    "Sealed",
+    "SealedBytes",
     "SecondFactor",
     "SeenNetwork",
     "Session",

@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from golub.model.table import Key, Table
+from golub.model.table import Key, Sealed, Table
 
 
 class AccountState(StrEnum):
@@ -31,8 +31,8 @@ class Account(Table):
     colour: Mapped[str] = mapped_column(String(9), default="#7c5cff")
     profile_url: Mapped[str] = mapped_column(default="")
     client_id: Mapped[str]
-    client_secret: Mapped[bytes]  # sealed
-    access_token: Mapped[bytes | None]  # sealed
+    client_secret: Mapped[Sealed]
+    access_token: Mapped[Sealed | None]
     token_expires_at: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(16), default=AccountState.WORKING)
     state_detail: Mapped[str] = mapped_column(default="")
@@ -107,6 +107,6 @@ class PathToken(Table):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
     hash: Mapped[bytes] = mapped_column(unique=True)  # SHA-256 of the token's text
-    token: Mapped[bytes]  # sealed
+    token: Mapped[Sealed]
     created_at: Mapped[int]
     retired_at: Mapped[int | None]

@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from golub.model.table import Key, Table, where
+from golub.model.table import Key, Sealed, Table, where
 
 
 class Alert(Table):
@@ -41,7 +41,7 @@ class AlertChannel(Table):
     __tablename__ = "alert_channels"
 
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    options: Mapped[bytes | None]  # sealed JSON: tokens and passwords are in it
+    options: Mapped[Sealed | None]  # JSON: tokens and passwords are in it
     changed_at: Mapped[int] = mapped_column(default=0)
     last_ok_at: Mapped[int | None]
     last_error: Mapped[str] = mapped_column(default="")  # of the last try; empty: it went well

@@ -60,6 +60,7 @@ class Action(StrEnum):
     EXPORTED = "exported"
     BUYER_EXPORTED = "buyer_exported"  # `subject` is a number of ours: nothing here says who it was
     BUYER_ERASED = "buyer_erased"
+    SECRET_KEY_CHANGED = "secret_key_changed"  # noqa: S105
     BACKED_UP = "backed_up"
     RESTORED = "restored"
     LABEL_ADDED = "label_added"

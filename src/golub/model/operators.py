@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, Integer, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from golub.model.table import Key, Table
+from golub.model.table import Key, Sealed, Table
 
 
 class Operator(Table):
@@ -65,7 +65,7 @@ class SecondFactor(Table):
     operator_id: Mapped[int] = mapped_column(
         Key, ForeignKey("operators.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
-    seed: Mapped[bytes]  # sealed
+    seed: Mapped[Sealed]
     step: Mapped[int] = mapped_column(default=0)  # of the newest code that was used: neither it nor an older one again
 
 

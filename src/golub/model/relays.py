@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from golub.model.table import Key, Table, where
+from golub.model.table import Key, Sealed, Table, where
 
 
 class RelayState(StrEnum):
@@ -23,7 +23,7 @@ class Relay(Table):
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    url: Mapped[bytes]  # sealed: another service's address is that service's secret
+    url: Mapped[Sealed]  # another service's address is that service's secret
     url_hash: Mapped[bytes]  # SHA-256: a click that comes twice adds one relay
     host: Mapped[str]
     state: Mapped[str] = mapped_column(String(16), default=RelayState.WORKING)

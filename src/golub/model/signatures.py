@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from golub.model.table import Key, Table
+from golub.model.table import Key, Sealed, Table
 
 
 class SignatureMode(StrEnum):
@@ -55,7 +55,7 @@ class SignatureSecret(Table):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
     header: Mapped[str] = mapped_column(String(64))  # lower case
-    secret: Mapped[bytes]  # sealed
+    secret: Mapped[Sealed]
     signed: Mapped[str] = mapped_column(String(16), default="")  # a `signatures.Signed`; empty: whatever fits
     digest: Mapped[str] = mapped_column(String(16), default="")
     created_at: Mapped[int]

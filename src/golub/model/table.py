@@ -1,18 +1,23 @@
 """The ground of every table: column types that both databases hold alike, and names for constraints."""
 
-from typing import Any
+from typing import Any, NewType
 
 from sqlalchemy import JSON, BigInteger, Boolean, Integer, LargeBinary, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
 Key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only where the type is INTEGER
+Sealed = NewType("Sealed", bytes)  # by the vault; nothing else can be opened, so no column can hold one unmarked
 Document = JSON().with_variant(JSONB(), "postgresql")
 
 
 def where(condition: str) -> dict[str, Any]:
     """Arguments that make an `Index` partial on both databases."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+class SealedBytes(LargeBinary):
+    """The type of every column of ciphertexts: by it a change of the key finds them all."""
 
 
 class Table(DeclarativeBase):
@@ -30,6 +35,7 @@ class Table(DeclarativeBase):
         str: Text,
         bool: Boolean,
         bytes: LargeBinary,
+        Sealed: SealedBytes,
         dict[str, Any]: Document,
         list[str]: Document,
         list[Any]: Document,

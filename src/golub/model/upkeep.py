@@ -5,6 +5,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from golub.model.table import Table
 
+KEY_CHECK = "key_check"  # the mark that names the key that seals
+
 
 class Mark(Table):
     """Small facts about this database: the check value of the key, its own identity, whether set-up is done."""

@@ -24,6 +24,7 @@ from golub.model import (
     RelayedDelivery,
     RelayedState,
     RelayState,
+    Sealed,
     Webhook,
 )
 from golub.relay.courier import Courier
@@ -239,7 +240,7 @@ class Relays:
         self.nudge()
         return len(rows)
 
-    def _named(self, sealed: bytes) -> str:
+    def _named(self, sealed: Sealed) -> str:
         """The address of a relay for the audit."""
         return mask(self._vault.open(sealed))
 

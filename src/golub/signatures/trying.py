@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from golub.errors import Unavailable
-from golub.model import Account, PathToken, SignatureLab, SignatureMode, SignatureSecret, Webhook
+from golub.model import Account, PathToken, Sealed, SignatureLab, SignatureMode, SignatureSecret, Webhook
 from golub.settings import SIGNATURE_HEADERS
 from golub.signatures.schemes import (
     OWN,
@@ -169,10 +169,10 @@ class Trial:
             found[account_id] = _Account(Keys(shared, mine), url or "", tokens.get(account_id, {}), headers)
         return found
 
-    def _open(self, sealed: bytes) -> str:
+    def _open(self, sealed: Sealed) -> str:
         """Empty where another key sealed it."""
         try:
-            return self._vault.open(bytes(sealed)) if self._vault else ""
+            return self._vault.open(Sealed(bytes(sealed))) if self._vault else ""
         except (Unavailable, ValueError):
             return ""
 

@@ -60,6 +60,7 @@ SENTENCES: dict[Action, str] = {
     Action.EXPORTED: N_("Data were exported: {subject}"),
     Action.BUYER_EXPORTED: N_("A buyer's data were exported: {subject}"),
     Action.BUYER_ERASED: N_("A buyer's data are erased: {subject}"),
+    Action.SECRET_KEY_CHANGED: N_("The key that seals the secrets was changed"),
     Action.BACKED_UP: N_("A backup was made: {subject}"),
     Action.RESTORED: N_("Golub was restored from a backup: {subject}"),
     Action.LABEL_ADDED: N_("Label “{subject}” was made"),
@@ -116,7 +117,10 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
     "journal": (N_("Journal"), (Action.REPLAYED, Action.DISCARDED)),
     "data": (
         N_("Backups and exports"),
-        (Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT, *_named("buyer_")),
+        (
+            *(Action.SECRET_KEY_CHANGED, Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT),
+            *_named("buyer_"),
+        ),
     ),
     "words": (N_("Labels and quick replies"), (*_named("label_"), *_named("quick_reply_"))),
     "settings": (N_("Settings and alerts"), (Action.SETTINGS_CHANGED, Action.ALERT_TESTED)),
@@ -163,6 +167,9 @@ FIELDS: dict[str, str] = {
     "scheme": N_("scheme"),
     "header": N_("header"),
     "messages": N_("messages"),
+    "key": N_("key"),
+    "sealed": N_("secrets sealed anew"),
+    "lost": N_("secrets that nobody can open"),
 }
 
 _WORDS: dict[tuple[str, str], str] = {

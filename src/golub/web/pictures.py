@@ -5,7 +5,6 @@ anything else, and a changed photo has a new URL, so browsers may keep the old o
 gave it out and for `DAYS` more; within a day a page gives out the same one, or no browser could keep anything.
 """
 
-import hmac
 import re
 from enum import StrEnum
 from typing import Annotated
@@ -36,7 +35,7 @@ HEADERS = {
     "Content-Disposition": "inline",
 }
 
-_SIGNATURE = re.compile(r"([0-9]{1,6})-")
+_SIGNATURE = re.compile(r"([0-9]{1,6})-([A-Za-z0-9_=-]+)")
 
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
@@ -117,19 +116,20 @@ async def _source(parts: Parts, sight: Sight, kind: Kind, row: int, size: int) -
 def _check(parts: Parts, signature: str, kind: str, row: int, size: int, source: str) -> None:
     """Raises `NotFound` for one that is forged, altered or too old. One of a day to come is another node's, whose clock
     is ahead."""
-    day = int(found[1]) if (found := _SIGNATURE.match(signature)) else -1
-    right = _sign(parts, day, kind, row, size, source)
-    if not source or not hmac.compare_digest(signature.encode(), right.encode()) or _today(parts) - day > DAYS:
+    found = _SIGNATURE.fullmatch(signature)
+    day, tag = (int(found[1]), found[2]) if found else (-1, "")
+    right = source and parts.vault.is_signed(_signed(day, kind, row, size, source), tag)
+    if not right or _today(parts) - day > DAYS:
         raise NotFound("There is no such file.")
 
 
 def _signed_today(parts: Parts, kind: str, row: int, size: int, source: str) -> str:
-    return _sign(parts, _today(parts), kind, row, size, source)
+    day = _today(parts)
+    return f"{day}-{parts.vault.sign(_signed(day, kind, row, size, source))}"
 
 
-def _sign(parts: Parts, day: int, kind: str, row: int, size: int, source: str) -> str:
-    tag = parts.vault.sign(f"media\0{day}\0{kind}\0{row}\0{size}\0{source}")
-    return f"{day}-{tag}"
+def _signed(day: int, kind: str, row: int, size: int, source: str) -> str:
+    return f"media\0{day}\0{kind}\0{row}\0{size}\0{source}"
 
 
 def _today(parts: Parts) -> int:
