@@ -18,7 +18,7 @@ from typing import Any, cast
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import frame, suite
+from benchmarks import charts, frame, suite
 
 ORDER = ("ack", "apply", "see", "read", "sweep", "start", "size", "idle", "peers")
 ONLY_WHEN_ASKED = {"peers"}
@@ -66,6 +66,7 @@ def main() -> None:
         written = json.dumps(result, ensure_ascii=False, indent=1) + "\n"
         (asked.results / f"{name}.json").write_text(written)
         results.append(result)
+    charts.draw(asked.results)
     show(results)
     missed = [one["says"] for result in results for one in result["figures"] if one["verdict"] == "missed"]
     raise SystemExit(1 if missed else 0)
