@@ -3,10 +3,9 @@
     python -m benchmarks.bare noop | uvicorn | fastapi | single FOLDER
 
 `noop` answers the same words without a look at the request, embedded as Golub embeds uvicorn; `uvicorn` the same on
-uvicorn as it comes; `fastapi` is FastAPI's shortest route; `single` stores each request durably, in a commit of its own.
+uvicorn as it comes; `fastapi` is FastAPI's shortest route; `single` stores each request durably, a commit for each.
 """
 
-import asyncio
 import sqlite3
 import sys
 from pathlib import Path
@@ -75,12 +74,9 @@ async def serve_plain(app: ASGIApp) -> None:
         app, host="127.0.0.1", port=0, http="httptools", ws="none", lifespan="off", access_log=False,
         log_level="error", server_header=False, date_header=False,
     )  # fmt: skip
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(f"Bare: http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", flush=True)
-    await serving
+    listener = config.bind_socket()
+    print(f"Bare: http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    await uvicorn.Server(config).serve(sockets=[listener])
 
 
 def main() -> None:

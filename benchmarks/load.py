@@ -93,6 +93,7 @@ class _Line:
         self.number = 0
         self.length = 0  # of an answer, as the first one had it
         self.got = b""
+        self.closes = False  # the server does, behind each answer
         self.open()
 
     def open(self) -> None:
@@ -141,9 +142,12 @@ def drive(
                     break
                 line = free.popleft()
                 line.began, line.number = due, number
-                line.socket.send(letters[number])
+                try:
+                    line.socket.send(letters[number])
+                except ConnectionError:
+                    found.cut += 1
                 number += 1
-            if now >= until and len(free) == len(lines):
+            if (now >= until and len(free) == len(lines)) or not lines:
                 break
             next_due = began + (number - first) / rate if rate and free and now < until else now + 0.2
             events = poll.poll(max(min(next_due - now, 0.2), 0.0))
@@ -151,13 +155,17 @@ def drive(
             waited += after - now
             for descriptor, _ in events:
                 line = lines[descriptor]
-                if _answer(line, found, clock):
-                    free.append(line)
-                    heard = after
-                    if line.socket.fileno() < 0:
-                        del lines[descriptor]
+                if not _answer(line, found, clock):
+                    continue
+                heard = after
+                if line.socket.fileno() < 0:
+                    del lines[descriptor]
+                    try:
                         line.open()
-                        join(line)
+                    except OSError:  # nobody is there any more
+                        continue
+                    join(line)
+                free.append(line)
             if after - heard > ANSWER_WITHIN and len(free) < len(lines):
                 found.cut += len(lines) - len(free)
                 break
@@ -194,6 +202,9 @@ def _answer(line: _Line, found: Loaded, clock: Callable[[], float]) -> bool:
         if length is None or len(line.got) < length:
             return False
         got, line.got, line.length = line.got, b"", length
+        line.closes = b"\r\nconnection: close" in got.partition(b"\r\n\r\n")[0].lower()
+    if line.closes:
+        line.socket.close()
     if got.startswith(b"HTTP/1.1 200"):
         found.times.append(clock() - line.began)
         found.acked.append(line.number)

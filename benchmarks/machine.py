@@ -14,6 +14,7 @@ from typing import Any
 
 import golub  # noqa: F401 - it chooses the sqlite3 that everybody gets
 
+_ALLOWED = sorted(os.sched_getaffinity(0))  # before anybody is pinned
 TICKS = os.sysconf("SC_CLK_TCK")
 PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "fastapi", "sqlalchemy", "psycopg", "playwright")
 
@@ -28,8 +29,7 @@ class Cores:
 
 def cores() -> Cores:
     """The last one is the load's: interrupts mostly come to the first."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return Cores(frozenset(allowed[:1]), frozenset(allowed[-1:]))
+    return Cores(frozenset(_ALLOWED[:1]), frozenset(_ALLOWED[-1:]))
 
 
 def pin(processors: frozenset[int], pid: int = 0) -> None:
@@ -109,7 +109,7 @@ def describe() -> dict[str, Any]:
         if line.startswith("model name")
     ]
     memory_kib = int(Path("/proc/meminfo").read_text().split()[1])
-    found = cores()
+    ours = cores()
     return {
         "processor": model[0] if model else platform.machine(),
         "processors": os.cpu_count(),
@@ -118,8 +118,8 @@ def describe() -> dict[str, Any]:
         "python": sys.version.split()[0],
         "sqlite": sqlite3.sqlite_version,
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "server_on": sorted(found.server),
-        "load_on": sorted(found.load),
+        "server_on": sorted(ours.server),
+        "load_on": sorted(ours.load),
         "load_average": [round(one, 2) for one in os.getloadavg()],
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import machine
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 300.0  # seconds
 GOLUB = str(Path(sys.executable).with_name("golub"))
 READY = r"^Golub: (http://\S+)"
 _PR_SET_PDEATHSIG = 1

@@ -39,8 +39,8 @@ async def _open(settings: Settings) -> None:
         await parts.store.close()
 
 
-def open_account(golub: Golub) -> None:
-    """A paused one: Avito gets no request, and webhooks are taken as ever."""
+def open_account(golub: Golub) -> int:
+    """A paused one: Avito gets no request, and webhooks are taken as ever. Returns its row."""
     parts, digest = golub.parts, sha256(TOKEN.encode()).digest()
     with parts.store.writing() as connection:
         account = {"client_id": "id", "client_secret": b"", "created_at": now(), "paused_at": now()}
@@ -52,6 +52,7 @@ def open_account(golub: Golub) -> None:
         insert = parts.store.insert(PathToken).values(account_id=row, **token)
         token_id = connection.execute(insert.returning(PathToken.id)).scalar_one()
     parts.spool.put_token(TokenEntry(digest, token_id, row))
+    return row
 
 
 def pending(folder: Path) -> tuple[int, float]:
@@ -72,8 +73,6 @@ def kept(folder: Path) -> set[int]:
     with closing(sqlite3.connect(f"file:{folder / 'node/golub.db'}?mode=ro", uri=True)) as connection:
         found.update(int(row[0]) for row in connection.execute("SELECT avito_id FROM messages"))
     with closing(sqlite3.connect(f"file:{folder / 'node/spool.db'}?mode=ro", uri=True)) as connection:
-        bodies = connection.execute(
-            "SELECT body FROM received JOIN progress USING (seq) WHERE drained_at IS NULL"
-        )
+        bodies = connection.execute("SELECT body FROM received JOIN progress USING (seq) WHERE drained_at IS NULL")
         found.update(int(row[0][8:20]) for row in bodies)
     return found
