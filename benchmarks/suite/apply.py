@@ -183,5 +183,5 @@ def _server(bench: Bench) -> Generator[Any]:
     if why := postgres.missing_own():
         raise SkippedError(why)
     machine.pin(bench.cores.load)
-    with postgres.own(bench.folder) as server:
+    with postgres.own() as server:  # where whoever runs it may go: as root that is nobody
         yield server
