@@ -1,13 +1,16 @@
 """Statements that are run with very many rows, on each database: the same rows as SQLAlchemy itself writes."""
 
+from typing import cast
+
 import pytest
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 
 from golub.model import Account, Mark, Webhook
 from golub.store import Store
 from golub.store.prepared import Prepared, draw_ids, insert_into
 
 pytestmark = pytest.mark.anyio
+_marks, _webhooks = cast(Table, Mark.__table__), cast(Table, Webhook.__table__)
 
 
 async def test_rows_are_written_with_their_documents_and_bytes(store: Store) -> None:
@@ -23,18 +26,14 @@ async def test_rows_are_written_with_their_documents_and_bytes(store: Store) -> 
         values = {"account_id": key, "url": "https://x.example", "types": ["a", "ё"], "created_at": 0, "updated_at": 0}
         connection.execute(insert(Webhook).values(values))
         change = Prepared(
-            lambda _: (
-                update(Webhook.__table__).where(Webhook.account_id == bindparam("row")).values(types=bindparam("types"))
-            ),
+            lambda _: update(_webhooks).where(Webhook.account_id == bindparam("row")).values(types=bindparam("types")),
             ("row", "types"),
             of={"row": "account_id"},
         )
         change.run(connection, [{"account_id": key, "types": ["message", "«ё»", None]}])
         assert connection.scalar(select(Webhook.types)) == ["message", "«ё»", None]
         written = Prepared(
-            lambda _: (
-                update(Webhook.__table__).where(Webhook.account_id == bindparam("row")).values(types=bindparam("types"))
-            ),
+            lambda _: update(_webhooks).where(Webhook.account_id == bindparam("row")).values(types=bindparam("types")),
             ("row", "types"),
             of={"row": "account_id"},
             written=("types",),
@@ -44,7 +43,7 @@ async def test_rows_are_written_with_their_documents_and_bytes(store: Store) -> 
 
 
 async def test_a_value_too_few_is_found_before_any_row_is_written(store: Store) -> None:
-    short = Prepared(lambda _: update(Mark.__table__).values(value=bindparam("value")), ("value", "name"))
+    short = Prepared(lambda _: update(_marks).values(value=bindparam("value")), ("value", "name"))
     with store.writing() as connection, pytest.raises(TypeError, match="name"):
         short.run(connection, [{"value": "", "name": ""}])
 

@@ -78,7 +78,7 @@ async def _measure(town: Town) -> Measures:
     return found
 
 
-async def _told(town: Town, name: str, later: int) -> Measures:
+async def _told(town: Town, name: str, later: int) -> dict[str, float]:
     began = time.process_time()
     await town.later(later)
     requests = sum((await town.count()).values())

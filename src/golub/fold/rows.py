@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 
 def _update(table: Table, columns: tuple[str, ...]) -> Prepared:
-    values = {name: bindparam(name) for name in columns}
+    values: dict[str, Any] = {name: bindparam(name) for name in columns}
     statement = update(table).where(table.c.id == bindparam("row_id")).values(values)
     return Prepared(lambda _: statement, ("row_id", *columns), of={"row_id": "id"})
 
