@@ -15,12 +15,12 @@ export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /et
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help demo install serve test check fmt docs screenshots chaos day scan chromium strace clean force
+.PHONY: help demo install serve test check fmt docs screenshots chaos day scan bench bench-full bench-peers chromium strace clean force
 
 help: ## this page
 	@echo 'Golub: every Avito message, kept and put before your team.'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.run ## start Golub with a simulated Avito and its buyers; needs no account
 	@$(BIN)/golub demo
@@ -61,6 +61,15 @@ day: .venv/.dev chromium ## a day in the inbox by keyboard, two operators in one
 	@mkdir -p '$(LOOK)'
 	@GOLUB_LOOK='$(LOOK)' $(BIN)/python -m pytest -q --full -o faulthandler_timeout=0 tests/browser/day.py tests/browser/test_two_operators.py
 	@echo 'Now look at the pictures in $(LOOK)'
+
+bench: .venv/.dev chromium ## measure Golub against its goals; minutes. Some: ONLY='ack idle'. What is finished once more: AGAIN=1
+	@$(BIN)/python -m benchmarks $(ONLY) $(if $(AGAIN),--again)
+
+bench-full: .venv/.dev chromium ## the same at full size; hours
+	@$(BIN)/python -m benchmarks $(ONLY) --full $(if $(AGAIN),--again)
+
+bench-peers: .venv/.dev ## the same webhook at what people use instead, which is installed for it
+	@$(BIN)/python -m benchmarks peers $(if $(AGAIN),--again)
 
 clean: ## remove .venv and what the build made; your data stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(dir $(VENDOR))

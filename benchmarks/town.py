@@ -74,9 +74,10 @@ _SYLLABLES = "на ко ре ст до ва ла ми те ло пр ос ит �
 class Talk:
     """Made-up words with Zipf's frequencies, as a language has: few are in every tenth message, most in a handful."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: int = WORDS) -> None:
+        """`words`: so many are made up; those that come twice count once."""
         dice = random.Random(7)
-        self.words = list(dict.fromkeys("".join(dice.choices(_SYLLABLES, k=dice.randint(2, 5))) for _ in range(WORDS)))
+        self.words = list(dict.fromkeys("".join(dice.choices(_SYLLABLES, k=dice.randint(2, 5))) for _ in range(words)))
         self._weights = list(itertools.accumulate(1 / (rank + 2) for rank in range(len(self.words))))
 
     def says(self, dice: random.Random) -> str:

@@ -154,13 +154,20 @@ def asserts(node: ast.AST) -> bool:
 
 def logs_what_people_wrote(node: ast.AST) -> bool:
     name = called(node)
-    if not re.fullmatch(r"(\w+_|_)?log(ger)?\.(debug|info|warning|error|exception|critical|log|msg)", name):
+    levels = "debug|info|warning|error|exception|critical|log|msg"
+    if name != "logs.write_receipts" and not re.fullmatch(rf"(\w+_|_)?log(ger)?\.({levels})", name):
         return False
     assert isinstance(node, ast.Call)
     given = [*node.args, *(one.value for one in node.keywords)]
-    given = [value for value in given if called(value) != "len"]
-    within = {last_name(part) for value in given for part in ast.walk(value)}
+    within = {last_name(part) for value in given for part in but_for_lengths(value)}
     return bool({one.arg for one in node.keywords if one.arg} & BODIES or within & BODIES)
+
+
+def but_for_lengths(node: ast.AST) -> Iterator[ast.AST]:
+    if called(node) != "len":
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from but_for_lengths(child)
 
 
 @dataclass(frozen=True)
@@ -260,8 +267,13 @@ RULES = {
             "_log.warning('x', why=message.text)",
             "log.error(f'{request.headers}')",
             "received_log.info('x', token=one)",
+            "logs.write_receipts('x', ({'what': one.body} for one in rows))",
         ),
-        fine=("log.info('x', bytes=len(found))", "catalog.info(body=1)"),
+        fine=(
+            "log.info('x', bytes=len(found))",
+            "catalog.info(body=1)",
+            "logs.write_receipts('x', ({'bytes': len(one.body)} for one in rows))",
+        ),
     ),
 }
 

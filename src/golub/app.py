@@ -87,7 +87,7 @@ class Runs(Protocol):
 Started = Callable[[str, str | None], None]  # told our address, and the set-up link while nobody can sign in
 
 log = structlog.get_logger("golub")
-received_log = structlog.get_logger("golub.received")
+received_log = structlog.get_logger(logs.RECEIPTS)
 
 
 class Golub:
@@ -358,16 +358,20 @@ async def _keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None
 
 def _log_received(deliveries: Sequence[Received]) -> None:
     """One line for each delivery, told by the drain, so that the ack path writes none."""
-    for delivery in deliveries:
-        received_log.info(
-            "webhook received",
-            delivery=delivery.id.hex(),
-            account=delivery.account_id,
-            path="bare" if delivery.token_id is None else "token",
-            address=delivery.address,
-            bytes=len(delivery.body),
-            received_at=delivery.received_at,
-        )
+    logs.write_receipts(
+        "webhook received",
+        (
+            {
+                "delivery": delivery.id.hex(),
+                "account": delivery.account_id,
+                "path": "bare" if delivery.token_id is None else "token",
+                "address": delivery.address,
+                "bytes": len(delivery.body),
+                "received_at": delivery.received_at,
+            }
+            for delivery in deliveries
+        ),
+    )
 
 
 def _log_failed(failure: Failure) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from sqlalchemy import select
@@ -21,7 +22,7 @@ from golub.clock import Clock, now
 from golub.errors import NotFound, Paced, Unavailable
 from golub.model import PathToken
 from golub.settings import Settings
-from golub.spool import PUT_DEADLINE, Received, Spool, TokenEntry
+from golub.spool import PUT_DEADLINE, Received, Spool, TokenEntry, Waiter
 from golub.store import Store
 
 BODY_LIMIT = 256 << 10  # bytes; the longest text that Avito takes has 1000 characters
@@ -37,6 +38,7 @@ STRANGERS_FOR = 30.0  # … for so many seconds
 HEADERS_KEPT = 100
 HEADERS_BYTES = 16 << 10
 HEADER_VALUE = 4096
+HEADER_SHORT = 128  # of which some are remembered
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -100,18 +102,40 @@ class Ingest:
         token that had to be looked up leaves less time to store; a sender whose own body came late still gets some.
         """
         spent = time.perf_counter() - began if began else 0.0
-        await self._spool.put(
-            Received(
-                id=self._new_id(),
-                received_at=self.clock(),
-                account_id=entry.account_id if entry else None,
-                token_id=entry.token_id if entry else None,
-                address=address,
-                headers=kept_headers(headers, token),
-                body=body,
-                began=began,
-            ),
-            within=max(PUT_DEADLINE - spent, LEAST_DEADLINE),
+        received = self._receive(entry, token, address, headers, body, began)
+        await self._spool.put(received, within=max(PUT_DEADLINE - spent, LEAST_DEADLINE))
+
+    def find(self, token: bytes) -> TokenEntry | None:
+        """Whose token it is, if that is known here and not retired: `recognise` without a question to anybody."""
+        entry = self._spool.find_token(sha256(token).digest())
+        return entry if entry is None or entry.retired_at is None or entry.retired_at > self.clock() else None
+
+    def take_for(
+        self,
+        waiter: Waiter,
+        entry: TokenEntry,
+        token: str,
+        address: str,
+        headers: Headers,
+        body: bytes,
+        *,
+        began: float,
+    ) -> None:
+        """As `take`, for whoever is no coroutine: `waiter` is told. Raises `Unavailable` where there is no room."""
+        self._spool.put_for(waiter, self._receive(entry, token, address, headers, body, began))
+
+    def _receive(
+        self, entry: TokenEntry | None, token: str, address: str, headers: Headers, body: bytes, began: float
+    ) -> Received:
+        return Received(
+            id=self._new_id(),
+            received_at=self.clock(),
+            account_id=entry.account_id if entry else None,
+            token_id=entry.token_id if entry else None,
+            address=address,
+            headers=kept_headers(headers, token),
+            body=body,
+            began=began,
         )
 
     def _new_id(self) -> bytes:
@@ -187,16 +211,22 @@ class Budget:
 
 def kept_headers(headers: Headers, token: str) -> bytes:
     """A JSON array of [name, value]: in order, without credentials, the token blotted out, and bounded in size."""
-    kept: list[tuple[str, str]] = []
+    kept: list[str] = []
     size = 0
     for name, value in headers:
         size += len(name) + min(len(value), HEADER_VALUE)
         if len(kept) >= HEADERS_KEPT or size > HEADERS_BYTES:
             break
-        if name in _SECRET_HEADERS:
-            continue
-        kept.append((name.decode("latin-1"), value[:HEADER_VALUE].decode("latin-1")))
-    written = _as_json(kept)
+        if name not in _SECRET_HEADERS:
+            kept.append(_as_known_pair(name, value) if len(value) <= HEADER_SHORT else _as_pair(name, value))
+    written = f"[{','.join(kept)}]"
     if token:
         written = written.replace(token, "***")
     return written.encode()
+
+
+def _as_pair(name: bytes, value: bytes) -> str:
+    return _as_json((name.decode("latin-1"), value[:HEADER_VALUE].decode("latin-1")))
+
+
+_as_known_pair = lru_cache(maxsize=1024)(_as_pair)  # most are the same in every request

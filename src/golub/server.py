@@ -5,6 +5,9 @@ ever, requests under way get their answer, and what is left after `GRACE` second
 or shapeless requests cost little: headers must be complete, small and with a Host soon after the connection opened, and
 a body must not drip. How many connections one address may have is no rule of ours: all of them come from the proxy.
 Signals are not its business: `app` listens for them and calls `stop`.
+
+An application may take some requests whole (`TakesWhole`): those that came in one piece, and are answered in one. They
+cost half of what a task and ASGI's messages do; whatever is unusual about a request, it goes the ordinary way.
 """
 
 import asyncio
@@ -12,9 +15,10 @@ import resource
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import uvicorn
+from httptools import HttpParserError
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -32,6 +36,55 @@ STALLED = 30_000  # ms that a reader may leave what we sent untaken, also one th
 FILES = 65_536
 CONNECTIONS = 10_000
 BACKLOG = 2048
+
+
+class Whole:
+    """A request that has come whole; whoever takes it calls `answer` once, in the event loop.
+
+    To uvicorn it is the cycle of its connection: what is pipelined behind it waits, and so does stopping.
+    """
+
+    __slots__ = ("_protocol", "body", "disconnected", "headers", "keep_alive", "response_complete", "scope", "url")
+
+    def __init__(self, protocol: "_Protocol", body: bytes) -> None:
+        self.url = protocol.url  # as sent
+        self.headers = protocol.headers  # names in lower case
+        self.scope: Scope = cast(Any, protocol).scope  # ASGI's, but for what is worked out of the URL
+        self.body = body
+        self.keep_alive: bool = cast(Any, protocol).parser.should_keep_alive()
+        self.disconnected = False
+        self.response_complete = False
+        self._protocol = protocol
+
+    @property
+    def message_event(self) -> "Whole":
+        return self
+
+    def set(self) -> None:
+        """uvicorn tells whoever waits for a body that the connection is lost; nobody does."""
+
+    def answer(self, status: bytes, rest: bytes) -> None:
+        """`status` is the line, `rest` the headers, an empty line and the body."""
+        self.response_complete = True
+        transport = self._protocol.transport
+        if self.disconnected or transport.is_closing():
+            return
+        if self.keep_alive:
+            transport.write(status + rest)
+        else:  # we stop, or the sender wishes it
+            transport.write(status + b"connection: close\r\n" + rest)
+            transport.close()
+        self._protocol.on_response_complete()
+
+
+class TakesWhole(Protocol):
+    """An application that can take POST requests whole whose URL begins with `whole_under`."""
+
+    whole_under: bytes
+
+    def take_whole(self, request: Whole) -> bool:
+        """Whether it will be answered through `request`. If not, nothing has been done, and it comes as ASGI has it."""
+        ...
 
 
 class Server:
@@ -113,7 +166,10 @@ class _Protocol(HttpToolsProtocol):
         self._body_began = 0.0
         self._body_timer: asyncio.TimerHandle | None = None
         self._refusal = 400
-        self._answered: RequestResponseCycle | None = None  # with pipelining not the newest one
+        self._answered: RequestResponseCycle | Whole | None = None  # with pipelining not the newest one
+        ours: Any = cast(Any, self).app
+        self._takes: TakesWhole | None = ours if hasattr(ours, "take_whole") else None
+        self._held: list[bytes] | None = None  # the body of a request that may be taken whole
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # pyright: ignore[reportArgumentType] - uvicorn's own narrowing
@@ -130,6 +186,11 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
         super().data_received(data)
+        if self._held is not None:
+            try:
+                self._go_the_ordinary_way()
+            except (ValueError, HttpParserError):  # as the parser's own callers take it: the URL is none
+                self.send_400_response("Invalid HTTP request received.")
         if self.transport.is_closing():
             return
         if self._in_headers and self._unread > HEADERS_BYTES:
@@ -154,14 +215,54 @@ class _Protocol(HttpToolsProtocol):
                 self._refusal = 431
                 raise ValueError("headers too large")  # the parser stops, and uvicorn calls send_400_response
         self._unread = 0
-        if sum(name == b"host" for name, _ in self.headers) != 1:
+        if [name for name, _ in self.headers].count(b"host") != 1:
             raise ValueError("one Host, please")
         self._in_body, self._body_began = True, self.loop.time()
-        super().on_headers_complete()
+        if self._takes and self.url.startswith(self._takes.whole_under) and self._may_be_taken_whole():
+            self._held = []
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.append(body)
 
     def on_message_complete(self) -> None:
         self._in_body = False
+        if self._held is not None:
+            held = self._held
+            whole = Whole(self, held[0] if len(held) == 1 else b"".join(held))
+            if self._takes and self._takes.take_whole(whole):
+                self._held = None
+                self._answered = whole
+                self.cycle = cast(Any, whole)
+                return
+            self._go_the_ordinary_way()
         super().on_message_complete()
+
+    def _may_be_taken_whole(self) -> bool:
+        """Nothing about it needs more than its bytes, and nobody is before it."""
+        parser, before, limit = cast(Any, self).parser, cast(Any, self).cycle, self.limit_concurrency
+        return (
+            (before is None or before.response_complete)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and not parser.should_upgrade()
+            and not self.flow.write_paused
+            and (limit is None or (len(self.connections) < limit and len(self.tasks) < limit))
+        )
+
+    def _go_the_ordinary_way(self) -> None:
+        """It did not come in one piece, or the application does not want it so."""
+        held, self._held = self._held or [], None
+        if self.transport.is_closing():
+            return
+        super().on_headers_complete()
+        for body in held:
+            super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle

@@ -120,3 +120,48 @@ async def test_a_closed_spool_takes_nothing(folder: Path, clock: SteppedClock) -
         await spool.put(received())
     with pytest.raises(Unavailable):
         spool.drained([])
+
+
+async def test_who_follows_gets_what_is_new_once_out_of_memory_or_out_of_the_file(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [received(bytes([number])) for number in range(12)]
+    followed: list[bytes] = []
+    told = 0
+    for number, one in enumerate(given):
+        if number == 4:
+            monkeypatch.setattr("golub.spool.writer.RECENT_BYTES", 0)  # nothing stays in memory
+        if number == 8:
+            monkeypatch.undo()
+        await spool.put(one)
+        rows, told = spool.read_new(told)
+        followed += [row.id for row in rows]
+        assert told == number + 1
+        assert [row.seq for row in rows] == [told if 4 <= number < 8 else 0]
+    assert followed == [one.id for one in given]
+    assert spool.read_new(told) == ([], told)
+    again: list[bytes] = []
+    behind = 0
+    while (found := spool.read_new(behind))[0]:
+        again += [row.id for row in found[0]]
+        behind = found[1]
+    assert (again, behind) == (followed, told)  # who begins later misses nothing
+
+
+async def test_one_timer_ends_the_waiting_of_all_who_are_no_coroutines(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("golub.spool.PUT_DEADLINE", 0.01)
+    loop = asyncio.get_running_loop()
+    async with held(spool):
+        late = [loop.create_future() for _ in range(3)]
+        for waiter in late:
+            spool.put_for(waiter, received())
+        for waiter in late:
+            with pytest.raises(Unavailable, match="in time"):
+                await waiter
+    monkeypatch.setattr("golub.spool.PUT_DEADLINE", 20)
+    for _ in range(2):
+        stored = loop.create_future()
+        spool.put_for(stored, received())
+        await stored

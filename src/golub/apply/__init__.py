@@ -7,7 +7,8 @@ Promises, which ingest and every page rely on:
   for in small parts, each in a transaction of its own: however many are bad, nobody waits for the lock longer than for
   a good batch. An outage (locked, disconnected, full, unmigrated) quarantines nothing: apply waits, and tries again.
 - Each received delivery is told to `on_received` within a second, also while the main database is away.
-- Batches are bounded, and whatever a person waits for (`submit`) goes in between two of them.
+- Batches are bounded, and whatever a person waits for (`submit`) goes in between two of them. In a burst they are
+  few: acks go first (`giving_way`).
 
 Two threads: one follows the spool and tells, the other has the database. On one node they are the only writers of
 chats and messages.
@@ -17,6 +18,7 @@ import asyncio
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from golub import metrics
 from golub.apply import journal
 from golub.apply.again import Replayed, replay
 from golub.apply.batches import Batch, load_shops
+from golub.apply.giving_way import PAUSE, GivingWay
 from golub.apply.identity import Identity
 from golub.clock import Clock, Millis, now
 from golub.errors import Unavailable
@@ -46,7 +49,6 @@ __all__ = ["Applier", "Failure"]
 BATCH_ROWS = 256
 BATCH_BYTES = 1 << 20
 PART_ROWS = 16  # applied one by one they cost about what a batch does
-PAUSE = 0.002  # seconds between two batches: acks and pages go first
 BACKOFF = (0.05, 2.0)  # seconds, first and longest, before an outage is looked at again
 TELL_WITHIN = 0.5
 CRASHES_SUSPECT = 2  # a delivery that was being applied at so many crashes is applied alone …
@@ -83,11 +85,13 @@ class Applier:
         self._clock = clock
         self._trial = trial or Trial(None)
         self._identity = Identity(spool, store)
-        self._lock = threading.Lock()  # guards the four below
+        self._lock = threading.Lock()  # guards the five below
         self._applying = False
         self._open = False
         self._failures = 0
         self._retry_at = 0.0
+        self._rests_until = 0.0
+        self._giving_way = GivingWay()
         self._identified = False
         self._suspected = 0  # so many of the next rows were in a batch with a bad one: they are applied in small parts
         self._applied = threading.Condition()
@@ -209,8 +213,10 @@ class Applier:
         while not self._stopping.is_set():
             self._spool.wait(told, self._until_retry())
             try:
-                while not self._stopping.is_set() and (rows := self._spool.read(told)):
-                    told = rows[-1].seq
+                while not self._stopping.is_set():
+                    rows, told = self._spool.read_new(told)
+                    if not rows:
+                        break
                     self._apply_soon()
                     self.on_received(rows)
             except Unavailable as error:
@@ -221,12 +227,14 @@ class Applier:
             self._apply_soon()
 
     def _until_retry(self) -> float:
-        left = self._retry_at - time.monotonic()
+        left = max(self._retry_at, self._rests_until) - time.monotonic()
         return min(left, TELL_WITHIN) if left > 0 else TELL_WITHIN
 
     def _apply_soon(self) -> None:
         with self._lock:
-            if not self._open or self._applying or not self._spool.pending or time.monotonic() < self._retry_at:
+            if not self._open or self._applying or not self._spool.pending:
+                return
+            if time.monotonic() < max(self._retry_at, self._rests_until):
                 return
             self._applying = True
             self._worker.submit(self._turn)
@@ -245,6 +253,9 @@ class Applier:
         with self._applied:
             self._applied.notify_all()
         if self._spool.pending:
+            if (rest := self._giving_way.rest(self._spool.newest)) > PAUSE:
+                self._rests_until = time.monotonic() + rest  # the first thread goes on; this one is free for `submit`
+                return
             self._stopping.wait(PAUSE)
             self._apply_soon()
 
@@ -293,8 +304,9 @@ class Applier:
     def _count(self, batch: Batch, seconds: float) -> None:
         now = self._clock()
         metrics.apply_batch_seconds.observe(seconds)
-        for row, verdict in batch.outcomes:
-            metrics.apply_deliveries.labels(verdict.state).inc()
+        for state, number in Counter(verdict.state for _, verdict in batch.outcomes).items():
+            metrics.apply_deliveries.labels(state).inc(number)
+        for row, _ in batch.outcomes:
             metrics.apply_lag_seconds.observe(max(now - row.received_at, 0) / 1000)
 
     def _next_rows(self) -> list[Received]:

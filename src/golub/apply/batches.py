@@ -90,7 +90,7 @@ class Batch:
         return judged
 
     def _keep(self, judged: Sequence[Outcome]) -> None:
-        journal.record(self._connection, self._store, judged, self._now)
+        journal.record(self._connection, judged, self._now)
         self.relayed += forward.enqueue(self._connection, self._store, judged, self._shops, self._now)
 
     def _fold(self, judged: Sequence[Outcome]) -> None:

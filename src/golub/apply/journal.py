@@ -13,8 +13,8 @@ from golub.clock import Millis
 from golub.fold import Delivered
 from golub.model import Cause, Chat, Delivery, DeliveryState, Message
 from golub.spool import Received
-from golub.store import Store
 from golub.store.lists import chunks
+from golub.store.prepared import Prepared, insert_into
 
 _deliveries = cast(Table, Delivery.__table__)
 _JUDGED = (
@@ -37,6 +37,12 @@ _judge_again = (
     update(_deliveries)
     .where(_deliveries.c.id == bindparam("delivery"))
     .values({name: bindparam(name) for name in _JUDGED})
+)
+_RECEIVED = ("id", "token_id", "received_at", "address", "headers", "body", "ack_ms")
+_record = Prepared(
+    lambda dialect: insert_into(dialect, Delivery).on_conflict_do_nothing(),
+    (*_RECEIVED, *_JUDGED),
+    written=("headers",),
 )
 
 Row = dict[str, Any]
@@ -61,11 +67,9 @@ def known(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
     return found
 
 
-def record(connection: Connection, store: Store, judged: Sequence[tuple[Received, Verdict]], now: Millis) -> None:
+def record(connection: Connection, judged: Sequence[tuple[Received, Verdict]], now: Millis) -> None:
     """Raw bytes and all; a delivery that is there already stays as it is."""
-    if judged:
-        rows = [_row(one, verdict, now) for one, verdict in judged]
-        connection.execute(store.insert(Delivery).on_conflict_do_nothing(), rows)
+    _record.run(connection, [_row(one, verdict, now) for one, verdict in judged])
 
 
 def judge_again(connection: Connection, received: Received, verdict: Verdict, now: Millis) -> None:
@@ -133,7 +137,7 @@ def _row(received: Received, verdict: Verdict, now: Millis) -> Row:
         "token_id": received.token_id,
         "received_at": received.received_at,
         "address": received.address,
-        "headers": _headers(received.headers),
+        "headers": _headers_json(received.headers),
         "body": received.body,
         "ack_ms": received.ack_ms,
     } | _verdict_columns(verdict, now)
@@ -159,9 +163,13 @@ def _verdict_columns(verdict: Verdict, now: Millis) -> Row:
     }
 
 
-def _headers(raw: bytes) -> list[Any]:
+def _headers_json(raw: bytes) -> str:
+    """As ingest wrote them, where a database can hold them as they are."""
+    flags: set[str] = set()
     try:
-        found = wire_json.read(raw, set())
+        found = wire_json.read(raw, flags)
     except wire_json.Refused:
-        return []
-    return cast(list[Any], found) if isinstance(found, list) else []
+        return "[]"
+    if not isinstance(found, list):
+        return "[]"
+    return json.dumps(found) if flags else raw.decode()

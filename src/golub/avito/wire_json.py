@@ -15,10 +15,10 @@ from golub.model import Cause
 
 DEPTH_LIMIT = 64  # real bodies have 8 levels
 BIGGEST = 2**63 - 1  # what a database's integer holds
+SURE_TO_FIT = 18  # digits
 
 _BRACKETS = re.compile(rb'[\[{]|[\]}]|"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
-# Bodies that must be looked through value by value: escapes of NUL or of half a pair, and numbers that may not fit.
-_SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[:\[,\s]-?(?:[0-9]{19}|[0-9][0-9.]*[eE]\+?[0-9]{3})", re.ASCII)
+_ODD_ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])", re.ASCII)  # of NUL, or of half a pair
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACED = {"\x00": "\u2400"}  # NUL's own picture; half a surrogate pair is U+FFFD
 
@@ -54,7 +54,7 @@ def read(body: bytes, flags: set[str]) -> Any:
     if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT:
         _refuse_depth(body)
 
-    _reader.doubled = False
+    _reader.doubled = _reader.beyond = False
     try:
         value = _reader.decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -63,7 +63,8 @@ def read(body: bytes, flags: set[str]) -> Any:
         raise Refused(Cause.BAD_VALUE, "a number has thousands of digits") from None
     if _reader.doubled:
         flags.add("duplicate_keys")
-    return storable(value, flags) if _SUSPICIOUS.search(text) else value
+    # Only then it must be looked through value by value.
+    return storable(value, flags) if _reader.beyond or ("\\u" in text and _ODD_ESCAPES.search(text)) else value
 
 
 def storable(value: Any, flags: set[str], depth: int = 0) -> Any:
@@ -92,11 +93,29 @@ class _Reader(threading.local):
 
     def __init__(self) -> None:
         self.doubled = False  # an object had the same key twice
-        self.decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=_refuse_constant)
+        self.beyond = False  # a number may not fit
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_constant=_refuse_constant,
+            parse_int=self._integer,
+            parse_float=self._fraction,
+        )
 
     def _object(self, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
-        self.doubled |= len(found) != len(pairs)
+        if len(found) != len(pairs):
+            self.doubled = True
+        return found
+
+    def _integer(self, digits: str) -> int:
+        if len(digits) > SURE_TO_FIT:
+            self.beyond = True
+        return int(digits)
+
+    def _fraction(self, written: str) -> float:
+        found = float(written)
+        if not math.isfinite(found):
+            self.beyond = True
         return found
 
 

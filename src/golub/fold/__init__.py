@@ -7,8 +7,10 @@ that was touched. What search finds of them is written beside them, in the same 
 buyer's data is passed over (`forgotten`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -52,7 +54,7 @@ from golub.fold.observations import (
     Woken,
 )
 from golub.live import Ring
-from golub.model import Direction
+from golub.model import Chat, Direction, Message, Table
 from golub.store import Store
 
 __all__ = [
@@ -77,6 +79,16 @@ __all__ = [
     "Woken",
     "fold",
 ]
+
+
+def _to_see(table: type[Table]) -> Callable[[Row], Any]:
+    """What pages show of its rows, to be compared; a message that is new has no id yet."""
+    return itemgetter(
+        *(name for column in table.__table__.columns if (name := column.name) not in UNSEEN_BY_ALL and name != "id")
+    )
+
+
+_chat_to_see, _message_to_see = _to_see(Chat), _to_see(Message)
 
 
 def fold(
@@ -213,7 +225,7 @@ def _fold_messages(
         owner.derive = True
         if _speaks_up(earlier, row):
             open_again(connection, owner.row, now)
-        if earlier is None or _differs(earlier, row):
+        if earlier is None or _message_to_see(earlier) != _message_to_see(row):
             owner.visible = True
             owner.new_unread |= row["unread"] and not (earlier and earlier["unread"])
             row["version"] = owner.row["version"] + 1
@@ -284,7 +296,7 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
         row["listed_at"] = max(row["last_message_at"], row["woken_at"])
         if touched.new and row["facts_at"] == 0 and row["fetched_at"] == 0:
             _make_due(row, now, quietly=False)
-        if touched.visible or touched.new or _differs(touched.before, row):
+        if touched.visible or touched.new or _chat_to_see(touched.before) != _chat_to_see(row):
             row["version"] += 1
             new_message = touched.new_unread and row["unread"] > 0
             rings.append(Ring(account_id, row["id"], row["version"], new_message, touched.nudged))
@@ -296,7 +308,3 @@ def _settle(connection: Connection, account_id: int, chats: Sequence[_Touched], 
         [waits.Told(one.row, one.before, one.new, one.messages, one.unsure, recount=one.recount) for one in chats],
     )
     return rings
-
-
-def _differs(before: Row, after: Row) -> bool:
-    return any(before[name] != after[name] for name in after.keys() - UNSEEN_BY_ALL)

@@ -55,9 +55,11 @@ class Forgotten:
 
 
 def look_up(execute: Execute, account_id: int, told: Iterable[Observation]) -> Forgotten:
-    """What these observations tell of that was erased; one look into an index where nothing was."""
-    seen = list(told)
+    """What these observations tell of that was erased; one look into an index where nothing ever was."""
     found = Forgotten()
+    if execute(select(_chats.c.digest).where(_chats.c.account_id == account_id).limit(1)).first() is None:
+        return found
+    seen = list(told)
     names = {digest_of(name): name for one in seen if (name := getattr(one, "chat_avito_id", ""))}
     for chunk in chunks(sorted(names)):
         rows = execute(

@@ -1,12 +1,12 @@
 """The statements of `fold`: few, set-based, and with the same words on both databases."""
 
 from collections.abc import Collection, Generator, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     Connection,
     Table,
-    Update,
     and_,
     bindparam,
     delete,
@@ -25,6 +25,7 @@ from golub.fold.observations import Labelled
 from golub.model import Chat, ChatLabel, Direction, Label, Message, OutgoingMessage
 from golub.store import Store
 from golub.store.lists import chunks
+from golub.store.prepared import Prepared, draw_ids
 
 _chats = cast(Table, Chat.__table__)
 _messages = cast(Table, Message.__table__)
@@ -46,18 +47,20 @@ _ROUTINE_COLUMNS = (
     "listed_at",
 )
 
-_OTHER_COLUMNS = tuple(name for name in _CHAT_COLUMNS if name not in _ROUTINE_COLUMNS)
+_others_of = itemgetter(*(name for name in _CHAT_COLUMNS if name not in _ROUTINE_COLUMNS))
 
 T = TypeVar("T")
 
 
-def _update(table: Table, columns: tuple[str, ...]) -> Update:
-    return update(table).where(table.c.id == bindparam("row_id")).values({name: bindparam(name) for name in columns})
+def _update(table: Table, columns: tuple[str, ...]) -> Prepared:
+    values: dict[str, Any] = {name: bindparam(name) for name in columns}
+    statement = update(table).where(table.c.id == bindparam("row_id")).values(values)
+    return Prepared(lambda _: statement, ("row_id", *columns), of={"row_id": "id"})
 
 
 _write_chat = _update(_chats, _CHAT_COLUMNS)
 _write_chat_routinely = _update(_chats, _ROUTINE_COLUMNS)
-_add_messages = insert(_messages).returning(_messages.c.id, _messages.c.chat_id, _messages.c.avito_id)
+_add_messages = Prepared(lambda _: insert(_messages), _messages.columns.keys())
 _write_message = _update(_messages, _MESSAGE_COLUMNS)
 
 
@@ -116,13 +119,12 @@ def find_messages(connection: Connection, keys: Collection[tuple[int, str]]) -> 
 
 
 def write_messages(connection: Connection, new: Sequence[Row], changed: Sequence[Row]) -> None:
-    """Gives the new ones their ids."""
+    """Gives the new ones their ids, in their order."""
     if new:
-        ids = {(row.chat_id, row.avito_id): row.id for row in connection.execute(_add_messages, [*new])}
-        for row in new:
-            row["id"] = ids[row["chat_id"], row["avito_id"]]
-    if changed:
-        connection.execute(_write_message, [_without_key(row, _MESSAGE_COLUMNS) for row in changed])
+        for row, number in zip(new, draw_ids(connection, Message, len(new)), strict=True):
+            row["id"] = number
+    _add_messages.run(connection, new)
+    _write_message.run(connection, changed)
 
 
 def write_chats(connection: Connection, changed: Sequence[tuple[Row, Row]]) -> None:
@@ -130,12 +132,9 @@ def write_chats(connection: Connection, changed: Sequence[tuple[Row, Row]]) -> N
     routine: list[Row] = []
     wide: list[Row] = []
     for before, row in changed:
-        is_routine = all(before[name] == row[name] for name in _OTHER_COLUMNS)
-        (routine if is_routine else wide).append(row)
-    if routine:
-        connection.execute(_write_chat_routinely, [_without_key(row, _ROUTINE_COLUMNS) for row in routine])
-    if wide:
-        connection.execute(_write_chat, [_without_key(row, _CHAT_COLUMNS) for row in wide])
+        (routine if _others_of(before) == _others_of(row) else wide).append(row)
+    _write_chat_routinely.run(connection, routine)
+    _write_chat.run(connection, wide)
 
 
 def mark_seen(connection: Connection, chat_id: int, up_to: int) -> bool:
@@ -268,10 +267,6 @@ def _derived_statement() -> Any:
         unread.label("unread"),
         waiting_since.label("waiting_since"),
     )
-
-
-def _without_key(row: Row, columns: tuple[str, ...]) -> Row:
-    return {"row_id": row["id"]} | {name: row[name] for name in columns}
 
 
 _DERIVED = _derived_statement()

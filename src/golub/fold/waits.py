@@ -34,6 +34,7 @@ from golub.clock import MINUTE, SECOND, Millis
 from golub.fold.merge import Row
 from golub.model import Act, Chat, Direction, Message, OutgoingMessage, Wait, WaitKind
 from golub.store.lists import chunks
+from golub.store.prepared import Prepared
 
 PAGE = 200  # messages read at once
 NEVER: Millis = 1 << 62
@@ -170,11 +171,9 @@ def _go_on(connection: Connection, told: Sequence[Told]) -> None:
             if "id" not in wait:
                 new.append(wait)
             elif wait["ended_at"] is not None:
-                ended.append({"row_id": wait["id"]} | {name: wait[name] for name in _ENDING})
-    if new:
-        connection.execute(insert(_waits), new)
-    if ended:
-        connection.execute(_END, ended)
+                ended.append(wait)
+    _BEGIN.run(connection, new)
+    _END.run(connection, ended)
 
 
 def _walk(chat: Row, steps: Iterable[Step], open_now: Row | None, had_one: bool, writers: Writers) -> Generator[Row]:
@@ -297,8 +296,7 @@ def _replace(connection: Connection, old: Sequence[Row], new: Sequence[Row]) -> 
     added = [{name: value for name, value in row.items() if name != "id"} for row in _beyond(new, alike)]
     for chunk in chunks(gone):
         connection.execute(delete(_waits).where(_waits.c.id.in_(chunk)))
-    if added:
-        connection.execute(insert(_waits), added)
+    _BEGIN.run(connection, added)
 
 
 def _beyond(rows: Sequence[Row], alike: Counter[tuple[Any, ...]]) -> Generator[Row]:
@@ -378,4 +376,11 @@ _CLOSES_FROM = (
 )
 _KNOWN = select(_chats.c.id).where(_chats.c.id.in_(_THESE), exists().where(_waits.c.chat_id == _chats.c.id))
 _FROM = _from_statement()
-_END = update(_waits).where(_waits.c.id == bindparam("row_id")).values({name: bindparam(name) for name in _ENDING})
+_BEGIN = Prepared(lambda _: insert(_waits), ("account_id", "chat_id", *_COLUMNS))
+_END = Prepared(
+    lambda _: (
+        update(_waits).where(_waits.c.id == bindparam("row_id")).values({name: bindparam(name) for name in _ENDING})
+    ),
+    ("row_id", *_ENDING),
+    of={"row_id": "id"},
+)

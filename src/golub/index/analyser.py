@@ -25,8 +25,8 @@ LEAST_PHONE_PART = 4  # digits
 # Neither letters nor space: stress, joiners and soft hyphens, which nobody types into a search.
 _UNHEARD = "\u0300-\u036f\u0483-\u0487\u00ad\u200b-\u200d\u2060\ufe0e\ufe0f\ufeff"
 _TOKEN = re.compile(
-    rf"(?P<word>[^\W\d_]+(?:[{_UNHEARD}]+[^\W\d_]*)*)|(?P<number>\d+)"
-    "|(?P<sign>[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff])"
+    rf"[^\W\d_]+(?:[{_UNHEARD}]+[^\W\d_]*)*|\d+"
+    "|[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"
 )
 _SILENT = re.compile(f"[{_UNHEARD}]")
 _GAP = r"[\s\-–().]{0,3}"
@@ -93,6 +93,16 @@ def read(text: str) -> Reading:
     text = text[:TEXT_LIMIT]
     tokens = list(_tokens(text))
     return Reading(tokens, list(_spellings(text)) if _DIGIT.search(text) else [])
+
+
+def read_words(text: str) -> tuple[list[str], list[str]]:
+    """The stems of a text and `Reading.others`, without their places: for what is stored."""
+    text = text[:TEXT_LIMIT]
+    words = [_word(written) for written in _TOKEN.findall(text)]
+    others = [form for form, stem in words if form != stem]
+    if _DIGIT.search(text):
+        others += [one.word for one in _spellings(text)]
+    return [stem for _, stem in words], list(dict.fromkeys(others))
 
 
 def national(digits: str) -> str:

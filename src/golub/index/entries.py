@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from golub.clock import SECOND, Millis
-from golub.index.analyser import read
+from golub.index.analyser import read_words
 from golub.model import Chat, Direction, Message, Note
 
 ID_BITS = 31  # a milliard of messages and one of notes, and seconds until 2106
@@ -78,35 +78,33 @@ def entry_of_message(row: Row) -> Entry | None:
     """None: there is nothing to be found of it."""
     if row["deleted_at"] is not None or row["type"] == "deleted":
         return None
-    reading = read(row["text"])
+    stems, others = read_words(row["text"])
     facets = [
         of_account(row["account_id"]),
         of_chat(row["chat_id"]),
         written_by(Direction(row["direction"])),
         *([HAS_PHOTO] if row["type"] == "image" else []),
     ]
-    stems = [token.stem for token in reading.tokens]
-    return Entry(key_of_message(row["created_at"], row["id"]), stems, reading.others, facets)
+    return Entry(key_of_message(row["created_at"], row["id"]), stems, others, facets)
 
 
 def entry_of_note(row: Row) -> Entry | None:
     """`row` has its chat's `account_id` as well. None: it was removed."""
     if row["removed_at"] is not None:
         return None
-    reading = read(row["text"])
+    stems, others = read_words(row["text"])
     facets = [of_account(row["account_id"]), of_chat(row["chat_id"]), IS_NOTE]
-    key = key_of_note(row["created_at"], row["id"])
-    return Entry(key, [token.stem for token in reading.tokens], reading.others, facets)
+    return Entry(key_of_note(row["created_at"], row["id"]), stems, others, facets)
 
 
 def entry_of_chat(row: Row) -> Entry | None:
-    reading = read(f"{row['buyer_name']}\n{row['item_title']}")
-    if not reading.tokens:
+    stems, others = read_words(f"{row['buyer_name']}\n{row['item_title']}")
+    if not stems:
         return None
     facets = [of_account(row["account_id"]), of_chat(row["id"])]
     if row["item_id"] is not None:
         facets.append(of_item(row["item_id"]))
-    return Entry(-row["id"], [token.stem for token in reading.tokens], reading.others, facets)
+    return Entry(-row["id"], stems, others, facets)
 
 
 MESSAGE_COLUMNS = (

@@ -12,11 +12,15 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from golub.index.question import All, Any, Asked, Facet, Other
+from golub.store.prepared import Prepared
 
 _LAST_POSITION = 16_383  # of a word in a tsvector
 
-_PUT_SQLITE = text(
-    "INSERT OR REPLACE INTO search_entries (rowid, stems, others, facets) VALUES (:key, :stems, :others, :facets)"
+_PUT_SQLITE = Prepared(
+    lambda _: text(
+        "INSERT OR REPLACE INTO search_entries (rowid, stems, others, facets) VALUES (:key, :stems, :others, :facets)"
+    ),
+    ("key", "stems", "others", "facets"),
 )
 _GIVEN = (
     "INSERT INTO search_entries (key, words) SELECT key, CAST(words AS tsvector) FROM "
@@ -60,8 +64,8 @@ def put(connection: Connection, entries: Sequence[Entry], *, over: bool = True) 
         return
     ordered = sorted(entries, key=lambda entry: entry.key)
     if connection.dialect.name == "sqlite":  # whoever writes here is alone
-        connection.execute(
-            _PUT_SQLITE,
+        _PUT_SQLITE.run(
+            connection,
             [
                 {
                     "key": entry.key,

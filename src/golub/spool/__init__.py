@@ -15,6 +15,7 @@ import math
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -24,9 +25,9 @@ from golub.clock import Clock, now
 from golub.errors import Rejected, Unavailable
 from golub.spool import file
 from golub.spool.file import Received, Tally, TokenEntry, own, refuse_second
-from golub.spool.writer import Writer
+from golub.spool.writer import Waiter, Writer
 
-__all__ = ["PUT_DEADLINE", "Received", "Spool", "TokenEntry", "own", "refuse_second"]
+__all__ = ["PUT_DEADLINE", "Received", "Spool", "TokenEntry", "Waiter", "own", "refuse_second"]
 
 PUT_DEADLINE = 1.5  # seconds; Avito allows 2 in all
 READ_ROWS = 512
@@ -59,6 +60,8 @@ class Spool:
             os.close(self._owned)
             raise Rejected("{path} cannot be opened: {reason}", path=self.path, reason=str(error)) from error
         self._read_lock = threading.Lock()
+        self._due: deque[tuple[float, Waiter]] = deque()  # until when each may wait, in order
+        self._due_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     def start(self) -> None:
@@ -100,6 +103,11 @@ class Spool:
         return self._writer.tally.pending
 
     @property
+    def newest(self) -> int:
+        """The number (`seq`) of the newest of them; 0: there is none."""
+        return self._writer.tally.newest
+
+    @property
     def bytes_pending(self) -> int:
         return self._writer.tally.pending_bytes
 
@@ -125,12 +133,33 @@ class Spool:
         Raises `Unavailable` when the spool is full, failing, or slower than Avito would wait. Too late a delivery may
         be stored all the same: whoever gets no 200 sends again, and applying twice changes nothing.
         """
-        stored = self._writer.put(received)
-        late = asyncio.get_running_loop().call_later(within, _give_up, stored)
+        loop = asyncio.get_running_loop()
+        stored = loop.create_future()
+        self._writer.put(received, stored)
+        late = loop.call_later(within, _give_up, stored)
         try:
             await stored
         finally:
             late.cancel()
+
+    def put_for(self, waiter: Waiter, received: Received) -> None:
+        """As `put`, for whoever is no coroutine: tells `waiter`, at the latest `PUT_DEADLINE` from now. One timer
+        serves them all, since they are due in the order in which they came. Raises `Unavailable` where there is no
+        room."""
+        self._writer.put(received, waiter)
+        loop, due = asyncio.get_running_loop(), self._due
+        while due and due[0][1].done():
+            due.popleft()
+        due.append((loop.time() + PUT_DEADLINE, waiter))
+        if self._due_timer is None:
+            self._due_timer = loop.call_later(PUT_DEADLINE, self._end_waiting)
+
+    def _end_waiting(self) -> None:
+        loop, due = asyncio.get_running_loop(), self._due
+        moment = loop.time()
+        while due and (due[0][0] <= moment or due[0][1].done()):
+            _give_up(due.popleft()[1])
+        self._due_timer = loop.call_at(due[0][0], self._end_waiting) if due else None
 
     def find_token(self, digest: bytes) -> TokenEntry | None:
         return self._tokens.get(digest)
@@ -170,6 +199,14 @@ class Spool:
                         break
                     found.append(received)
         return found
+
+    def read_new(self, after: int) -> tuple[Sequence[Received], int]:
+        """Deliveries behind `after`, and the number of the last of them, for whoever follows the spool: out of memory
+        while he keeps up (they have no `seq` then), else as `read` has them."""
+        if found := self._writer.recent(after):
+            return found
+        rows = self.read(after)
+        return rows, rows[-1].seq if rows else after
 
     def wait(self, after: int, timeout: float) -> bool:
         """Blocks until a delivery behind `after` is pending; False after `timeout` seconds or a `nudge`."""
@@ -246,6 +283,6 @@ class Spool:
                 raise Unavailable("The spool cannot be read: {reason}", reason=str(error)) from error
 
 
-def _give_up(stored: asyncio.Future[None]) -> None:
+def _give_up(stored: Waiter) -> None:
     if not stored.done():
         stored.set_exception(Unavailable("The disk did not confirm the delivery in time.", code="spool_late"))

@@ -15,7 +15,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+import structlog
 
 from golub import metrics
 from golub.clock import HOUR, Clock
@@ -31,6 +33,7 @@ QUEUE_ROWS = 8192
 QUEUE_BYTES = 32 << 20
 KEPT = HOUR  # how long a drained row can be offered again …
 KEPT_BYTES = 64 << 20  # … unless there are more of them than this
+RECENT_BYTES = 4 << 20  # of the rows that stay in memory for whoever follows the spool
 ACKS_NOTED = 1 << 16  # of a longer backlog the rest stays unknown
 TIDY_EVERY = 1.0
 REFILL_EVERY = 10.0  # seconds between two tries to get the ballast back
@@ -42,15 +45,35 @@ _KINDS = {5: "locked", 6: "locked", 13: "full"}  # SQLite's primary result codes
 
 T = TypeVar("T")
 
+_log = structlog.get_logger("spool")
+
 # Runs its statements, brings the tally in line, and returns what is to be done once both are committed.
 Change = Callable[[sqlite3.Connection, Tally], Callable[[], T]]
+
+
+class Waiter(Protocol):
+    """Who wants to know that a delivery is committed, or why not: a future, or what does the same for less. It is told
+    in the event loop; any thread may ask whether it has ended."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: None, /) -> None: ...
+    def set_exception(self, error: Unavailable, /) -> None: ...
 
 
 @dataclass(slots=True)
 class Batch:
     rows: list[Received] = field(default_factory=list[Received])
-    waiters: list[asyncio.Future[None]] = field(default_factory=list[asyncio.Future[None]])
+    waiters: list[Waiter] = field(default_factory=list[Waiter])
     changes: list[tuple[Change[Any], Future[Any]]] = field(default_factory=list[tuple[Change[Any], "Future[Any]"]])
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A commit's rows, which stand behind the number `before`, and their size in bytes."""
+
+    before: int
+    rows: list[Received]
+    size: int
 
 
 class Writer:
@@ -72,13 +95,16 @@ class Writer:
         self._lock = threading.Lock()  # guards the tally and what follows
         self._work = threading.Condition(self._lock)
         self._arrived = threading.Condition(self._lock)
-        self._rows: deque[tuple[Received, asyncio.Future[None]]] = deque()
+        self._rows: deque[tuple[Received, Waiter]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None  # of whoever waits
         self._rows_bytes = 0
         self._changes: list[tuple[Change[Any], Future[Any]]] = []
         self._nudged = False
         self._open = False
         self._failures = 0
         self._log_is_long = False
+        self._recent: deque[Recent] = deque()  # the last commits
+        self._recent_bytes = 0
         self._tidy_at = 0.0
         self._refill_at = 0.0
         self._stopped = threading.Event()
@@ -107,9 +133,10 @@ class Writer:
                 self._connection.close()
             self._connection = None
 
-    def put(self, received: Received) -> asyncio.Future[None]:
-        """Queues a delivery. The future is done once it is committed. Raises `Unavailable` where there is no room."""
-        stored = asyncio.get_running_loop().create_future()
+    def put(self, received: Received, waiter: Waiter) -> None:
+        """Queues a delivery; `waiter` is told once it is committed. Raises `Unavailable` where there is no room."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         size = received.size
         with self._lock:
             self._must_be_open()
@@ -117,10 +144,9 @@ class Writer:
                 raise Unavailable("Deliveries come faster than they can be stored.", code="spool_busy")
             if self.tally.pending_bytes + self._rows_bytes + size > self._limit:
                 raise Unavailable("The spool is full: it waits for the main database.", code="spool_full")
-            self._rows.append((received, stored))
+            self._rows.append((received, waiter))
             self._rows_bytes += size
             self._work.notify()
-        return stored
 
     def ask(self, change: Change[T]) -> T:
         """Has the writer do it with the next commit, and waits for that."""
@@ -143,6 +169,24 @@ class Writer:
             self._arrived.wait_for(lambda: self.tally.newest > after or self._nudged or not self._open, timeout)
             self._nudged = False
             return self.tally.newest > after
+
+    def recent(self, after: int) -> tuple[list[Received], int] | None:
+        """The rows of the commits behind `after`, and the last one's number; they are given once."""
+        with self._lock:
+            recent = self._recent
+            while recent and recent[0].before < after:
+                self._recent_bytes -= recent.popleft().size
+            if not recent or recent[0].before != after:
+                return None
+            found = recent.popleft()
+            self._recent_bytes -= found.size
+        return found.rows, after + len(found.rows)
+
+    def _remember(self, commit: Recent) -> None:
+        self._recent.append(commit)
+        self._recent_bytes += commit.size
+        while self._recent_bytes > RECENT_BYTES:
+            self._recent_bytes -= self._recent.popleft().size
 
     def nudge(self) -> None:
         with self._arrived:
@@ -209,13 +253,15 @@ class Writer:
         self._note_acks(batch.rows)
         with self._lock:
             self.tally = tally
+            if batch.rows:
+                self._remember(Recent(self._seq, batch.rows, sum(row.size for row in batch.rows)))
             self._seq += len(batch.rows)
             self.commits += 1
             answers = [(answer, done()) for done, (_, answer) in zip(settle, batch.changes, strict=True)]
             self._arrived.notify_all()
         for answer, result in answers:
             answer.set_result(result)
-        _tell(batch.waiters, lambda waiter: waiter.set_result(None))
+        self._tell(batch.waiters, lambda waiter: waiter.set_result(None))
 
     def _note_acks(self, rows: list[Received]) -> None:
         """In memory: it must not cost the disk, and after a crash nobody knows which answers still went out."""
@@ -261,9 +307,24 @@ class Writer:
 
     def _refuse(self, batch: Batch, reason: str) -> None:
         refusal = Unavailable("The delivery could not be stored: {reason}", code="spool_failed", reason=reason)
-        _tell(batch.waiters, lambda waiter: waiter.set_exception(refusal))
+        self._tell(batch.waiters, lambda waiter: waiter.set_exception(refusal))
         for _, answer in batch.changes:
             answer.set_exception(refusal)
+
+    def _tell(self, waiters: list[Waiter], tell: Callable[[Waiter], None]) -> None:
+        """One call into the event loop for a whole commit."""
+
+        def each() -> None:
+            for waiter in waiters:
+                try:
+                    if not waiter.done():
+                        tell(waiter)
+                except Exception:  # noqa: BLE001 - the others wait for theirs
+                    _log.exception("Who waited for a delivery could not be told.")
+
+        if waiters and self._loop:
+            with suppress(RuntimeError):  # the loop is closed, and with it everybody who waited
+                self._loop.call_soon_threadsafe(each)
 
     def _give_up(self, reason: str) -> None:
         """Nothing more is taken: a process that cannot store must not look alive."""
@@ -313,16 +374,3 @@ class Writer:
                     self._give_up(str(error))
         if connection:
             connection.close()
-
-
-def _tell(waiters: list[asyncio.Future[None]], tell: Callable[[asyncio.Future[None]], None]) -> None:
-    """One call into the event loop for a whole commit."""
-
-    def each() -> None:
-        for waiter in waiters:
-            if not waiter.done():
-                tell(waiter)
-
-    if waiters:
-        with suppress(RuntimeError):  # the loop is closed, and with it everybody who waited
-            waiters[0].get_loop().call_soon_threadsafe(each)

@@ -19,10 +19,10 @@ def client_address(scope: Scope, trusted: tuple[Network, ...]) -> str:
     if not _is_trusted(address, trusted):
         return address
     for hop in reversed(list(_hops(scope["headers"]))):
-        try:
-            address = str(ip_address(hop))
-        except ValueError:
+        parsed = _as_address(hop)
+        if parsed is None:
             return address
+        address = parsed
         if not _is_trusted(address, trusted):
             return address
     return address
@@ -32,6 +32,14 @@ def _hops(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[str]:
     for name, value in headers:
         if name == b"x-forwarded-for":
             yield from (hop.strip() for hop in value.decode("latin-1").split(","))
+
+
+@lru_cache(maxsize=1024)
+def _as_address(hop: str) -> str | None:
+    try:
+        return str(ip_address(hop))
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=1024)  # a proxy has few addresses, and this is asked for every delivery

@@ -3,6 +3,9 @@
 A plain ASGI callable before sessions and pages, because this is the hot path: it must answer within 2 s whatever the
 rest of Golub is doing, and a 200 means that the delivery is on stable storage. What a body says is looked at later, by
 apply; here only its size counts.
+
+Most deliveries are taken whole, without a task of their own (`server.TakesWhole`): those that came in one piece, with a
+token known to this node. They are answered to the byte as those that take the ordinary way.
 """
 
 import asyncio
@@ -11,13 +14,17 @@ import math
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
 from typing import Any
 
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from golub import metrics
 from golub.errors import GolubError, NotFound, Unavailable
 from golub.ingest import BODY_LIMIT, Ingest
+from golub.server import Whole
 from golub.settings import WEBHOOK_PATH
 from golub.web.address import client_address
 
@@ -57,6 +64,33 @@ class Webhook:
         self._headers = _HEADERS
         if self._origin.startswith("https://"):
             self._headers = [*_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
+        self.whole_under = f"{WEBHOOK_PATH}/".encode()
+        self.stored = self._written(_OK, [])
+
+    def take_whole(self, request: Whole) -> bool:
+        """A delivery whose token is known here; anything else goes the ordinary way, on which it is refused."""
+        began = time.perf_counter()
+        ingest, token, headers = self._ingest, request.url[len(self.whole_under) :], request.headers
+        entry = ingest.find(token)
+        if entry is None or len(request.body) > BODY_LIMIT or b"content-encoding" in [name for name, _ in headers]:
+            return False
+        address = client_address(request.scope, ingest.settings.trusted_proxies)
+        waiter = _Waiting(self, request, began)
+        try:
+            ingest.take_for(waiter, entry, token.decode(), address, headers, request.body, began=began)
+        except Unavailable:
+            return False
+        return True
+
+    def refused(self, error: GolubError) -> tuple[bytes, bytes]:
+        """What `Whole.answer` is told of a delivery that could not be stored."""
+        extra = [(b"retry-after", b"%d" % math.ceil(error.retry_after))] if isinstance(error, Unavailable) else []
+        return _line(error.status), self._written(json.dumps({"error": str(error)}).encode(), extra)
+
+    def _written(self, body: bytes, extra: list[tuple[bytes, bytes]]) -> bytes:
+        """Headers, an empty line and the body."""
+        headers = [*self._headers, *extra, (b"content-length", b"%d" % len(body))]
+        return b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -81,7 +115,7 @@ class Webhook:
                 extra.append((b"allow", b"GET, HEAD, POST"))
             if status == 408 or not _body_is_bounded(scope["headers"]):
                 extra.append((b"connection", b"close"))  # or its sender could go on for ever
-        metrics.webhook_answers.labels(kind, str(status)).inc()
+        _answers(kind, status).inc()
         extra.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": self._headers + extra})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
@@ -115,6 +149,42 @@ class Webhook:
             "timestamp": moment.isoformat(timespec="milliseconds"),
         }
         return json.dumps(shown).encode()
+
+
+class _Waiting:
+    """Waits for a delivery that was taken whole, as a future and a task would, for a fraction of their cost."""
+
+    __slots__ = ("_began", "_over", "_request", "_webhook")
+
+    def __init__(self, webhook: Webhook, request: Whole, began: float) -> None:
+        self._webhook, self._request, self._began = webhook, request, began
+        self._over = False
+
+    def done(self) -> bool:
+        return self._over
+
+    def set_result(self, result: None, /) -> None:  # noqa: ARG002 - as a future has it
+        self._over = True
+        self._request.answer(_STORED, self._webhook.stored)
+        _answers("token", 200).inc()
+        metrics.webhook_seconds.observe(time.perf_counter() - self._began)
+
+    def set_exception(self, error: GolubError, /) -> None:
+        self._over = True
+        self._request.answer(*self._webhook.refused(error))
+        _answers("token", error.status).inc()
+
+
+@cache
+def _answers(kind: str, status: int) -> Counter:
+    return metrics.webhook_answers.labels(kind, str(status))
+
+
+def _line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+
+
+_STORED = _line(200)
 
 
 def _check(headers: Iterable[tuple[bytes, bytes]]) -> None:
