@@ -14,8 +14,8 @@ from benchmarks.frame import Bench, Figure, Measures, Part, SkippedError
 class Counting:
     """Ours does twice, three and five times what bare does; a third part needs what is not there."""
 
-    __doc__ = "What is measured.\n\nAnd more."
-    FIGURES = (
+    __doc__: str | None = "What is measured.\n\nAnd more."
+    FIGURES: Sequence[Figure] = (
         Figure("ratio", "ours over bare", "×", at_least=2.5),
         Figure("bare", "bare", "/s", at_most=50),
         Figure("absent", "absent", "ms", at_most=1),

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from sqlalchemy import event, select
 
+from golub import logs
 from golub.store import Store
 from tests.guide.town import _logging
 
@@ -29,6 +30,22 @@ def test_neither_a_field_nor_an_errors_own_words_hold_a_secret(tmp_path: Path, p
     assert told["path"] == f"{place}/***"
     assert f"ValueError: cannot answer {place}/***" in told["exception"]
     assert SECRET not in written
+
+
+def test_receipts_are_lines_as_all_others_and_masked_as_they_are(tmp_path: Path) -> None:
+    with _logging(tmp_path):
+        logs.write_receipts("webhook received", ({"delivery": f"d{n}", "bytes": n} for n in range(3)))
+        logs.write_receipts("webhook received", ())
+        logs.write_receipts("webhook received", [{"delivery": f"/webhook/avito/{SECRET}", "bytes": 3}])
+        structlog.get_logger(logs.RECEIPTS).info("webhook received", delivery="d4", bytes=4)
+        logging.getLogger().setLevel("WARNING")
+        logs.write_receipts("webhook received", [{"delivery": "d5", "bytes": 5}])
+    told = [json.loads(line) for line in (tmp_path / "logs" / "app.log").read_text().splitlines()]
+    assert [line["bytes"] for line in told] == [0, 1, 2, 3, 4]
+    assert told[3]["delivery"] == "/webhook/avito/***"
+    assert {(*line, line["level"], line["logger"], len(line["time"])) for line in told} == {
+        ("time", "level", "event", "delivery", "bytes", "logger", "info", "golub.received", len(told[-1]["time"]))
+    }
 
 
 class Noting(logging.Handler):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
+from itertools import chain
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,7 +39,7 @@ STRANGERS_FOR = 30.0  # … for so many seconds
 HEADERS_KEPT = 100
 HEADERS_BYTES = 16 << 10
 HEADER_VALUE = 4096
-HEADER_SHORT = 128  # of which some are remembered
+HEADERS_SHORT = 1024  # bytes of all, as most senders have them: their pairs are remembered
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -212,13 +213,17 @@ class Budget:
 def kept_headers(headers: Headers, token: str) -> bytes:
     """A JSON array of [name, value]: in order, without credentials, the token blotted out, and bounded in size."""
     kept: list[str] = []
+    listed = list(headers)
+    if sum(map(len, chain.from_iterable(listed))) <= HEADERS_SHORT and len(listed) <= HEADERS_KEPT:
+        kept = [_as_known_pair(name, value) for name, value in listed if name not in _SECRET_HEADERS]
+        listed = []
     size = 0
-    for name, value in headers:
+    for name, value in listed:
         size += len(name) + min(len(value), HEADER_VALUE)
         if len(kept) >= HEADERS_KEPT or size > HEADERS_BYTES:
             break
         if name not in _SECRET_HEADERS:
-            kept.append(_as_known_pair(name, value) if len(value) <= HEADER_SHORT else _as_pair(name, value))
+            kept.append(_as_pair(name, value))
     written = f"[{','.join(kept)}]"
     if token:
         written = written.replace(token, "***")

@@ -13,7 +13,7 @@ from typing import Any
 from golub import cli
 from golub.spool import file
 from golub.spool.file import Received
-from golub.spool.writer import Batch, Writer
+from golub.spool.writer import Batch, Waiter, Writer
 
 
 def normal() -> None:
@@ -37,11 +37,10 @@ def early() -> None:
     put, commit = Writer.put, Writer._commit
     late: list[Batch] = []
 
-    def answer_first(self: Writer, received: Received) -> asyncio.Future[None]:
-        put(self, received)
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        answered.set_result(None)
-        return answered
+    def answer_first(self: Writer, received: Received, waiter: Waiter) -> None:
+        loop = asyncio.get_running_loop()
+        put(self, received, loop.create_future())
+        loop.call_soon(waiter.set_result, None)
 
     def commit_the_one_before(self: Writer, batch: Batch) -> None:
         if batch.rows:

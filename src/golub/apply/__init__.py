@@ -248,14 +248,13 @@ class Applier:
             self._failures, self._retry_at = 0, 0.0
         except Exception as error:  # noqa: BLE001 - nothing may stop applying for ever
             self._put_off(error)
+        rest = self._giving_way.rest(self._spool.newest)
         with self._lock:
             self._applying = False
+            self._rests_until = time.monotonic() + rest if rest > PAUSE else 0.0
         with self._applied:
             self._applied.notify_all()
-        if self._spool.pending:
-            if (rest := self._giving_way.rest(self._spool.newest)) > PAUSE:
-                self._rests_until = time.monotonic() + rest  # the first thread goes on; this one is free for `submit`
-                return
+        if self._spool.pending and rest <= PAUSE:  # else the first thread goes on, and this one is free for `submit`
             self._stopping.wait(PAUSE)
             self._apply_soon()
 

@@ -22,8 +22,10 @@ class GivingWay:
         self._seen: tuple[float, float, float, float] | None = None
 
     def rest(self, newest: int) -> float:
-        """Seconds, after a batch; `newest` is the number of the newest delivery."""
-        before, self._seen = self._seen, (time.monotonic(), time.process_time(), time.thread_time(), float(newest))
+        """Seconds, after a batch; `newest` is the number of the newest delivery, 0 where none is pending."""
+        before = self._seen
+        newest = newest or (int(before[3]) if before else 0)
+        self._seen = (time.monotonic(), time.process_time(), time.thread_time(), float(newest))
         if before is None:
             return PAUSE
         return rest(*(now - then for now, then in zip(self._seen, before, strict=True)))

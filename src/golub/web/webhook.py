@@ -26,7 +26,7 @@ from golub.errors import GolubError, NotFound, Unavailable
 from golub.ingest import BODY_LIMIT, Ingest
 from golub.server import Whole
 from golub.settings import WEBHOOK_PATH
-from golub.web.address import client_address
+from golub.web.address import address_reader
 
 READ_DEADLINE = 5.0  # seconds for the whole body
 DISCARD_LIMIT = 1 << 20  # bytes of a body that is too large, read and thrown away so that its sender sees our answer
@@ -60,6 +60,7 @@ class Webhook:
     def __init__(self, ingest: Ingest, rest: ASGIApp) -> None:
         self._ingest = ingest
         self._rest = rest
+        self._address_of = address_reader(ingest.settings.trusted_proxies)
         self._origin = ingest.settings.public_url
         self._headers = _HEADERS
         if self._origin.startswith("https://"):
@@ -74,7 +75,7 @@ class Webhook:
         entry = ingest.find(token)
         if entry is None or len(request.body) > BODY_LIMIT or b"content-encoding" in [name for name, _ in headers]:
             return False
-        address = client_address(request.scope, ingest.settings.trusted_proxies)
+        address = self._address_of(request.scope)
         waiter = _Waiting(self, request, began)
         try:
             ingest.take_for(waiter, entry, token.decode(), address, headers, request.body, began=began)
@@ -135,7 +136,7 @@ class Webhook:
         if entry is None:
             ingest.spend()
         body = await _read(receive)
-        address = client_address(scope, ingest.settings.trusted_proxies)
+        address = self._address_of(scope)
         await ingest.take(entry, token, address, headers, body, began=began)
         return _OK
 
