@@ -34,6 +34,7 @@ from golub.model.forgetting import (
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
 from golub.model.notes import BuyerNote, Note
 from golub.model.operators import (
+    ApiKey,
     HalfSignIn,
     OneTimeLink,
     Operator,
@@ -51,7 +52,7 @@ from golub.model.table import Table
 from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import AckTally, Mark
 from golub.model.waits import Wait, WaitKind
-from golub.roles import Role
+from golub.roles import Role, Scope
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",
@@ -65,6 +66,7 @@ __all__ = [
     "Action",
     "Alert",
     "AlertChannel",
+    "ApiKey",
     "AttachedPicture",
     "AuditEntry",
     "AutomaticAct",
@@ -119,6 +121,7 @@ __all__ = [
     "RuleKind",
     "RulePicture",
     "SavedView",
+    "Scope",
     "SecondFactor",
     "Session",
     "SignInFailure",

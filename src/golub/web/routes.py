@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
 from golub.web import (
+    api_keys,
     bulk,
     care,
     drafts,
@@ -57,6 +58,7 @@ from golub.web.admin import (
     status,
     webhooks,
 )
+from golub.web.admin import api_keys as all_keys
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
@@ -72,6 +74,7 @@ ROUTERS = (
     installing.router,  # /manifest.webmanifest, /worker.js, /offline
     sign_in.router,  # /, /sign-in, /sign-in/code, /sign-out, /setup/…, /enter/…, /password/…
     profile.router,  # /me, /me/password, /me/sessions/…
+    api_keys.router,  # /me/api-keys
     second_factor.router,  # /me/second-factor
     proof.router,  # /me/proof
     guide.router,  # /guide
@@ -94,6 +97,7 @@ ROUTERS = (
     operators.router,  # /admin/operators
     operator.router,  # /admin/operators/{operator_id}, …/accounts, …/duty
     audit.router,  # /admin/audit
+    all_keys.router,  # /admin/api-keys
     labels.router,  # /admin/labels
     dry_run.router,  # /admin/automation/dry-run, before the rules' own pages
     automation.router,  # /admin/automation
