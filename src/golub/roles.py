@@ -1,4 +1,5 @@
-"""What an operator may do, and his keys for him. Apart from the tables, since the command line names roles and need not load a database."""
+"""What an operator may do, and his keys for him. Apart from the tables, since the command line names roles and need not
+load a database."""
 
 from enum import StrEnum
 

@@ -124,11 +124,14 @@ class OneTimeLink(Table):
 
 
 class SignInFailure(Table):
-    """Wrong passwords, codes and API keys lately, by login and by address; slows guessing without locking anyone out for good."""
+    """Wrong passwords, codes and API keys lately, by login and by address; slows guessing without locking anyone out
+    for good."""
 
     __tablename__ = "sign_in_failures"
 
-    key: Mapped[str] = mapped_column(primary_key=True)  # "login:anna", "code:anna", "address:192.0.2.1", "key:192.0.2.1"
+    key: Mapped[str] = mapped_column(
+        primary_key=True
+    )  # "login:anna", "code:anna", "address:192.0.2.1", "key:192.0.2.1"
     count: Mapped[int] = mapped_column(Integer)
     blocked_until: Mapped[int]
     last_at: Mapped[int]

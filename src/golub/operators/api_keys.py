@@ -94,10 +94,10 @@ class ApiKeys:
             return None
         key, operator = found
         if key.used_at is None or key.used_at <= self._clock() - _TOUCH_EVERY:
-            await self._touch(key.id, address)
+            await self._note_use(key.id, address)
         return key, operator
 
-    async def _touch(self, key_id: int, address: str) -> None:
+    async def _note_use(self, key_id: int, address: str) -> None:
         values = {"used_at": self._clock(), "used_from": address}
         try:
             async with self._store.write() as session:

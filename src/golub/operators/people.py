@@ -35,9 +35,10 @@ class Operators(Sessions, SecondFactors, ApiKeys, Links, Work):
     """Made once in `app.py`."""
 
     def __init__(self, store: Store, clock: Clock, vault: Vault) -> None:
+        throttle = Throttle(store, clock)
         Sessions.__init__(self, store, clock)
-        SecondFactors.__init__(self, store, clock, vault, Throttle(store, clock))
-        ApiKeys.__init__(self, store, clock, Throttle(store, clock))
+        SecondFactors.__init__(self, store, clock, vault, throttle)
+        ApiKeys.__init__(self, store, clock, throttle)
         Links.__init__(self, store, clock)
         Work.__init__(self, store, clock)
         self.passwords = Passwords()

@@ -189,12 +189,17 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/buyers/{chat_id}/export": Role.SUPER_ADMIN,
     "/admin/buyers/{chat_id}/erase": Role.SUPER_ADMIN,
     "/api/openapi.json": Role.MANAGER,
+    "/api/chats": Role.MANAGER,
+    "/api/chats/{chat_id}/messages": Role.MANAGER,
     "/api/admin/webhooks": Role.SUPER_ADMIN,
 }
 
 # What a key must have for a method and path of the API, beside its operator's role. Keys open nothing else.
 SCOPES: dict[tuple[str, str], Scope | AnyKey] = {
     ("GET", "/api/openapi.json"): ANY_KEY,
+    ("GET", "/api/chats"): Scope.CHATS_READ,
+    ("GET", "/api/chats/{chat_id}/messages"): Scope.CHATS_READ,
+    ("POST", "/api/chats/{chat_id}/messages"): Scope.MESSAGES_WRITE,
     ("GET", "/api/admin/webhooks"): Scope.WEBHOOKS_READ,
     ("POST", "/api/admin/webhooks"): Scope.WEBHOOKS_WRITE,
     ("PUT", "/api/admin/webhooks"): Scope.WEBHOOKS_WRITE,

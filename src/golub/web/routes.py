@@ -59,6 +59,7 @@ from golub.web.admin import (
     webhooks,
 )
 from golub.web.admin import api_keys as all_keys
+from golub.web.api import chats, document
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
@@ -115,6 +116,8 @@ ROUTERS = (
     backups.router,  # /admin/backups
     buyers.router,  # /admin/buyers
     webhooks_api.router,  # /api/admin/webhooks
+    chats.router,  # /api/chats
+    document.router,  # /api/openapi.json
 )
 
 
