@@ -16,7 +16,7 @@ from golub.clock import Millis
 from golub.composing.filling import find_places
 from golub.errors import Invalid
 from golub.inbox import CHATS_A_PAGE, LARGEST_ID, MESSAGES_A_PAGE, Line, Place, View, Wanted
-from golub.model import Message, Operator, OutgoingMessage
+from golub.model import Direction, Message, Operator, OutgoingMessage, OutgoingState
 from golub.web.api import shapes
 from golub.web.api.shapes import ACCEPTED, OK, answers
 from golub.web.inbox import ChatId
@@ -124,7 +124,7 @@ def _chat(line: Line) -> shapes.Chat:
         id=chat.id,
         account_id=chat.account_id,
         avito_id=chat.avito_id,
-        state=chat.state.value,
+        state=chat.state,
         buyer=shapes.Buyer(id=chat.buyer_id, name=chat.buyer_name),
         item=item,
         owner_id=chat.owner_id,
@@ -137,32 +137,28 @@ def _chat(line: Line) -> shapes.Chat:
 
 def _message(message: Message) -> shapes.ChatMessage:
     deleted = message.deleted_at is not None or message.type == "deleted"
-    return shapes.ChatMessage.model_validate(
-        {
-            "id": message.id,
-            "avito_id": message.avito_id,
-            "direction": message.direction,
-            "type": message.type,
-            "text": "" if deleted else message.text,
-            "created_at": _moment(message.created_at),
-            "deleted": deleted,
-            "edited": message.edited,
-            "unread": message.unread,
-            "read_by_buyer": message.read_by_peer,
-        }
+    return shapes.ChatMessage(
+        id=message.id,
+        avito_id=message.avito_id,
+        direction=Direction(message.direction),
+        type=message.type,
+        text="" if deleted else message.text,
+        created_at=_moment(message.created_at),
+        deleted=deleted,
+        edited=message.edited,
+        unread=message.unread,
+        read_by_buyer=message.read_by_peer,
     )
 
 
 def _outgoing(outgoing: OutgoingMessage) -> shapes.Outgoing:
-    return shapes.Outgoing.model_validate(
-        {
-            "id": outgoing.id,
-            "state": outgoing.state,
-            "text": outgoing.text,
-            "error": outgoing.error,
-            "created_at": _moment(outgoing.created_at),
-            "message_avito_id": outgoing.message_avito_id,
-        }
+    return shapes.Outgoing(
+        id=outgoing.id,
+        state=OutgoingState(outgoing.state),
+        text=outgoing.text,
+        error=outgoing.error,
+        created_at=_moment(outgoing.created_at),
+        message_avito_id=outgoing.message_avito_id,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import status
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from golub.model import ChatState, Direction, OutgoingState
 from golub.outbox import LONGEST
 
 EventType = Literal["message", "chat", "user"]
@@ -17,7 +18,7 @@ EventType = Literal["message", "chat", "user"]
 class Shape(BaseModel):
     """Nothing is in an answer that is not told here."""
 
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Named(Shape):
@@ -97,7 +98,7 @@ class Item(Shape):
 class ChatMessage(Shape):
     id: int
     avito_id: str
-    direction: Literal["in", "out", "system"]
+    direction: Direction
     type: str = Field(description="in Avito's words: text, image, voice, …; others may come")
     text: str = Field(description="empty for what is no text, and for what was deleted")
     created_at: datetime
@@ -111,7 +112,7 @@ class Chat(Shape):
     id: int
     account_id: int
     avito_id: str
-    state: Literal["open", "waiting", "snoozed", "closed"]
+    state: ChatState
     buyer: Buyer
     item: Item | None
     owner_id: int | None = Field(description="the operator who has taken it")
@@ -130,7 +131,7 @@ class Outgoing(Shape):
     """A reply on its way. `unconfirmed`: Avito's answer was lost, it is looked for and never sent again by itself."""
 
     id: int
-    state: Literal["queued", "sending", "sent", "unconfirmed", "rejected", "discarded"]
+    state: OutgoingState
     text: str
     error: str = Field(description="why it was rejected")
     created_at: datetime
