@@ -35,7 +35,7 @@ from golub.simulator import Account, Item
 from golub.web.access import SCOPES
 from golub.web.routes import ROUTERS
 from tests.conftest import ONE_DATABASE, AtScale
-from tests.guide.town import Browser, Town
+from tests.guide.town import PATIENCE, Browser, Town
 from tests.web.test_access import doors, routes
 
 CHECKS = [
@@ -102,7 +102,7 @@ def ask(document: dict[str, object], url: str, headers: dict[str, str], chats: l
             def one(case: Case, known: int | None) -> None:
                 if known and "chat_id" in case.path_parameters:
                     case.path_parameters["chat_id"] = known
-                answer = case.call(base_url=url, headers=headers)
+                answer = case.call(base_url=url, headers=headers, timeout=PATIENCE)
                 case.validate_response(answer, checks=CHECKS)
                 told = str(answer.status_code)
                 seen[told] = seen.get(told, 0) + 1
@@ -117,7 +117,7 @@ async def test_every_answer_is_as_the_document_says(
     town: Town, boss: Browser, shop: Account, at_scale: AtScale
 ) -> None:
     await a_chat(town, shop)
-    async with at_a_port(town) as url, httpx2.AsyncClient(base_url=url) as client:
+    async with at_a_port(town) as url, httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
         known = await callers(town, boss)
         document = (await client.get(DOCUMENT, headers=known["super_admin"])).json()
         listed = (await client.get("/api/chats", headers=known["super_admin"])).json()["chats"]
@@ -179,7 +179,7 @@ async def test_schemathesis_own_runner_finds_nothing(
     await a_chat(town, shop)
     known = await callers(town, boss)
     failed: list[str] = []
-    async with at_a_port(town) as url, httpx2.AsyncClient(base_url=url) as client:
+    async with at_a_port(town) as url, httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
         document = tmp_path / "openapi.json"
         document.write_text((await client.get(DOCUMENT, headers=known["super_admin"])).text)
         for who, headers in known.items():
