@@ -3,6 +3,7 @@
 A page that differs from what this makes fails the suite, so no setting and no route goes undocumented.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,8 @@ from golub import metrics
 from golub.doctor import FAULTS, GROUPS, TITLES, Check
 from golub.model import Role
 from golub.settings import WEBHOOK_PATH, Settings
-from golub.web.access import ACCESS, ANYONE
+from golub.web.access import ACCESS, ANYONE, SCOPES
+from golub.web.api.document import document
 from golub.web.routes import ROUTERS
 
 MADE = "<!-- Made by `make docs`; change the descriptions in the code. -->"
@@ -42,7 +44,8 @@ def settings_page() -> str:
 
 def routes_page() -> str:
     rows = [
-        f"| {', '.join(sorted(route.methods or ()))} | `{route.path}` | {_who(route)} | {_what(route)} |"
+        f"| {', '.join(sorted(route.methods or ()))} | `{route.path}` | {_who(route)} | {_scopes(route)} "
+        f"| {_what(route)} |"
         for router in ROUTERS
         for route in router.routes
         if isinstance(route, APIRoute)
@@ -57,8 +60,11 @@ def routes_page() -> str:
             "",
             *_counts(),
             "",
-            "| Methods | Path | Who may | What it does |",
-            "|---|---|---|---|",
+            "By an API key ([guide](guide/en.md)) an address is reached where it names a scope, and by its operator's",
+            "role all the same; every other address knows nothing of keys.",
+            "",
+            "| Methods | Path | Who may | With a key | What it does |",
+            "|---|---|---|---|---|",
             *rows,
             "",
         ]
@@ -133,12 +139,18 @@ def doctor_page() -> str:
     )
 
 
+def openapi() -> str:
+    """The API's document, as a running Golub gives it to those who may ask."""
+    return json.dumps(document(), ensure_ascii=False, indent=2) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "doctor.md": doctor_page,
     "settings.md": settings_page,
     "routes.md": routes_page,
     "metrics.md": metrics_page,
     "promises.md": promised.page,
+    "openapi.json": openapi,
     "hostile.md": hostile.page,
     "licences.md": supply.page,
     "sbom.json": supply.bill,
@@ -199,6 +211,12 @@ def _counts() -> list[str]:
 def _who(route: APIRoute) -> str:
     who = ACCESS[route.path]
     return "anyone" if who is ANYONE else f"{who} and above" if who is not Role.SUPER_ADMIN else str(who)
+
+
+def _scopes(route: APIRoute) -> str:
+    return ", ".join(
+        f"`{SCOPES[method, route.path]}`" for method in route.methods or () if (method, route.path) in SCOPES
+    )
 
 
 def _what(route: APIRoute) -> str:

@@ -46,6 +46,21 @@ def test_receipts_are_lines_as_all_others_and_masked_as_they_are(tmp_path: Path)
     assert {(*line, line["level"], line["logger"], len(line["time"])) for line in told} == {
         ("time", "level", "event", "delivery", "bytes", "logger", "info", "golub.received", len(told[-1]["time"]))
     }
+@pytest.mark.row(50)
+def test_a_key_is_masked_wherever_it_stands_and_a_metric_is_not(tmp_path: Path) -> None:
+    key = "golub_" + "0f" * 32
+    with _logging(tmp_path):
+        log = structlog.get_logger("golub.test")
+        try:
+            raise ValueError(f"cannot read Bearer {key}")
+        except ValueError:
+            log.exception(f"A request with {key} failed.", sent=key, cut=key[:20], metric="golub_delivered_total")
+    written = (tmp_path / "logs" / "app.log").read_text()
+    told = json.loads(written)
+    assert (told["event"], told["sent"], told["cut"]) == ("A request with golub_*** failed.", "golub_***", "golub_***")
+    assert "ValueError: cannot read Bearer golub_***" in told["exception"]
+    assert told["metric"] == "golub_delivered_total"
+    assert key[6:20] not in written
 
 
 class Noting(logging.Handler):

@@ -74,10 +74,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Whoever does it, and from where: what the audit asks of a request."""
+    """Whoever does it, from where, and by which of his API keys: what the audit asks of a request."""
 
     operator: Operator | None = None
     address: str = ""
+    api_key: str = ""  # its name
 
     async def did(
         self,
@@ -104,7 +105,7 @@ class By:
             action=action,
             subject=_tidy(subject),
             before=_canonical(before),
-            after=_canonical(after),
+            after=_canonical({**(after or {}), "api_key": self.api_key} if self.api_key else after),
             address=_tidy(self.address),
         )
         entry.hash = _chained(previous.hash, entry)

@@ -1,7 +1,7 @@
 """Logs: a sentence plus fields, as JSON lines in `logs/app.log` and readable on the console.
 
 Message texts, tokens, secrets of webhook paths and phone numbers are never given to a logger; as a second guard, the
-secret part of a webhook path or of a one-time link is masked in whatever is, errors' own words included.
+secret part of a webhook path, of a one-time link or of an API key is masked in whatever is, errors' own words included.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ RECEIPTS = "golub.received"
 
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 _TOKEN = re.compile(rf"({re.escape(WEBHOOK_PATH)}|/setup|/enter|/password)/[\w~.-]{{8,}}")
+_API_KEY = re.compile(r"golub_[0-9a-f]{8,}")
 
 
 def configure(folder: Path, level: str, *, console: bool = True) -> Path:
@@ -121,6 +122,6 @@ def _not_a_cancellation(record: logging.LogRecord) -> bool:
 
 def _mask(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in fields.items():
-        if isinstance(value, str) and "/" in value:
-            fields[name] = _TOKEN.sub(r"\1/***", value)
+        if isinstance(value, str) and ("/" in value or "golub_" in value):
+            fields[name] = _API_KEY.sub("golub_***", _TOKEN.sub(r"\1/***", value))
     return fields

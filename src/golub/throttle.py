@@ -1,4 +1,4 @@
-"""Slows the guessing of passwords and codes, by login and by address, without ever locking anyone out for good.
+"""Slows the guessing of passwords, codes and keys, by login and by address, without ever locking anyone out for good.
 
 A few tries are free, then each waits twice as long as the one before, to a limit. An attempt counts before it is
 judged, so many at once are no way around. From an address where an operator has a session his tries are counted apart:
@@ -58,6 +58,17 @@ class Throttle:
             self._count(by_login, FREE_BY_LOGIN)
         return attempt
 
+    async def admit_wrong_key(self, address: str) -> None:
+        """An API key was wrong: counts it, or raises `Paced` while this address must wait. A right one is never asked
+        here, since 256 bits cannot be guessed. Counted apart from passwords: a program that was forgotten with a
+        revoked key must not keep the people at its address from signing in."""
+        key = f"key:{network_of(address)}"
+        async with self._store.read() as session:  # a flood of wrong keys writes nothing
+            if row := await session.get(SignInFailure, key):
+                self._must_not_wait(row)
+        async with self._store.write() as session:
+            self._count(await self._row(session, key), FREE_BY_ADDRESS)
+
     async def forget(self, attempt: Attempt) -> None:
         """The password was right. The address keeps what it owes for other logins, without this attempt."""
         async with self._store.write() as session:
@@ -108,11 +119,14 @@ class Throttle:
         await session.execute(fresh.on_conflict_do_nothing())
         return await session.get_one(SignInFailure, key, with_for_update=True)
 
-    def _count(self, row: SignInFailure, free: int) -> None:
-        now = self._clock()
-        if row.blocked_until > now:
-            wait = (row.blocked_until - now) / SECOND
+    def _must_not_wait(self, row: SignInFailure) -> None:
+        wait = (row.blocked_until - self._clock()) / SECOND
+        if wait > 0:
             raise Paced("Too many attempts. Try again in {seconds} s.", retry_after=wait, seconds=max(1, round(wait)))
+
+    def _count(self, row: SignInFailure, free: int) -> None:
+        self._must_not_wait(row)
+        now = self._clock()
         row.count = 1 if row.last_at < now - FORGOTTEN_AFTER else row.count + 1
         row.last_at = now
         if row.count >= free:

@@ -10,7 +10,7 @@ from golub.audit import CONSOLE
 from golub.automation import wording
 from golub.buyers import get_buyer
 from golub.composing import quick_replies
-from golub.model import Chat, Delivery, Role, RuleKind
+from golub.model import Chat, Delivery, Role, RuleKind, Scope
 from golub.sight import ALL_ACCOUNTS
 from golub.web.access import ACCESS
 from golub.web.routes import ROUTERS
@@ -32,6 +32,7 @@ PAGES = {
     "/admin/operators": "/admin/operators",
     "/admin/operators/{operator_id}": "/admin/operators/{operator}",
     "/admin/audit": "/admin/audit",
+    "/admin/api-keys": "/admin/api-keys",
     "/admin/labels": "/admin/labels",
     "/admin/accounts": "/admin/accounts",
     "/admin/accounts/{account_id}": "/admin/accounts/{account}",
@@ -57,6 +58,7 @@ PAGES = {
     "/admin/automation/log": "/admin/automation/log",
     "/admin/start": "/admin/start",
     "/me": "/me",
+    "/me/api-keys": "/me/api-keys",
     "/me/proof": "/me/proof?next=/me",
     "/me/second-factor": "/me/second-factor",
     "/sign-in": "/sign-in",
@@ -82,6 +84,7 @@ async def furnish(golub: World, chats: Sequence[int], words: str) -> dict[str, o
     boss = await parts.operators.find("anna")
     assert boss
     other = await parts.operators.create("other", "correct horse battery", name=words, role=Role.MANAGER)
+    await parts.operators.make_key(boss, words[:100], list(Scope), days=30, by=CONSOLE)
     async with parts.store.write() as session:
         label = await inbox.add_label(session, words[:30], inbox.COLOURS[0], by=CONSOLE, now=now)
         reply = quick_replies.Wording(words[:50], [words, words], own=False)

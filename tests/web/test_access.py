@@ -66,7 +66,10 @@ async def test_a_number_that_no_database_holds_is_no_failure_of_ours(visit: Visi
     for method, path in numbered:
         if "/media/" not in path:  # its signature comes first
             url = re.sub(r"\{\w+_id\}", "9" * 25, path)
-            answer = await (owner.get(url) if method == "GET" else owner.post(url))
+            if path.startswith("/api/"):
+                answer = await owner.client.request(method, url, json={})
+            else:
+                answer = await (owner.get(url) if method == "GET" else owner.post(url))
             assert answer.status_code in (404, 422), path
 
 

@@ -21,6 +21,7 @@ from golub.backup import Order
 from golub.backup.commands import back_up
 from golub.buyers import export_buyer, get_buyer
 from golub.buyers.exporting import Place
+from golub.clock import MINUTE
 from golub.doctor.bundle import make_bundle
 from golub.export import export
 from golub.journal import Wanted
@@ -106,6 +107,11 @@ def parts(town: Village) -> Parts:
 async def plant(town: Village, birds: Birds, owner: Browser, origin: str) -> None:
     """Through the pages and doors by which people and Avito bring them in."""
     parts = town.parts
+    made = await owner.post("/me/api-keys", {"name": birds.word("API key's name"), "scopes": "webhooks:read"})
+    birds.key("API key", re.findall(r"golub_[0-9a-f]{64}", made.text)[0])
+    birds.key("wrong API key", f"golub_{secrets.token_hex(32)}")
+    for name in ("API key", "wrong API key"):
+        assert (await with_key(owner, birds, name)).status_code == (404 if name == "API key" else 401)
     birds.key("client secret", town.seller.client_secret + secrets.token_hex(8))
     shop = town.sim.add_account(555_111, "Второй", client_secret=birds.keys["client secret"])
     keys = {"client_id": shop.client_id, "client_secret": shop.client_secret}
@@ -145,6 +151,11 @@ async def plant(town: Village, birds: Birds, owner: Browser, origin: str) -> Non
             await stranger.post(path, content=f'{{"a": "{birds.phone("stranger")}"}}')
     await town.arrived()
     await town.work()
+
+
+async def with_key(browser: Browser, birds: Birds, name: str) -> httpx2.Response:
+    headers = {"Cookie": "", "Authorization": f"Bearer {birds.keys[name]}"}
+    return await browser.get(f"/api/admin/webhooks?account={birds.keys[name]}", headers=headers)
 
 
 async def use(town: Village, birds: Birds, owner: Browser) -> dict[str, str]:
@@ -212,8 +223,20 @@ PLACES_OF_ROWS = {name for path in ACCESS for name in re.findall(r"\{(\w+_id)\}"
 
 async def break_it(town: Village, birds: Birds, owner: Browser, places: dict[str, str]) -> list[str]:
     """The database refuses in the middle of what brings words and secrets to it."""
-    for table in ("notes", "drafts", "quick_replies", "alert_channels", "buyer_notes", "labels", "messages"):
+    for table in (
+        "notes",
+        "drafts",
+        "quick_replies",
+        "alert_channels",
+        "buyer_notes",
+        "labels",
+        "messages",
+        "api_keys",
+    ):
         await refuse(town, table)
+    town.clock.step(MINUTE)  # a key's use is noted once a minute
+    failed_by_key = await with_key(owner, birds, "API key")
+    assert failed_by_key.status_code == 500
     place = f"/inbox/{places['chat_id']}"
     asked = [
         (f"{place}/notes", {"text": birds.phone("note that failed"), "key": "k3"}),
@@ -224,7 +247,7 @@ async def break_it(town: Village, birds: Birds, owner: Browser, places: dict[str
         ("/admin/alerts/channels/url", {"url": f"https://hooks.example.com/{birds.key('address that failed')}"}),
         (f"/password/{birds.key('link that failed')}", {"password": birds.key("password that failed"), "again": "x"}),
     ]
-    caught: list[str] = []
+    caught = birds.sing("the failure of a request with a key", failed_by_key.text, words_too=True)
     failed = 0
     for url, data in asked:
         answer = await owner.post(url, data)

@@ -3,7 +3,7 @@
 Every list is a keyset page, so the hundred-thousandth chat costs what the first one does; every function is a fixed
 number of indexed statements, whatever it returns. Each asks for the `Sight` of whoever reads, or for a chat that was
 got with it: there is no other way to one. Nothing here writes chats or messages: reading is told to `fold` through
-apply, replies go through the outbox. The pages rely on it, and the API will.
+apply, replies go through the outbox. The pages and the API rely on it.
 """
 
 from golub.inbox.care import Care
@@ -47,6 +47,7 @@ from golub.inbox.thread import (
     get_message,
     get_outgoing,
     list_entries,
+    list_messages,
     list_outgoing,
     mark_read,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "list_entries",
     "list_labels",
     "list_labels_of",
+    "list_messages",
     "list_outgoing",
     "list_saved",
     "list_team",

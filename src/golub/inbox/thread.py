@@ -78,6 +78,15 @@ async def list_entries(
     return Thread(entries, entries[0].place if len(found) > limit else None)
 
 
+async def list_messages(
+    session: AsyncSession, chat: Chat, *, before: Place | None = None, limit: int = MESSAGES_A_PAGE
+) -> tuple[list[Message], Place | None]:
+    """The same of messages alone, oldest first, and where the earlier ones begin."""
+    found = list(reversed(await _messages_before(session, chat.id, before, limit + 1)))
+    said = found[-limit:]
+    return [one.message for one in said], said[0].place if len(found) > limit else None
+
+
 async def find_changed(session: AsyncSession, chat: Chat, *, after: int) -> list[Entry] | None:
     """What came or changed since the chat was at version `after`, oldest first, removed notes too. None: too much to
     patch."""

@@ -35,6 +35,7 @@ from golub.model.forgetting import (
 from golub.model.nodes import AttachedPicture, Node, PaceShare, Pacing
 from golub.model.notes import BuyerNote, Note
 from golub.model.operators import (
+    ApiKey,
     HalfSignIn,
     OneTimeLink,
     Operator,
@@ -52,7 +53,7 @@ from golub.model.table import Sealed, SealedBytes, Table
 from golub.model.timeline import TimelineEntry, TimelineKind
 from golub.model.upkeep import KEY_CHECK, AckTally, Mark
 from golub.model.waits import Wait, WaitKind
-from golub.roles import Role
+from golub.roles import Role, Scope
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",
@@ -69,6 +70,7 @@ __all__ = [
     "AlertChannel",
     "AllowList",
     "AllowListMode",
+    "ApiKey",
     "AttachedPicture",
     "AuditEntry",
     "AutomaticAct",
@@ -125,6 +127,7 @@ __all__ = [
     "SavedView",
     "Sealed",
     "SealedBytes",
+    "Scope",
     "SecondFactor",
     "SeenNetwork",
     "Session",

@@ -23,6 +23,8 @@ class Action(StrEnum):
     SECOND_FACTOR_OFF = "second_factor_off"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
+    API_KEY_MADE = "api_key_made"
+    API_KEY_REVOKED = "api_key_revoked"
     OPERATOR_ADDED = "operator_added"
     OPERATOR_CHANGED = "operator_changed"  # name, role, whether let in, accounts, working hours
     ACCOUNT_CONNECTED = "account_connected"

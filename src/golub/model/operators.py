@@ -4,6 +4,7 @@ from sqlalchemy import ForeignKey, Integer, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from golub.model.table import Key, Sealed, Table
+from golub.roles import Scope
 
 
 class Operator(Table):
@@ -78,6 +79,27 @@ class RecoveryCode(Table):
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
 
 
+class ApiKey(Table):
+    """Lets an operator's program call the API, and never do more than he may himself. Only its hash is kept; to revoke
+    it is to remove the row."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    hash: Mapped[bytes] = mapped_column(unique=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    ending: Mapped[str] = mapped_column(String(8))  # of the secret, by which people tell keys apart
+    scopes: Mapped[str]  # `Scope`s, with spaces between
+    created_at: Mapped[int]
+    expires_at: Mapped[int | None]
+    used_at: Mapped[int | None]
+    used_from: Mapped[str] = mapped_column(default="")
+
+    def has(self, scope: Scope) -> bool:
+        return scope in self.scopes.split()
+
+
 class HalfSignIn(Table):
     """A browser whose operator has given the right password, and not yet the code. Opens nothing."""
 
@@ -102,11 +124,14 @@ class OneTimeLink(Table):
 
 
 class SignInFailure(Table):
-    """Wrong passwords and codes lately, by login and by address; slows guessing without locking anyone out for good."""
+    """Wrong passwords, codes and API keys lately, by login and by address; slows guessing without locking anyone out
+    for good."""
 
     __tablename__ = "sign_in_failures"
 
-    key: Mapped[str] = mapped_column(primary_key=True)  # "login:anna", "code:anna" or "address:192.0.2.1"
+    key: Mapped[str] = mapped_column(
+        primary_key=True
+    )  # "login:anna", "code:anna", "address:192.0.2.1", "key:192.0.2.1"
     count: Mapped[int] = mapped_column(Integer)
     blocked_until: Mapped[int]
     last_at: Mapped[int]

@@ -13,6 +13,7 @@ from golub.audit import CONSOLE, Action, By
 from golub.clock import DAY, Clock, Millis
 from golub.errors import Conflict, Invalid, NotFound, Rejected
 from golub.model import HalfSignIn, OneTimeLink, Operator, Role, Session
+from golub.operators.api_keys import ApiKeys, revoke_keys
 from golub.operators.links import Links
 from golub.operators.rights import get_author, get_operator, lock_super_admins, may
 from golub.operators.second_factor import SecondFactors
@@ -31,12 +32,14 @@ LOGIN_LONGEST = 64
 log = structlog.get_logger("golub.operators")
 
 
-class Operators(Sessions, SecondFactors, Links, Work):
+class Operators(Sessions, SecondFactors, ApiKeys, Links, Work):
     """Made once in `app.py`."""
 
     def __init__(self, store: Store, clock: Clock, vault: Vault) -> None:
+        throttle = Throttle(store, clock)
         Sessions.__init__(self, store, clock)
-        SecondFactors.__init__(self, store, clock, vault, Throttle(store, clock))
+        SecondFactors.__init__(self, store, clock, vault, throttle)
+        ApiKeys.__init__(self, store, clock, throttle)
         Links.__init__(self, store, clock)
         Work.__init__(self, store, clock)
         self.passwords = Passwords()
@@ -120,7 +123,7 @@ class Operators(Sessions, SecondFactors, Links, Work):
         active: bool | None = None,
     ) -> Operator:
         """Raises `Forbidden` above one's own role, `Conflict` where no super_admin would remain. A changed role or a
-        deactivation ends the operator's sessions."""
+        deactivation ends the operator's sessions, a deactivation his API keys as well."""
         async with self._store.write() as session:
             super_admins = await lock_super_admins(session)
             author = await get_author(session, by)
@@ -137,6 +140,8 @@ class Operators(Sessions, SecondFactors, Links, Work):
             if active is not None and active != operator.active:
                 operator.active = active
                 ended = await end_sessions(session, operator.id)
+                if not active:
+                    await revoke_keys(session, operator, by, now=self._clock())
             await session.flush()
             if super_admins and not await lock_super_admins(session):
                 raise Conflict("Golub needs at least one active super administrator.")
@@ -161,23 +166,30 @@ class Operators(Sessions, SecondFactors, Links, Work):
             await session.execute(update(Operator).where(Operator.id == operator_id).values(locale=locale))
 
     async def set_password(self, secret: str, password: str, *, address: str = "") -> Operator:
-        """Uses a `password` link: a new password, and every session of the operator ends."""
+        """Uses a `password` link: a new password, and every session and API key of the operator ends."""
         link = await self.find_link("password", secret)
         operator = await self.get(link.operator_id or 0)
         hashed = await self.passwords.hash(password, login=operator.login)
         async with self._store.write() as session:
             await self._take_link(session, "password", secret)
             operator = await get_operator(session, operator.id, lock=True)
-            ended = await self._put_password(session, operator, hashed, By(operator, address))
+            by = By(operator, address)
+            await revoke_keys(session, operator, by, now=self._clock())
+            ended = await self._put_password(session, operator, hashed, by)
         log.info("a password was set by link", operator=operator.id)
         self._tell(ended)
         return operator
 
-    async def change_password(self, opened: Session, operator: Operator, password: str, *, by: By) -> None:
-        """One's own. Every other session of the operator ends, and links to a new password are worth nothing."""
+    async def change_password(
+        self, opened: Session, operator: Operator, password: str, *, keys_too: bool = False, by: By
+    ) -> None:
+        """One's own. Every other session of the operator ends, and links to a new password are worth nothing. His
+        programs go on with their API keys, unless those are to end too."""
         hashed = await self.passwords.hash(password, login=operator.login)
         async with self._store.write() as session:
             fresh = await get_operator(session, operator.id, lock=True)
+            if keys_too:
+                await revoke_keys(session, fresh, by, now=self._clock())
             ended = await self._put_password(session, fresh, hashed, by, but=opened.hash)
         log.info("a password was changed", operator=operator.id)
         self._tell(ended)
@@ -224,12 +236,13 @@ class Operators(Sessions, SecondFactors, Links, Work):
         await self.remove_expired()
 
     async def remove_expired(self) -> int:
-        """Housekeeping: sessions and links whose time has passed."""
+        """Housekeeping: sessions, keys and links whose time has passed."""
         now = self._clock()
         async with self._store.write() as session:
             gone = await session.execute(delete(Session).where(Session.expires_at <= now))
             await session.execute(delete(HalfSignIn).where(HalfSignIn.expires_at <= now))
             await session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at <= now - DAY))
+            await self.remove_expired_keys(session)
             await self._throttle.remove_old(session)
         await self._throttle.tell_untold()
         return cast(CursorResult[Any], gone).rowcount

@@ -1,10 +1,11 @@
-"""Who may use which URL. What is not here is refused to everybody, so a new route must be thought about first."""
+"""Who may use which URL, and which of them an API key opens. What is not here is refused to everybody, so a new route
+must be thought about first."""
 
 import re
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from golub.model import Operator, Role
+from golub.model import Operator, Role, Scope
 
 
 class Anyone(StrEnum):
@@ -13,7 +14,14 @@ class Anyone(StrEnum):
     ANYONE = "anyone"
 
 
+class AnyKey(StrEnum):
+    """Not a scope: whatever key an operator has opens it."""
+
+    ANY_KEY = "any key"
+
+
 ANYONE = Anyone.ANYONE
+ANY_KEY = AnyKey.ANY_KEY
 
 # By the path as the route writes it; all its methods alike.
 ACCESS: dict[str, Role | Anyone] = {
@@ -40,6 +48,8 @@ ACCESS: dict[str, Role | Anyone] = {
     "/me/second-factor/codes": Role.MANAGER,
     "/me/second-factor/off": Role.MANAGER,
     "/me/proof": Role.MANAGER,
+    "/me/api-keys": Role.MANAGER,
+    "/me/api-keys/{key_id}/revoke": Role.MANAGER,
     "/guide": Role.MANAGER,
     "/inbox": Role.MANAGER,
     "/inbox/search": Role.MANAGER,
@@ -105,6 +115,8 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/operators/{operator_id}/accounts": Role.ADMIN,
     "/admin/operators/{operator_id}/duty": Role.ADMIN,
     "/admin/audit": Role.SUPER_ADMIN,
+    "/admin/api-keys": Role.SUPER_ADMIN,
+    "/admin/api-keys/{key_id}/revoke": Role.SUPER_ADMIN,
     "/admin/labels": Role.ADMIN,
     "/admin/labels/{label_id}": Role.ADMIN,
     "/admin/labels/{label_id}/remove": Role.ADMIN,
@@ -181,7 +193,22 @@ ACCESS: dict[str, Role | Anyone] = {
     "/admin/buyers/{chat_id}": Role.SUPER_ADMIN,
     "/admin/buyers/{chat_id}/export": Role.SUPER_ADMIN,
     "/admin/buyers/{chat_id}/erase": Role.SUPER_ADMIN,
+    "/api/openapi.json": Role.MANAGER,
+    "/api/chats": Role.MANAGER,
+    "/api/chats/{chat_id}/messages": Role.MANAGER,
     "/api/admin/webhooks": Role.SUPER_ADMIN,
+}
+
+# What a key must have for a method and path of the API, beside its operator's role. Keys open nothing else.
+SCOPES: dict[tuple[str, str], Scope | AnyKey] = {
+    ("GET", "/api/openapi.json"): ANY_KEY,
+    ("GET", "/api/chats"): Scope.CHATS_READ,
+    ("GET", "/api/chats/{chat_id}/messages"): Scope.CHATS_READ,
+    ("POST", "/api/chats/{chat_id}/messages"): Scope.MESSAGES_WRITE,
+    ("GET", "/api/admin/webhooks"): Scope.WEBHOOKS_READ,
+    ("POST", "/api/admin/webhooks"): Scope.WEBHOOKS_WRITE,
+    ("PUT", "/api/admin/webhooks"): Scope.WEBHOOKS_WRITE,
+    ("DELETE", "/api/admin/webhooks"): Scope.WEBHOOKS_WRITE,
 }
 
 # Answered without a look into the database, and while nothing else is.

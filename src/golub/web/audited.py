@@ -23,6 +23,8 @@ SENTENCES: dict[Action, str] = {
     Action.SECOND_FACTOR_OFF: N_("The second factor of {subject} was turned off"),
     Action.RECOVERY_CODES_MADE: N_("{subject} got new recovery codes"),
     Action.RECOVERY_CODE_USED: N_("{subject} used a recovery code"),
+    Action.API_KEY_MADE: N_("{subject} made an API key"),
+    Action.API_KEY_REVOKED: N_("An API key of {subject} was revoked"),
     Action.OPERATOR_ADDED: N_("Operator {subject} was added"),
     Action.OPERATOR_CHANGED: N_("Operator {subject} was changed"),
     Action.ACCOUNT_CONNECTED: N_("Account “{subject}” was connected"),
@@ -91,6 +93,7 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
             Action.SESSIONS_ENDED,
             *_named("second_factor_"),
             *_named("recovery_code"),
+            *_named("api_key_"),
         ),
     ),
     "operators": (
@@ -170,6 +173,8 @@ FIELDS: dict[str, str] = {
     "key": N_("key"),
     "sealed": N_("secrets sealed anew"),
     "lost": N_("secrets that nobody can open"),
+    "scopes": N_("scopes"),
+    "api_key": N_("by API key"),
 }
 
 _WORDS: dict[tuple[str, str], str] = {

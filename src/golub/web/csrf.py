@@ -3,7 +3,8 @@
 Pages: an unsafe request must come from our own origin *and* carry the session's token, as form field `csrf` or header
 `X-CSRF-Token`; before sign-in the token is a cookie's own value (double submit). `/stream` tells much and can send no
 token: our own origin, as far as the browser says. `/api/`: a request with neither Origin nor Sec-Fetch-Site comes from
-no browser and passes; with either it must be same-origin; bodies are JSON only, which no foreign form can send.
+no browser and passes; with either it must be same-origin; bodies are JSON only, which no foreign form can send. Who
+comes with an API key has no cookie that a browser would send unasked, and passes from everywhere.
 """
 
 import hmac
@@ -22,10 +23,15 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 def check_api(request: Request, settings: Settings) -> None:
     """Raises `Forbidden` for another site's request, `Invalid` for a body that is not JSON."""
+    if request.method not in SAFE_METHODS:
+        _check_origin(request, settings)
+    check_json(request)
+
+
+def check_json(request: Request) -> None:
+    """Raises `Invalid` for a body that is not JSON."""
     if request.method in SAFE_METHODS:
         return
-    if ("origin" in request.headers or "sec-fetch-site" in request.headers) and not _same_origin(request, settings):
-        raise Forbidden("This request came from another site.", code="cross_site")
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     if has_body and _media_type(request) != "application/json":
         raise Invalid("Send JSON, with the header Content-Type: application/json.", code="not_json")
@@ -48,8 +54,7 @@ async def check_page(request: Request, settings: Settings, token: str) -> None:
 def check_stream(request: Request, settings: Settings) -> None:
     """Raises `Forbidden` where another site's page listens. Who says nothing of itself is no browser, or an old one,
     which sends the cookie of another site's request to nobody anyway (`SameSite`)."""
-    if ("origin" in request.headers or "sec-fetch-site" in request.headers) and not _same_origin(request, settings):
-        raise Forbidden("This request came from another site.", code="cross_site")
+    _check_origin(request, settings)
 
 
 def is_form(request: Request) -> bool:
@@ -70,6 +75,11 @@ def keep_visitor(request: Request, response: Response, settings: Settings) -> No
     """Sets the cookie when this answer made a new token."""
     if made := getattr(request.state, "visitor", ""):
         response.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=settings.cookie_secure, path="/")
+
+
+def _check_origin(request: Request, settings: Settings) -> None:
+    if ("origin" in request.headers or "sec-fetch-site" in request.headers) and not _same_origin(request, settings):
+        raise Forbidden("This request came from another site.", code="cross_site")
 
 
 def _same_origin(request: Request, settings: Settings) -> bool:

@@ -68,6 +68,8 @@ def _answer(request: Request, error: GolubError, status: int | None = None) -> R
     message = words(error.message, **error.fields)
     if is_api(request):
         answer: Response = JSONResponse({"error": str(error), "message": message, "code": error.code}, status)
+        if status == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, NotSignedIn):
         return _lead(request, sign_in_url(request), "/sign-in", message, status)
     elif isinstance(error, Led):

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from golub.clock import Millis
 from golub.web.parts import parts_of
-from golub.web.session import signing_of
+from golub.web.session import operator_of
 
 LOCALES = {"ru": "Русский", "en": "English"}
 DEFAULT_LOCALE = "ru"
@@ -92,8 +92,8 @@ class Reader:
 
 def reader_of(request: Request) -> Reader:
     """The operator's language, else the cookie's, else Russian."""
-    signing = signing_of(request)
-    locale = signing.operator.locale if signing else request.cookies.get(LOCALE_COOKIE, "")
+    operator = operator_of(request)
+    locale = operator.locale if operator else request.cookies.get(LOCALE_COOKIE, "")
     return Reader(
         locale=locale if locale in LOCALES else DEFAULT_LOCALE,
         zone=zone_named(request.cookies.get(ZONE_COOKIE, "")),

@@ -1,4 +1,4 @@
-"""An operator's own page: the password, the second factor, and the browsers in which he is signed in."""
+"""An operator's own page: the password, the second factor, the browsers in which he is signed in."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -45,12 +45,13 @@ async def change_password(
     by: Doer,
     password: Annotated[str, Form()] = "",
     again: Annotated[str, Form()] = "",
+    keys_too: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Every other session of the operator ends."""
+    """Every other session of the operator ends, and his API keys where he asks for it."""
     must_be_proved(request, "/me")
     try:
         check_alike(password, again)
-        await parts.operators.change_password(_session(request), operator, password, by=by)
+        await parts.operators.change_password(_session(request), operator, password, keys_too=keys_too, by=by)
     except Invalid as error:
         return await _page(request, parts, operator, error=error)
     return RedirectResponse("/me?done=password", 303)
@@ -84,6 +85,7 @@ async def _page(
         status=422 if error else 200,
         sessions=sorted(sessions, key=lambda one: not one.mine),
         codes_left=await parts.operators.count_recovery_codes(operator.id),
+        keys=len(await parts.operators.list_keys(operator.id)),
         needed=parts.settings.second_factor_required and operator.role == Role.SUPER_ADMIN,
         done=done,
         error=error,

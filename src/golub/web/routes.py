@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from golub.settings import ProcessRole
 from golub.web import (
+    api_keys,
     bulk,
     care,
     drafts,
@@ -58,6 +59,8 @@ from golub.web.admin import (
     status,
     webhooks,
 )
+from golub.web.admin import api_keys as all_keys
+from golub.web.api import chats, document
 from golub.web.api import webhooks as webhooks_api
 from golub.web.errors import answer_errors
 from golub.web.headers import Envelope
@@ -73,6 +76,7 @@ ROUTERS = (
     installing.router,  # /manifest.webmanifest, /worker.js, /offline
     sign_in.router,  # /, /sign-in, /sign-in/code, /sign-out, /setup/…, /enter/…, /password/…
     profile.router,  # /me, /me/password, /me/sessions/…
+    api_keys.router,  # /me/api-keys
     second_factor.router,  # /me/second-factor
     proof.router,  # /me/proof
     guide.router,  # /guide
@@ -95,6 +99,7 @@ ROUTERS = (
     operators.router,  # /admin/operators
     operator.router,  # /admin/operators/{operator_id}, …/accounts, …/duty
     audit.router,  # /admin/audit
+    all_keys.router,  # /admin/api-keys
     labels.router,  # /admin/labels
     dry_run.router,  # /admin/automation/dry-run, before the rules' own pages
     automation.router,  # /admin/automation
@@ -113,6 +118,8 @@ ROUTERS = (
     backups.router,  # /admin/backups
     buyers.router,  # /admin/buyers
     webhooks_api.router,  # /api/admin/webhooks
+    chats.router,  # /api/chats
+    document.router,  # /api/openapi.json
 )
 
 

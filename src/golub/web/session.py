@@ -1,4 +1,5 @@
-"""Who is asking. Every route passes `guard` before anything else happens; handlers name what they need.
+"""Who is asking: an operator's browser, or a program with a key of his. Every route passes `guard` before anything else
+happens; handlers name what they need.
 
     async def inbox(request: Request, operator: Signed) -> HTMLResponse: ...
 
@@ -13,15 +14,15 @@ from urllib.parse import quote
 from fastapi import Depends, Request, Response
 
 from golub.audit import By
-from golub.errors import Forbidden, GolubError, NotFound, Unavailable
-from golub.model import Operator, Role, Session
+from golub.errors import Forbidden, GolubError, Invalid, NotFound, Unavailable
+from golub.model import ApiKey, Operator, Role, Session
 from golub.operators import ABSOLUTE_LIFE
 from golub.settings import Settings
 from golub.sight import ALL_ACCOUNTS, Sight, find_sight, sees_all
 from golub.web import csrf
-from golub.web.access import ACCESS, ANYONE, UNGUARDED
+from golub.web.access import ACCESS, ANY_KEY, ANYONE, SCOPES, UNGUARDED
 from golub.web.address import client_address
-from golub.web.parts import parts_of
+from golub.web.parts import Parts, parts_of
 
 COOKIE = "session"
 # All that is open to whoever must set up a second factor first.
@@ -41,6 +42,14 @@ class NotSignedIn(GolubError):
 
     status = 401
     code = "not_signed_in"
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A program, by its key, and for whom it acts."""
+
+    key: ApiKey
+    operator: Operator
 
 
 @dataclass(frozen=True)
@@ -69,18 +78,26 @@ async def guard(request: Request) -> None:
         return
     if parts.halted:
         raise Unavailable(parts.halted, code=parts.health.halted_by)
-    secret = request.cookies.get(COOKIE, "")
-    found = await parts.operators.find_session(secret) if secret else None
-    request.state.signing = signing = Signing(*found) if found else None
-    if needed is not ANYONE and signing is None:
-        raise NotSignedIn("Not authenticated")
-    if is_api(request):
-        csrf.check_api(request, parts.settings)
+    secret, key = request.cookies.get(COOKIE, ""), _bearer(request) if is_api(request) else None
+    if key is None:
+        found = await parts.operators.find_session(secret) if secret else None
+        request.state.signing = Signing(*found) if found else None
     else:
+        request.state.keyed = await _find_keyed(request, parts, key)
+    operator = operator_of(request)
+    if needed is not ANYONE and operator is None:
+        raise NotSignedIn("Not authenticated")
+    if not is_api(request):
         await csrf.check_page(request, parts.settings, csrf_token(request))
-    if isinstance(needed, Role) and signing and not Role(signing.operator.role).covers(needed):
+    elif key is None:
+        csrf.check_api(request, parts.settings)
+    else:  # which no browser sends by itself
+        csrf.check_json(request)
+    if isinstance(needed, Role) and operator and not Role(operator.role).covers(needed):
         raise Forbidden("Access denied")
-    if needed is not ANYONE and signing and path not in SETTING_UP and lacks_second_factor(signing, parts.settings):
+    if keyed := keyed_of(request):
+        _check_scope(keyed.key, request.method, path)
+    if needed is not ANYONE and operator and path not in SETTING_UP and lacks_second_factor(operator, parts.settings):
         raise Led(
             "Super administrators need a second factor here: set it up first.",
             page="/me/second-factor",
@@ -88,15 +105,52 @@ async def guard(request: Request) -> None:
         )
 
 
-def lacks_second_factor(signing: Signing, settings: Settings) -> bool:
-    operator = signing.operator
+def _bearer(request: Request) -> str | None:
+    """The key that the request carries. Raises `Invalid` where it carries a session as well, or two keys: whose doing
+    it would be is not to be guessed."""
+    sent = [value.partition(" ") for value in request.headers.getlist("authorization")]
+    keys = [key.strip() for scheme, _, key in sent if scheme.lower() == "bearer"]
+    if len(keys) + (COOKIE in request.cookies) > 1 and keys:
+        raise Invalid("Send one API key or the session's cookie, not both.", code="two_credentials")
+    return keys[0] if keys else None
+
+
+async def _find_keyed(request: Request, parts: Parts, key: str) -> Keyed:
+    found = await parts.operators.find_key(key, address_of(request))
+    if found is None:
+        raise NotSignedIn(
+            "This API key is unknown, has expired or was revoked. Make a new one on your profile's page.",
+            code="wrong_key",
+        )
+    return Keyed(*found)
+
+
+def _check_scope(key: ApiKey, method: str, path: str) -> None:
+    needed = SCOPES.get((method, path))
+    if needed is None:
+        raise Forbidden("API keys do not open this address.", code="no_keys")
+    if needed is not ANY_KEY and not key.has(needed):
+        raise Forbidden("This API key may not do that: it would need {scope}.", code="scope", scope=str(needed))
+
+
+def lacks_second_factor(operator: Operator, settings: Settings) -> bool:
     needed = settings.second_factor_required and operator.role == Role.SUPER_ADMIN
     return needed and operator.second_factor_at is None
 
 
 def signing_of(request: Request) -> Signing | None:
-    """What `guard` found; None before it ran, on error pages."""
+    """The browser that `guard` found; None before it ran, on error pages, and for a program with a key."""
     return cast(Signing | None, getattr(request.state, "signing", None))
+
+
+def keyed_of(request: Request) -> Keyed | None:
+    return cast(Keyed | None, getattr(request.state, "keyed", None))
+
+
+def operator_of(request: Request) -> Operator | None:
+    """Who is signed in, or for whom a program acts."""
+    found = signing_of(request) or keyed_of(request)
+    return found.operator if found else None
 
 
 def csrf_token(request: Request) -> str:
@@ -107,12 +161,12 @@ def csrf_token(request: Request) -> str:
 
 def _at_least(role: Role) -> object:
     def operator(request: Request) -> Operator:
-        signing = signing_of(request)
-        if signing is None:
+        found = operator_of(request)
+        if found is None:
             raise NotSignedIn("Not authenticated")
-        if not Role(signing.operator.role).covers(role):
+        if not Role(found.role).covers(role):
             raise Forbidden("Access denied")
-        return signing.operator
+        return found
 
     return Depends(operator)
 
@@ -134,8 +188,8 @@ Seen = Annotated[Sight, Depends(_sight)]
 
 def doer_of(request: Request) -> By:
     """Who asks, and from where; a stranger where nobody has signed in."""
-    signing = signing_of(request)
-    return By(signing.operator if signing else None, address_of(request))
+    keyed = keyed_of(request)
+    return By(operator_of(request), address_of(request), keyed.key.name if keyed else "")
 
 
 Doer = Annotated[By, Depends(doer_of)]

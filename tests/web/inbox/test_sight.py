@@ -88,6 +88,8 @@ NAMED: dict[tuple[str, str], Callable[[Ids], tuple[str, dict[str, str]]]] = {
     ("POST", "/quick-replies/{quick_id}"): lambda it: (f"/quick-replies/{it.quick}", {"name": "x", "text": "x"}),
     ("POST", "/quick-replies/{quick_id}/remove"): lambda it: (f"/quick-replies/{it.quick}/remove", {}),
     ("GET", "/quick-replies/pictures/{picture_id}"): lambda it: (f"/quick-replies/pictures/{it.quick_picture}", {}),
+    ("GET", "/api/chats/{chat_id}/messages"): lambda it: (f"/api/chats/{it.chat}/messages", {}),
+    ("POST", "/api/chats/{chat_id}/messages"): lambda it: (f"/api/chats/{it.chat}/messages", {"text": "Да"}),
     ("GET", "/media/{signature}/voice/{message_id}"): lambda it: (it.voice, {}),
     ("GET", "/media/{signature}/{kind}/{row}/{size}"): lambda it: (it.picture, {}),
 }
@@ -97,11 +99,19 @@ LISTS: dict[str, Callable[[Ids], list[str]]] = {
     "/inbox/list": lambda it: ["/inbox/list", f"/inbox/list?account={it.account}"],
     "/inbox/search": lambda it: ["/inbox/search?q=для", f"/inbox/search?q=для&account={it.account}"],
     "/quick-replies": lambda _: ["/quick-replies"],
+    "/api/chats": lambda it: ["/api/chats", f"/api/chats?account={it.account}"],
     "/inbox/rows": lambda it: [f"/inbox/rows?ids={it.chat}&account={it.account}&opened={it.chat}"],
 }
 # What a manager may open that shows nothing of any chat; a picture's name there is known to who attached it alone, and
 # `test_presence.py` is about the stream and presence.
-NOTHING_OF_CHATS = {"/guide", "/inbox/pictures/{name}", "/presence", "/quick-replies/pictures", "/stream"}
+NOTHING_OF_CHATS = {
+    "/api/openapi.json",
+    "/guide",
+    "/inbox/pictures/{name}",
+    "/presence",
+    "/quick-replies/pictures",
+    "/stream",
+}
 # An operator's own page and views, and an empty form that may be about a chat's item.
 OWN = {"/inbox/views", "/inbox/views/{saved_id}/remove", "/quick-replies/new"} | {
     path for path in ACCESS if path == "/me" or path.startswith("/me/")
@@ -179,6 +189,8 @@ async def beside(parts: Parts, visit: Visit, ours: Talk, theirs: Talk) -> tuple[
 
 async def ask(browser: Browser, method: str, made: tuple[str, dict[str, str]]) -> httpx2.Response:
     url, form = made
+    if url.startswith("/api/") and form:
+        return await browser.client.post(url, json=form, headers={"Idempotency-Key": "k"})
     return await (browser.get(url) if method == "GET" else browser.post(url, form))
 
 

@@ -3,7 +3,8 @@ for, so that what was built against it goes on working; answers are always JSON.
 
 What it adds: several accounts (`webhooks`, `?account=`), `"replace": true` for another service's place and
 `"forward": true` to go on supplying it, and a `warning` where the URL did not answer a try from this machine. A URL
-ends in a secret: five minutes after the sign-in it is masked, and the answer says so (`"masked": true`).
+ends in a secret: five minutes after the sign-in, and for an API key always, it is masked, and the answer says so
+(`"masked": true`).
 """
 
 import json
@@ -20,6 +21,16 @@ from golub.clock import Millis
 from golub.errors import Invalid, NotFound
 from golub.model import DEFAULT_EVENT_TYPES, Account, SubscriptionState, Webhook
 from golub.subscription import ForeignSubscription, ProbeFailed
+from golub.web.api.shapes import (
+    CREATED,
+    OK,
+    WebhookAsked,
+    WebhookChanged,
+    WebhookDeleted,
+    WebhookRead,
+    answers,
+    body,
+)
 from golub.web.parts import Given, Parts
 from golub.web.proof import is_proved
 from golub.web.revealing import reveal
@@ -28,11 +39,12 @@ from golub.web.takeover import forwarding
 
 PATH = "/api/admin/webhooks"
 NO_SHOPS = {"webhook": None, "error": "No shops with API credentials found"}
+CHANGING = (404, 409, 413, 422, 502)
 
 router = APIRouter()
 
 
-@router.get(PATH)
+@router.get(PATH, responses=answers(OK, WebhookRead, 404))
 async def read(request: Request, parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """The webhook, or null; with several accounts all of them."""
     accounts, whole = await parts.accounts.list(), is_proved(request)
@@ -53,20 +65,25 @@ async def read(request: Request, parts: Given, _: SuperAdmin, by: Doer, account:
     return JSONResponse(answer)
 
 
-@router.post(PATH)
+@router.post(
+    PATH,
+    status_code=CREATED,
+    responses=answers(CREATED, WebhookChanged, *CHANGING),
+    openapi_extra=body(WebhookAsked),
+)
 async def create(request: Request, parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """Registers `{"url", "types"}`; `"replace": true` takes another service's place, `"forward": true` with it
     forwards everything to that service."""
     return await _change(request, parts, by, account, new=True)
 
 
-@router.put(PATH)
+@router.put(PATH, responses=answers(OK, WebhookChanged, *CHANGING), openapi_extra=body(WebhookAsked))
 async def change(request: Request, parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """Changes `url`, `types` or both."""
     return await _change(request, parts, by, account, new=False)
 
 
-@router.delete(PATH)
+@router.delete(PATH, responses=answers(OK, WebhookDeleted, 404, 409, 502))
 async def delete(parts: Given, _: SuperAdmin, by: Doer, account: str = "") -> JSONResponse:
     """Unsubscribes; another service's URL is left alone."""
     found = await _account(parts, account)
