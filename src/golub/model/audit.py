@@ -60,6 +60,7 @@ class Action(StrEnum):
     BUYER_ERASED = "buyer_erased"
     BACKED_UP = "backed_up"
     RESTORED = "restored"
+    MOVED = "moved"
     LABEL_ADDED = "label_added"
     LABEL_CHANGED = "label_changed"
     LABEL_REMOVED = "label_removed"

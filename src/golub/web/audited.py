@@ -60,6 +60,7 @@ SENTENCES: dict[Action, str] = {
     Action.BUYER_ERASED: N_("A buyer's data are erased: {subject}"),
     Action.BACKED_UP: N_("A backup was made: {subject}"),
     Action.RESTORED: N_("Golub was restored from a backup: {subject}"),
+    Action.MOVED: N_("The database moved to {subject}"),
     Action.LABEL_ADDED: N_("Label “{subject}” was made"),
     Action.LABEL_CHANGED: N_("Label “{subject}” was changed"),
     Action.LABEL_REMOVED: N_("Label “{subject}” was removed"),
@@ -113,7 +114,7 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
     "journal": (N_("Journal"), (Action.REPLAYED, Action.DISCARDED)),
     "data": (
         N_("Backups and exports"),
-        (Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT, *_named("buyer_")),
+        (Action.BACKED_UP, Action.RESTORED, Action.MOVED, Action.EXPORTED, Action.AUDIT_CUT, *_named("buyer_")),
     ),
     "words": (N_("Labels and quick replies"), (*_named("label_"), *_named("quick_reply_"))),
     "settings": (N_("Settings and alerts"), (Action.SETTINGS_CHANGED, Action.ALERT_TESTED)),
