@@ -1,5 +1,6 @@
 """The move itself, as the command makes it. It blocks for minutes."""
 
+import asyncio
 import secrets
 import sqlite3
 from collections.abc import Callable, Generator
@@ -22,7 +23,7 @@ from golub.moving.copying import TABLES, Digest, Row, Source, question, read_bac
 from golub.moving.target import Target
 from golub.nodes import folder_id
 from golub.settings import ProcessRole, Settings
-from golub.store import Store
+from golub.store import Store, is_outage
 
 TOLD_EVERY = 2000  # rows
 LOCK_WAIT = 60.0  # seconds for whoever writes at the moment; a server stops writing within one
@@ -65,15 +66,21 @@ def move(settings: Settings, url: str, *, clock: Clock, tell: Tell) -> Arrived:
             tell(Step.WAITING, 1.0)
             if find_moved(settings.data_dir):
                 raise Conflict("The database has moved already.", code="database_moved")
-            return _move(settings, new, connection, clock, tell)
+            try:
+                return _move(settings, new, connection, clock, tell)
+            finally:
+                asyncio.run(new.close())
 
 
 def has_come_over(settings: Settings, url: str, since: int) -> bool:
     """Whether a process of this folder has given its sign of life in the new database. Raises `Unavailable`."""
     store = Store(url, patient=True)
-    with store.writing() as connection:
-        mine = select(func.count()).where(Node.folder == folder_id(settings.data_dir), Node.started_at >= since)
-        return bool(connection.scalar(mine))
+    mine = select(func.count()).where(Node.folder == folder_id(settings.data_dir), Node.started_at >= since)
+    try:
+        with store.writing() as connection:
+            return bool(connection.scalar(mine))
+    finally:
+        asyncio.run(store.close())
 
 
 def _source_of(settings: Settings, url: str) -> Path:
@@ -93,13 +100,13 @@ def _source_of(settings: Settings, url: str) -> Path:
 @contextmanager
 def _held(file: Path) -> Generator[sqlite3.Connection]:
     """The database with nobody else writing, and as it was at one moment."""
-    with closing(sqlite3.connect(file, timeout=LOCK_WAIT, isolation_level=None)) as connection:
-        try:
+    try:
+        with closing(sqlite3.connect(file, timeout=LOCK_WAIT, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise Unavailable("{file} cannot be locked: {reason}", file=file, reason=str(error)) from error
-        yield connection
-        connection.execute("ROLLBACK")
+            yield connection
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise Unavailable("{file} cannot be locked or read: {reason}", file=file, reason=str(error)) from error
 
 
 def _move(settings: Settings, new: Store, connection: sqlite3.Connection, clock: Clock, tell: Tell) -> Arrived:
@@ -129,7 +136,7 @@ def _reasons_told() -> Generator[None]:
     except (Unavailable, DBAPIError, psycopg.Error) as error:
         cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", cause)).partition("\n")[0]  # what stands below may quote a row
-        kind = Unavailable if isinstance(error, Unavailable) else Rejected
+        kind = Unavailable if isinstance(error, psycopg.OperationalError) or is_outage(error) else Rejected
         raise kind("Nothing has moved. PostgreSQL says: {reason}", reason=reason) from error
 
 
