@@ -48,7 +48,7 @@ class Golub:
             await self._reader  # or the last process's end would be taken for this one's
         before = len(self.lines)
         self._ended = False
-        environment = {**_clean_environment(), **self.environment}
+        environment = {**clean_environment(), **self.environment}
         if self.warm:
             self.process = await Forked.start(self.command, environment)
         else:
@@ -121,7 +121,7 @@ class Golub:
             self._said.notify_all()
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """What the machine needs, and no setting of ours that the developer's shell happens to have."""
     ours = re.compile("GOLUB_|AVITO_|SYNC_INTERVAL$|SECRET_KEY$|SESSION_COOKIE_SECURE$")
     return {name: value for name, value in os.environ.items() if not ours.match(name)}

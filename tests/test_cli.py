@@ -44,6 +44,16 @@ def test_of_several_archives_none_is_passed_over_in_silence(tmp_path: Path) -> N
     assert "one archive at a time" in ended.stderr
 
 
+@pytest.mark.parametrize("role", ["web", "worker"])
+def test_a_role_apart_is_refused_on_sqlite_and_nothing_is_made(tmp_path: Path, role: str) -> None:
+    folder = tmp_path / "data"
+    words = ["serve", "--role", role, "--data-dir", str(folder)]
+    ended = CliRunner().invoke(cli, words, env={"GOLUB_DATABASE_URL": ""})
+    assert ended.exit_code == 2
+    assert f"{role} needs PostgreSQL" in " ".join(ended.stderr.split())
+    assert not folder.exists()
+
+
 async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
     """Also in a folder that somebody else made, and left open."""
     folder = tmp_path / "data"

@@ -6,18 +6,19 @@ database is still away, locked or migrating; then the schema; then everything th
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx2
 import structlog
+from starlette.types import Receive, Scope, Send
 
 from golub import __version__, logs
 from golub.accounts import Accounts
 from golub.alerts import Alerts
 from golub.allowlist import Watch
-from golub.apply import Applier, Failure
+from golub.apply import Applier
 from golub.automation import Automation
 from golub.avito.client import Avito
 from golub.backfill import Backfill
@@ -33,19 +34,22 @@ from golub.jumps import Jumps
 from golub.live import open_live
 from golub.meter import Meter
 from golub.model import KEY_CHECK, Mark
+from golub.moving import arrive, leave, must_not_be_left
 from golub.nodes import Load, Nodes
 from golub.operators import Operators
 from golub.outbox import Outbox, open_pictures
+from golub.received import log_failed, log_received
 from golub.relay import Relays
 from golub.replays import Replays
 from golub.reports import Filling
 from golub.rota import Rota
+from golub.runner import keep
 from golub.search.catching_up import CatchingUp
-from golub.server import Server
+from golub.server import Server, Whole
 from golub.settings import ProcessRole, Settings
 from golub.signatures import Lab, Trial
 from golub.silence import Silence
-from golub.spool import Received, Spool
+from golub.spool import Spool
 from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
@@ -60,7 +64,6 @@ from golub.web.warming import warm
 from golub.web.webhook import Webhook
 
 DATABASE_AGAIN = 1.0  # seconds between two tries to reach the main database at start
-LOOP_AGAIN = 5.0  # seconds until a part that failed starts again
 
 # Which processes run a loop (rule 7 of the design).
 WORKS = (ProcessRole.ALL, ProcessRole.WORKER)
@@ -87,29 +90,36 @@ class Runs(Protocol):
 Started = Callable[[str, str | None], None]  # told our address, and the set-up link while nobody can sign in
 
 log = structlog.get_logger("golub")
-received_log = structlog.get_logger(logs.RECEIPTS)
 
 
 class Golub:
     """One server. `transport` leads to a simulator in tests, to the network otherwise.
 
-    `opened` makes a server without a socket, for tests and commands; `run` is the whole thing.
+    `opened` makes a server without a socket, for tests and commands; `run` is the whole thing. One that is given a
+    `spool` takes it over from another that has left its database.
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock = now, transport: httpx2.AsyncBaseTransport | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = now,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        spool: Spool | None = None,
     ) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if unfinished(settings.data_dir):
             raise Conflict("A restore into {folder} was cut off: run it again first.", folder=settings.data_dir)
+        must_not_be_left(settings)
         self.settings = settings
+        self._transport = transport
         vault = open_vault(settings)
-        spool = Spool(settings.data_dir, quota=settings.spool_quota_mb << 20, clock=clock)
+        spool = spool or Spool(settings.data_dir, quota=settings.spool_quota_mb << 20, clock=clock)
         store = Store(settings.effective_database_url)
         live = open_live(store)
         applier = Applier(spool, store, live, clock, Trial(vault, settings.signature_headers))
         relays = Relays(store, vault, settings, clock)
-        applier.on_received, applier.on_failed, applier.on_relayed = _log_received, _log_failed, relays.nudge
+        applier.on_received, applier.on_failed, applier.on_relayed = log_received, log_failed, relays.nudge
         nodes = Nodes(store, settings, clock, lambda: Load(spool.pending, spool.bytes_pending, spool.oldest_at))
         avito = Avito(settings, store, vault, clock, transport, nodes=nodes)
         backfill = Backfill(store, avito, applier, settings, clock)
@@ -159,8 +169,17 @@ class Golub:
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Parts]:
         """The spool takes deliveries; nothing is applied or sent yet. Closes everything on leaving."""
+        self.parts.spool.start()
+        try:
+            async with self._furnished() as parts:
+                yield parts
+        finally:
+            await asyncio.to_thread(self.parts.spool.close)
+
+    @asynccontextmanager
+    async def _furnished(self) -> AsyncGenerator[Parts]:
+        """All but the spool is closed on leaving."""
         parts = self.parts
-        parts.spool.start()
         await asyncio.to_thread(clear_archives, self.settings.data_dir)
         try:
             yield parts
@@ -169,7 +188,6 @@ class Golub:
             await parts.doctor.close()
             await parts.backups.close()
             await asyncio.to_thread(parts.applier.stop)
-            await asyncio.to_thread(parts.spool.close)
             await parts.media.close()
             await parts.avito.close()
             parts.operators.close()
@@ -181,6 +199,7 @@ class Golub:
         while True:
             try:
                 await self._upgrade()
+                await arrive(self.parts.store, self.settings, self.parts.clock())
                 if not await is_our_key(self.parts.store, self.parts.vault):
                     self.parts.health.halted_by = Code.WRONG_KEY
                     self.parts.health.halted = self.parts.nodes.halted = WRONG_KEY
@@ -214,8 +233,9 @@ class Golub:
         """Serves until SIGTERM or SIGINT. Raises `Conflict` where the folder or the port is taken."""
         settings, parts = self.settings, self.parts
         logs.configure(settings.data_dir / "logs", settings.log_level)
-        server = Server(self.asgi, settings.host, settings.port)
-        server.on_stop.append(parts.live.close)
+        door = _Door(self)
+        server = Server(door, settings.host, settings.port)
+        server.on_stop.append(door.close)
         url = f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{server.port}"  # noqa: S104
         loop = asyncio.get_running_loop()
         fatal: list[str] = []
@@ -227,26 +247,50 @@ class Golub:
         parts.spool.on_fatal = give_up
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, server.stop)
-        async with self.opened(), asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(server.run(), name="server")
-            tasks.create_task(self._warm(), name="warm")
-            folder = str(settings.data_dir.absolute())
-            does = "working" if settings.role is ProcessRole.WORKER else "receiving"
-            log.info(f"golub is {does}", url=url, role=str(settings.role), version=__version__, folder=folder)
-            if not (is_loopback(settings.host) or settings.public_url.startswith("https://")):
-                log.warning("whoever reaches this machine can listen in: put a proxy with HTTPS before Golub", url=url)
-            preparing = tasks.create_task(self._prepare(settings.public_url or url), name="prepare")
-            await asyncio.wait({serving, preparing}, return_when=asyncio.FIRST_COMPLETED)
-            if preparing.done() and not preparing.exception():
-                started(url, preparing.result())
-                with self._work(tasks):
-                    await serving
-            else:
-                preparing.cancel()
-                server.stop()
+        parts.spool.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(server.run(), name="server")
+                folder = str(settings.data_dir.absolute())
+                does = "working" if settings.role is ProcessRole.WORKER else "receiving"
+                log.info(f"golub is {does}", url=url, role=str(settings.role), version=__version__, folder=folder)
+                if not (is_loopback(settings.host) or settings.public_url.startswith("https://")):
+                    log.warning(
+                        "whoever reaches this machine can listen in: put a proxy with HTTPS before Golub", url=url
+                    )
+                house = await self.live(door, serving, url, started)
+                while house:
+                    house = await house.live(door, serving, url, lambda _url, _link: None)
+        finally:
+            await asyncio.to_thread(parts.spool.close)
         log.info("golub has stopped")
         if fatal:
             raise Rejected("Golub stopped: the spool cannot be written. {reason}", reason=fatal[0])
+
+    async def live(self, door: "_Door", serving: asyncio.Task[None], url: str, started: Started) -> "Golub | None":
+        """Until the server has stopped, or the main database has moved: then it returns the one who goes on with the
+        new database. The door leads there already, and nothing of ours writes any more."""
+        async with self._furnished(), asyncio.TaskGroup() as tasks:
+            warming = tasks.create_task(self._warm(), name="warm")
+            leaving = tasks.create_task(leave(self.parts.store, self.settings), name="leave")
+            preparing = tasks.create_task(self._prepare(self.settings.public_url or url), name="prepare")
+            ends = {serving, leaving}
+            await asyncio.wait({*ends, preparing}, return_when=asyncio.FIRST_COMPLETED)
+            if preparing.done() and not preparing.exception() and not any(one.done() for one in ends):
+                started(url, preparing.result())
+                with self._work(tasks):
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            next_one = None
+            if not serving.done() and not (preparing.done() and preparing.exception()):
+                log.info("the main database has moved: golub goes on with it")
+                spool, clock = self.parts.spool, self.parts.clock
+                next_one = await asyncio.to_thread(
+                    Golub, self.settings, clock=clock, transport=self._transport, spool=spool
+                )
+                door.house = next_one
+            for one in (warming, leaving, preparing):
+                one.cancel()
+        return next_one
 
     async def _warm(self) -> None:
         if self.settings.role is ProcessRole.WORKER:
@@ -278,7 +322,7 @@ class Golub:
             return
         parts.applier.start()
         loops = [
-            tasks.create_task(_keep(type(part).__name__, part.run))
+            tasks.create_task(keep(type(part).__name__, part.run))
             for part, roles in self._loops()
             if self.settings.role in roles
         ]
@@ -321,6 +365,26 @@ class Golub:
         )
 
 
+class _Door:
+    """What the server calls: it leads to whoever has the database now."""
+
+    whole_under = f"{WEBHOOK_PATH}/".encode()
+
+    def __init__(self, house: Golub) -> None:
+        self.house = house
+
+    def take_whole(self, request: Whole) -> bool:
+        asgi = self.house.asgi
+        return isinstance(asgi, Webhook) and asgi.take_whole(request)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.house.asgi(scope, receive, send)
+
+    def close(self) -> None:
+        """Ends the streams that would keep the server from ending."""
+        self.house.parts.live.close()
+
+
 def open_vault(settings: Settings) -> Vault:
     """Raises `Rejected` for a key that cannot be one."""
     try:
@@ -344,43 +408,3 @@ async def is_our_key(store: Store, vault: Vault) -> bool:
         return False
     vault.use(check)
     return True
-
-
-async def _keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a part for ever. A fault in one must not end the others, least of all the webhook."""
-    while True:
-        try:
-            return await run()
-        except Exception:
-            log.exception("a part failed and will start again", part=name)
-            await asyncio.sleep(LOOP_AGAIN)
-
-
-def _log_received(deliveries: Sequence[Received]) -> None:
-    """One line for each delivery, told by the drain, so that the ack path writes none."""
-    logs.write_receipts(
-        "webhook received",
-        (
-            {
-                "delivery": delivery.id.hex(),
-                "account": delivery.account_id,
-                "path": "bare" if delivery.token_id is None else "token",
-                "address": delivery.address,
-                "bytes": len(delivery.body),
-                "received_at": delivery.received_at,
-            }
-            for delivery in deliveries
-        ),
-    )
-
-
-def _log_failed(failure: Failure) -> None:
-    if failure.delivery_id is None:
-        log.warning("applying waits: the main database refuses", reason=failure.reason)
-        return
-    received_log.warning(
-        "a delivery was quarantined",
-        delivery=failure.delivery_id.hex(),
-        account=failure.account_id,
-        cause=str(failure.cause),
-    )

@@ -48,6 +48,7 @@ class Code(StrEnum):
 
     DATABASE_AWAY = "database_away"
     MIGRATING = "migrating"
+    MOVING = "moving"
     SCHEMA_NEWER = "schema_newer"
     WRONG_KEY = "wrong_key"
     SPOOL_FAILED = "spool_failed"
@@ -135,7 +136,10 @@ class Health:
         filled = self._spool.bytes_pending / (self._settings.spool_quota_mb << 20)
         if filled >= SPOOL_FULL:
             found.append(Reason(Code.SPOOL_FULL, "The spool is full: webhooks are answered with 503."))
-        found += self._of_apply()
+        if self._store.refusal:
+            found.append(Reason(Code.MOVING, self._store.refusal, severe=False))
+        else:
+            found += self._of_apply()
         disk = self.disk()
         fields = {"free": disk.free >> 20}
         if disk.is_full:

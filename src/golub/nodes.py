@@ -51,7 +51,7 @@ class Nodes:
         self, store: Store, settings: Settings, clock: Clock, load: Callable[[], Load] = Load, *, lease: float = LEASE
     ) -> None:
         self.id = secrets.token_hex(16)
-        self.folder = _folder_id(settings.data_dir)
+        self.folder = folder_id(settings.data_dir)
         self.halted = ""
         self._store = store
         self._settings = settings
@@ -153,7 +153,7 @@ def _is_forgotten(store: Store) -> ColumnElement[bool]:
     return or_(and_(Node.seen_at < store.moment - FORGOTTEN_AFTER, ended), Node.seen_at < store.moment - MISSED_FOR)
 
 
-def _folder_id(folder: Path) -> str:
+def folder_id(folder: Path) -> str:
     """A name of the data folder for good: whoever starts in it takes over its spool."""
     path = folder / "node.id"
     with suppress(FileNotFoundError):

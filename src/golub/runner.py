@@ -18,6 +18,7 @@ from golub.clock import SECOND, Clock, Millis, now
 from golub.errors import Unavailable
 
 LONGEST_WAIT = 1.0  # seconds: what another process made due is noticed this late
+PART_AGAIN = 5.0  # seconds until a part that failed starts again
 LONGEST_PAUSE = 30.0  # seconds, after failures
 
 Turn = Callable[[], Awaitable[Millis | None]]
@@ -116,3 +117,13 @@ async def finish(turn: StartingTurn) -> Millis | None:
     due = await turn(lambda work: tasks.append(asyncio.create_task(work)))
     await asyncio.gather(*tasks)
     return due
+
+
+async def keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a part for ever. A fault in one must not end the others, least of all the webhook."""
+    while True:
+        try:
+            return await run()
+        except Exception:
+            log.exception("a part failed and will start again", part=name)
+            await asyncio.sleep(PART_AGAIN)

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from golub.moved import find_moved
+
 AVITO_URL = "https://api.avito.ru"
 WEBHOOK_PATH = "/webhook/avito"
 SIGNATURE_HEADERS = ("x-avito-messenger-signature", "x-signature")  # Avito's; the guide's name for it
@@ -224,7 +226,16 @@ class Settings(BaseSettings):
 
     @property
     def effective_database_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'golub.db'}"
+        """Asked anew each time: `golub migrate-to` may move the database of a server that runs."""
+        if self.database_url:
+            return self.database_url
+        moved = find_moved(self.data_dir)
+        return moved.url if moved else self.own_database_url
+
+    @property
+    def own_database_url(self) -> str:
+        """SQLite's, in the data folder."""
+        return f"sqlite:///{self.data_dir.absolute() / 'golub.db'}"
 
     @property
     def effective_metrics_token(self) -> str:

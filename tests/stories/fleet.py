@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -20,6 +20,7 @@ from golub.model import DEFAULT_EVENT_TYPES, Chat
 from golub.settings import Settings
 from golub.simulator import Simulator
 from golub.simulator.serve import bind, serving
+from golub.simulator.world import Account as Seller
 from golub.store import Store
 from tests import processes
 from tests.conftest import StartGolub
@@ -62,8 +63,27 @@ class Fleet(Scene):
             await store.close()
 
 
+SetUp = Callable[[Settings, Seller], Awaitable[None]]
+
+
+async def connect(settings: Settings, shop: Seller) -> None:
+    async with Golub(settings).working() as parts:
+        account = (await parts.accounts.connect(shop.client_id, shop.client_secret)).account
+        address = parts.subscriptions.recommended_url()
+        await parts.subscriptions.register(account.id, address, DEFAULT_EVENT_TYPES, skip_probe=True)
+
+
 @asynccontextmanager
-async def fleet(tmp_path: Path, start: StartGolub, database_url: str, *, seed: int) -> AsyncGenerator[Fleet]:
+async def fleet(
+    tmp_path: Path,
+    start: StartGolub,
+    database_url: str,
+    *,
+    seed: int,
+    set_up: SetUp = connect,
+    program: Sequence[str] = processes.PROGRAM,
+    **environment: str,
+) -> AsyncGenerator[Fleet]:
     """Two processes that take webhooks and show pages, two that work, and a shop whose webhook leads to the former."""
     bound, avito_url = bind()
     log = tmp_path / "oracle.jsonl"
@@ -83,12 +103,10 @@ async def fleet(tmp_path: Path, start: StartGolub, database_url: str, *, seed: i
     }
     async with serving(simulator, bound), balancer:
         settings = Settings.model_validate({"data_dir": tmp_path / "setting-up", "port": 0, **chosen})
-        async with Golub(settings).working() as parts:
-            account = (await parts.accounts.connect(shop.client_id, shop.client_secret)).account
-            address = parts.subscriptions.recommended_url()
-            await parts.subscriptions.register(account.id, address, DEFAULT_EVENT_TYPES, skip_probe=True)
-        given = {f"GOLUB_{name.upper()}": str(value) for name, value in chosen.items()}
-        started = [await start("serve", GOLUB_ROLE=role, **given) for role in ("web", "web", "worker", "worker")]
+        await set_up(settings, shop)
+        given = {f"GOLUB_{name.upper()}": str(value) for name, value in chosen.items()} | environment
+        roles = ("web", "web", "worker", "worker")
+        started = [await start("serve", program=program, GOLUB_ROLE=role, **given) for role in roles]
         webs += started[:2]
         settings = settings.model_copy(update={"data_dir": webs[0].folder})
         yield Fleet(simulator, webs[0], settings, Random(seed), log, url=url, webs=webs, workers=started[2:])

@@ -29,7 +29,7 @@ Acked = set[tuple[int, str, str]]
 
 async def run(town: Scene, *arguments: str) -> str:
     """Another `golub` beside the server, as a person starts it. Returns what it says."""
-    environment = processes._clean_environment() | town.golub.environment
+    environment = processes.clean_environment() | town.golub.environment
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("golub"),
         *arguments,

@@ -131,6 +131,8 @@ class Alerts:
         return None
 
     async def run_once(self) -> None:
+        if self._store.refusal:  # that is somebody's wish, and can be read on every page
+            return
         try:
             await self._compare()
             if channels := await self.channels.open_all():

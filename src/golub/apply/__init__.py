@@ -231,6 +231,8 @@ class Applier:
         return min(left, TELL_WITHIN) if left > 0 else TELL_WITHIN
 
     def _apply_soon(self) -> None:
+        if self._store.refusal:  # its own words, for pages: there is nothing to try, and nothing failed
+            return
         with self._lock:
             if not self._open or self._applying or not self._spool.pending:
                 return

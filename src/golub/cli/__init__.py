@@ -33,6 +33,7 @@ for command in (
     servers.simulate,
     keeping.backup,
     keeping.restore,
+    keeping.migrate_to,
     checking.rebuild,
     keeping.export,
     checking.doctor,

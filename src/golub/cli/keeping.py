@@ -1,12 +1,27 @@
 """What carries things out of Golub and brings them back: backups, the export, a dead node's spool."""
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from golub.cli.console import Database, Folder, must_be_there, open_store, progress, run_to_end, say, settings_of
+from golub.cli.console import (
+    Database,
+    Folder,
+    complain,
+    must_be_there,
+    open_store,
+    progress,
+    run_to_end,
+    say,
+    settings_of,
+)
+
+MODEST = 5  # how much less the machine gives to a move than to the server
+COMES_WITHIN = 60.0  # seconds from the end of a move until a running server must have come over
+LOOK_EVERY = 0.2
 
 
 def backup(
@@ -121,6 +136,46 @@ def drain_spool(
     say(f"{drained.deliveries} deliveries left the spool.")
     if drained.quarantined:
         say(f"{drained.quarantined} of them are in quarantine: look at the journal.")
+
+
+def migrate_to(
+    url: Annotated[str, typer.Argument(help="An empty PostgreSQL database: postgresql+psycopg://user@host/name.")],
+    data_dir: Folder = None,
+) -> None:
+    """Move from SQLite to PostgreSQL, while the server runs or while it does not. If it is cut off, run it again.
+
+    Meanwhile webhooks are received and kept, pages can be read, and what people do there is refused with a sentence.
+    """
+    from golub.clock import now
+    from golub.moving import has_come_over, move
+    from golub.spool import owner_of
+
+    os.nice(MODEST)  # the server has webhooks to answer
+    settings = settings_of(data_dir=data_dir)
+    began = now()
+    with progress() as tell:
+        arrived = move(settings, url, clock=now, tell=tell)
+    say(f"{arrived.rows} rows, {arrived.messages} messages among them, are in PostgreSQL, each as it was.")
+    say(f"Digest of all tables, the same on both sides: {arrived.digest}", markup=False)
+    if arrived.mended:
+        say(f"{arrived.mended} texts held signs that PostgreSQL cannot hold: a replacement sign stands there now.")
+    until = time.monotonic() + COMES_WITHIN
+    while owner := owner_of(settings.data_dir):
+        if has_come_over(settings, url, began):
+            say("Golub goes on with PostgreSQL. Search reads its texts anew, the newest first.")
+            break
+        if time.monotonic() > until:
+            complain(f"Golub (process {owner}) has not come over yet: look at its log, and restart it.")
+            raise SystemExit(1)
+        time.sleep(LOOK_EVERY)
+    else:
+        say("Start Golub: from now on it uses PostgreSQL.")
+    left, note = settings.data_dir.absolute() / "golub.db", settings.data_dir.absolute() / "golub.moved"
+    say(f"Put the address that you gave into GOLUB_DATABASE_URL, where Golub is started. Until then {note} names it.")
+    say(
+        f"{left} stays as it was. To go back to it: stop Golub, take {note} and GOLUB_DATABASE_URL away, start Golub. "
+        "What came in since the move is then only in PostgreSQL, but for what the spool still has and the sweep finds."
+    )
 
 
 def _passphrase(*, again: bool = False) -> str:

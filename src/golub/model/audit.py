@@ -65,6 +65,7 @@ class Action(StrEnum):
     SECRET_KEY_CHANGED = "secret_key_changed"  # noqa: S105
     BACKED_UP = "backed_up"
     RESTORED = "restored"
+    MOVED = "moved"
     LABEL_ADDED = "label_added"
     LABEL_CHANGED = "label_changed"
     LABEL_REMOVED = "label_removed"

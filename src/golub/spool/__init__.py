@@ -24,10 +24,10 @@ from golub import metrics
 from golub.clock import Clock, now
 from golub.errors import Rejected, Unavailable
 from golub.spool import file
-from golub.spool.file import Received, Tally, TokenEntry, own, refuse_second
+from golub.spool.file import Received, Tally, TokenEntry, own, owner_of, refuse_second
 from golub.spool.writer import Waiter, Writer
 
-__all__ = ["PUT_DEADLINE", "Received", "Spool", "TokenEntry", "Waiter", "own", "refuse_second"]
+__all__ = ["PUT_DEADLINE", "Received", "Spool", "TokenEntry", "Waiter", "own", "owner_of", "refuse_second"]
 
 PUT_DEADLINE = 1.5  # seconds; Avito allows 2 in all
 READ_ROWS = 512

@@ -128,6 +128,15 @@ def refuse_second(folder: Path) -> None:
         os.close(own(folder))
 
 
+def owner_of(folder: Path) -> str:
+    """The process that has the folder, or nothing."""
+    try:
+        refuse_second(folder)
+    except Conflict as error:
+        return str(error.fields["owner"])
+    return ""
+
+
 def connect(path: Path, *, cache_kib: int = 8192) -> sqlite3.Connection:
     new = not path.exists()
     connection = sqlite3.connect(

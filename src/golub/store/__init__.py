@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -39,19 +38,18 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import NullPool
 
 from golub.clock import Millis
 from golub.errors import Rejected, Unavailable
 from golub.model import Table
 from golub.store import driver
+from golub.store.lite import LONG_LOG, prepare
 from golub.store.shadow import Shadow, copied
 from golub.store.turns import Turns
 
 LOCK_WAIT = 1.0  # seconds a writer waits for another one
 STEPS_UNWATCHED = 20_000  # of SQLite's machine, between two looks at the clock: well below a millisecond
-_DISK_FAILED = 10  # SQLITE_IOERR
-LONG_LOG = 16 << 20  # bytes of SQLite's log that are shortened …
 LOG_WAIT = 0.03, 0.5  # seconds that writers wait while readers leave it: as a rule, and where it is twice as long
 CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
 PATIENCE = 30.0  # seconds for both, where nobody waits on a page: a command beside a busy server
@@ -67,6 +65,7 @@ class Store:
 
     def __init__(self, url: str, *, patient: bool = False) -> None:
         self.url = url
+        self.refusal = ""  # why nothing is written for now; an English text of the catalogue
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         lock_wait, self._checkout_wait = (PATIENCE, PATIENCE + 1) if patient else (LOCK_WAIT, CHECKOUT_WAIT)
@@ -82,10 +81,10 @@ class Store:
             self._read = create_async_engine(through_asyncio, pool_size=8, **pooled)
             self._write = create_async_engine(through_asyncio, pool_size=1, **pooled)
             self._look = create_engine(plain, hide_parameters=True, poolclass=NullPool)
-            _prepare_sqlite(self._apply, lock_wait, begin="BEGIN IMMEDIATE")
-            _prepare_sqlite(self._look, lock_wait, begin="BEGIN", read_only=True)
-            _prepare_sqlite(self._read.sync_engine, lock_wait, begin="BEGIN", read_only=True)
-            _prepare_sqlite(self._write.sync_engine, lock_wait, begin="BEGIN IMMEDIATE")
+            prepare(self._apply, lock_wait, begin="BEGIN IMMEDIATE")
+            prepare(self._look, lock_wait, begin="BEGIN", read_only=True)
+            prepare(self._read.sync_engine, lock_wait, begin="BEGIN", read_only=True)
+            prepare(self._write.sync_engine, lock_wait, begin="BEGIN IMMEDIATE")
         else:
             url_psycopg = parsed.set(drivername="postgresql+psycopg")
             options_of = f"{_POSTGRES_OPTIONS} -c lock_timeout={int(lock_wait * 1000)}"
@@ -142,6 +141,7 @@ class Store:
     async def write(self) -> AsyncGenerator[AsyncSession]:
         """A session in one transaction: committed on leaving, rolled back on an exception. Keep it short, await no
         network in it: on SQLite it holds the only write lock."""
+        self._must_be_open()
         began = time.monotonic()
         async with (
             self._turns.awaited() if self._turns else nullcontext(),
@@ -153,6 +153,7 @@ class Store:
     @contextmanager
     def writing(self) -> Generator[Connection]:
         """The same for a thread: one transaction on a plain connection. For apply, and for commands."""
+        self._must_be_open()
         turn = self._turns.held() if self._turns else nullcontext()
         with turn, _outages_told(), self._apply.begin() as connection:
             yield connection
@@ -170,6 +171,10 @@ class Store:
                 except TimeoutError as error:
                     raise Unavailable("The database does not answer. Try again in a moment.") from error
                 yield session
+
+    def _must_be_open(self) -> None:
+        if self.refusal:
+            raise Unavailable(self.refusal, code="moving")
 
     async def close(self) -> None:
         await self._read.dispose()
@@ -193,7 +198,7 @@ class Store:
             file = f"file:{quote(parsed.database or '')}"
             place = parsed.set(drivername="sqlite", database=file, query={"mode": "ro", "uri": "true"})
             engine = create_engine(place, hide_parameters=True)
-            _prepare_sqlite(engine, LOCK_WAIT, begin="BEGIN")
+            prepare(engine, LOCK_WAIT, begin="BEGIN")
         else:
             options = f"{_POSTGRES_OPTIONS} -c statement_timeout=60000"
             engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args={"options": options})
@@ -269,7 +274,7 @@ class Store:
 
     def version(self) -> str:
         """The database's own name and version, for people."""
-        with self.writing() as connection:
+        with _outages_told(), self._look.connect() as connection:
             if self.is_sqlite:
                 return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
             return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
@@ -301,11 +306,13 @@ class Store:
 
         with _outages_told():
             if not self.is_sqlite:
-                self._must_not_forget()
+                self.must_not_forget()
             upgrade(self._apply)
 
-    def _must_not_forget(self) -> None:
-        """Of the three we ask for the last one ourselves, with each connection; a pooler between may drop that."""
+    def must_not_forget(self) -> None:
+        """Raises `Rejected` for a PostgreSQL whose commit is no promise.
+
+        Of the three we ask for the last one ourselves, with each connection; a pooler between may drop that."""
         with self._apply.connect() as connection:
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 if connection.scalar(text(f"SHOW {setting}")) == "off":
@@ -343,10 +350,6 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _lower(words: str | None) -> str | None:  # SQLite's own folds the letters of ASCII alone, PostgreSQL's all of them
-    return words and words.lower()
-
-
 def _keep_rows_out_of_errors(engine: Engine) -> None:
     """PostgreSQL quotes the row that it refuses behind the first line of its words, and errors go into the log. (What
     the statement was given, SQLAlchemy hides by itself where it is told so, on either database.)"""
@@ -356,37 +359,3 @@ def _keep_rows_out_of_errors(engine: Engine) -> None:
         for error in (context.original_exception, context.sqlalchemy_exception):
             if error is not None and error.args:
                 error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
-
-
-def _prepare_sqlite(engine: Engine, lock_wait: float, *, begin: str, read_only: bool = False) -> None:
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves: the driver would start reading, then fail to write
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={int(lock_wait * 1000)}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "mmap_size=0",
-            "trusted_schema=OFF",
-            f"journal_size_limit={LONG_LOG}",
-            *(["query_only=ON"] if read_only else []),
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-        connection.create_function("lower", 1, _lower, deterministic=True)
-        if raw := getattr(connection, "driver_connection", None):
-            # Stopped twice, as when a task is cancelled twice, its thread would answer the first alone, and the process
-            # would wait for ever to end.
-            raw.stop = cache(raw.stop)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    @event.listens_for(engine, "handle_error")
-    def _discard(context: ExceptionContext) -> None:
-        """After a failed sync the kernel takes the pages for clean: through this connection all would seem well."""
-        if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == _DISK_FAILED:
-            context.is_disconnect = True

@@ -65,6 +65,7 @@ SENTENCES: dict[Action, str] = {
     Action.SECRET_KEY_CHANGED: N_("The key that seals the secrets was changed"),
     Action.BACKED_UP: N_("A backup was made: {subject}"),
     Action.RESTORED: N_("Golub was restored from a backup: {subject}"),
+    Action.MOVED: N_("The database moved to {subject}"),
     Action.LABEL_ADDED: N_("Label “{subject}” was made"),
     Action.LABEL_CHANGED: N_("Label “{subject}” was changed"),
     Action.LABEL_REMOVED: N_("Label “{subject}” was removed"),
@@ -121,8 +122,8 @@ GROUPS: dict[str, tuple[str, tuple[Action, ...]]] = {
     "data": (
         N_("Backups and exports"),
         (
-            *(Action.SECRET_KEY_CHANGED, Action.BACKED_UP, Action.RESTORED, Action.EXPORTED, Action.AUDIT_CUT),
-            *_named("buyer_"),
+            *(Action.SECRET_KEY_CHANGED, Action.BACKED_UP, Action.RESTORED, Action.MOVED),
+            *(Action.EXPORTED, Action.AUDIT_CUT, *_named("buyer_")),
         ),
     ),
     "words": (N_("Labels and quick replies"), (*_named("label_"), *_named("quick_reply_"))),
