@@ -46,6 +46,8 @@ def test_receipts_are_lines_as_all_others_and_masked_as_they_are(tmp_path: Path)
     assert {(*line, line["level"], line["logger"], len(line["time"])) for line in told} == {
         ("time", "level", "event", "delivery", "bytes", "logger", "info", "golub.received", len(told[-1]["time"]))
     }
+
+
 @pytest.mark.row(50)
 def test_a_key_is_masked_wherever_it_stands_and_a_metric_is_not(tmp_path: Path) -> None:
     key = "golub_" + "0f" * 32

@@ -12,7 +12,6 @@ from typing import Protocol
 
 import httpx2
 import structlog
-from starlette.types import Receive, Scope, Send
 
 from golub import __version__, logs
 from golub.accounts import Accounts
@@ -45,7 +44,7 @@ from golub.reports import Filling
 from golub.rota import Rota
 from golub.runner import keep
 from golub.search.catching_up import CatchingUp
-from golub.server import Server, Whole
+from golub.server import Server
 from golub.settings import ProcessRole, Settings
 from golub.signatures import Lab, Trial
 from golub.silence import Silence
@@ -54,6 +53,7 @@ from golub.store import Store
 from golub.subscription import Subscriptions
 from golub.vault import Vault
 from golub.waking import Waking
+from golub.web.door import Door
 from golub.web.headers import is_loopback
 from golub.web.keeping import Keeping, files_of
 from golub.web.media import Media
@@ -233,7 +233,7 @@ class Golub:
         """Serves until SIGTERM or SIGINT. Raises `Conflict` where the folder or the port is taken."""
         settings, parts = self.settings, self.parts
         logs.configure(settings.data_dir / "logs", settings.log_level)
-        door = _Door(self)
+        door = Door(self)
         server = Server(door, settings.host, settings.port)
         server.on_stop.append(door.close)
         url = f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{server.port}"  # noqa: S104
@@ -267,7 +267,7 @@ class Golub:
         if fatal:
             raise Rejected("Golub stopped: the spool cannot be written. {reason}", reason=fatal[0])
 
-    async def live(self, door: "_Door", serving: asyncio.Task[None], url: str, started: Started) -> "Golub | None":
+    async def live(self, door: Door, serving: asyncio.Task[None], url: str, started: Started) -> "Golub | None":
         """Until the server has stopped, or the main database has moved: then it returns the one who goes on with the
         new database. The door leads there already, and nothing of ours writes any more."""
         async with self._furnished(), asyncio.TaskGroup() as tasks:
@@ -363,26 +363,6 @@ class Golub:
             (parts.operators, EVERYWHERE),
             (self._keeping, SERVES),
         )
-
-
-class _Door:
-    """What the server calls: it leads to whoever has the database now."""
-
-    whole_under = f"{WEBHOOK_PATH}/".encode()
-
-    def __init__(self, house: Golub) -> None:
-        self.house = house
-
-    def take_whole(self, request: Whole) -> bool:
-        asgi = self.house.asgi
-        return isinstance(asgi, Webhook) and asgi.take_whole(request)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.house.asgi(scope, receive, send)
-
-    def close(self) -> None:
-        """Ends the streams that would keep the server from ending."""
-        self.house.parts.live.close()
 
 
 def open_vault(settings: Settings) -> Vault:

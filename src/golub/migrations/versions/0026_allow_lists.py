@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0026_allow_lists"
-down_revision = "0024_buyers"
+down_revision = "0025_api_keys"
 branch_labels = None
 depends_on = None
 
