@@ -76,7 +76,7 @@ class Applier:
     before `start`. Without a `trial` no signature is tried, and no rule about one holds."""
 
     def __init__(self, spool: Spool, store: Store, live: Live, clock: Clock = now, trial: Trial | None = None) -> None:
-        self.on_received: Callable[[list[Received]], None] = lambda _: None
+        self.on_received: Callable[[Sequence[Received]], None] = lambda _: None
         self.on_failed: Callable[[Failure], None] = lambda _: None
         self.on_relayed: Callable[[], None] = lambda: None
         self._spool = spool

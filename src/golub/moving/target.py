@@ -59,7 +59,7 @@ class Target:
         """Leaves the tables without foreign keys and indexes, until `complete`."""
         for found in (_FOREIGN_KEYS, _INDEXES):
             for drop, create in self._driver.execute(found).fetchall():
-                self._driver.execute(drop)
+                self._driver.execute(drop.encode())
                 self._again.insert(0, create)  # the keys, which need the indexes, come last
 
     def complete(self, tell: Callable[[float], None]) -> None:
@@ -67,7 +67,7 @@ class Target:
         self._driver.execute("SET LOCAL maintenance_work_mem = '256MB'")
         for number, statement in enumerate(self._again):
             tell(number / len(self._again))
-            self._driver.execute(statement)
+            self._driver.execute(statement.encode())
         self._driver.execute("ANALYZE")
         tell(1.0)
 
@@ -129,4 +129,4 @@ class Target:
                 code="not_empty",
             )
         for statement in there:
-            self._driver.execute(statement)
+            self._driver.execute(statement.encode())

@@ -50,7 +50,7 @@ async def make(
     try:
         made, secret = await parts.operators.make_key(operator, name, scopes, days=_days(days), by=by)
     except (Invalid, Conflict) as error:
-        given = {"name": name, "scopes": scopes, "days": days}
+        given: dict[str, object] = {"name": name, "scopes": scopes, "days": days}
         return await _page(request, parts, operator, given=given, error=error)
     return await _page(request, parts, operator, made=made, secret=secret)
 
