@@ -62,7 +62,8 @@ def document() -> dict[str, Any]:
 
 def _guard(operation: dict[str, Any], method: str, path: str) -> None:
     scope = SCOPES.get((method, path))
-    operation["security"] = [{"session": []}]
+    ways: list[dict[str, list[str]]] = [{"session": []}]
     if scope is not None:
-        operation["security"].append({"key": [] if scope is ANY_KEY else [str(scope)]})
+        ways.append({"key": [] if scope is ANY_KEY else [str(scope)]})
+    operation["security"] = ways
     operation["x-role"] = str(ACCESS[path])
