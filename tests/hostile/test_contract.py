@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -50,6 +51,7 @@ RUNNER_CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,unsupported_method,ignored_auth,use_after_free,negative_data_rejection"
 )
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 DOCUMENT = "/api/openapi.json"
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +75,7 @@ async def callers(town: Town, boss: Browser) -> dict[str, dict[str, str]]:
     signed_in = await town.parts.operators.find_session(boss.session)
     assert signed_in
     operators, by = town.parts.operators, By(signed_in[1])
-    for scopes in (list(Scope), [Scope.CHATS_READ]):
+    for scopes in ([Scope.CHATS_READ], list(Scope)):
         _, secret = await operators.make_key(signed_in[1], "CRM", scopes, days=None, by=by)
         found[f"a key for {' '.join(scopes)}"] = _bearer(secret)
     return found
@@ -94,12 +96,12 @@ def ask(document: dict[str, object], url: str, headers: dict[str, str], chats: l
     """Makes requests and judges each answer; returns how many of each status there were. Raises what was found."""
     seen: dict[str, int] = {}
     for found in schemathesis.openapi.from_dict(document).get_all_operations():
-        operation = found.ok()
+        operation = cast(Any, found).ok()
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
-            @settings(max_examples=most, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+            @settings(max_examples=most, deadline=None, database=None, suppress_health_check=UNHURRIED)
             @given(case=operation.as_strategy(generation_mode=mode), known=st.sampled_from([*chats, None]))
-            def one(case: Case, known: int | None) -> None:
+            def one(case: "Case[Any]", known: int | None) -> None:
                 if known and "chat_id" in case.path_parameters:
                     case.path_parameters["chat_id"] = known
                 answer = case.call(base_url=url, headers=headers, timeout=PATIENCE)
@@ -172,27 +174,29 @@ async def test_the_document_is_not_for_strangers_and_holds_nothing_of_ours(
 
 @ONE_DATABASE
 async def test_schemathesis_own_runner_finds_nothing(
-    town: Town, boss: Browser, shop: Account, request: pytest.FixtureRequest, tmp_path: Path
+    town: Town, boss: Browser, shop: Account, at_scale: AtScale, tmp_path: Path
 ) -> None:
-    if not request.config.getoption("--full"):
-        pytest.skip("minutes: with --full")
+    """In the suite as one program alone; with `--full` as everybody, through all its phases."""
     await a_chat(town, shop)
     known = await callers(town, boss)
     failed: list[str] = []
     async with at_a_port(town) as url, httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
         document = tmp_path / "openapi.json"
         document.write_text((await client.get(DOCUMENT, headers=known["super_admin"])).text)
-        for who, headers in known.items():
-            given_headers = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-            run = await asyncio.to_thread(
-                subprocess.run,
-                [
-                    Path(sys.executable).with_name("schemathesis"), "run", document, "--url", url, "--max-examples=100",
-                    "--checks", RUNNER_CHECKS, "--no-color", "--seed=1", *given_headers,
-                ],
-                check=False, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "NO_COLOR": "1"},
-            )  # fmt: skip
-            print(f"== {who}\n{run.stdout[-3000:]}{run.stderr[-1000:]}")
+        for who, headers in list(known.items())[-at_scale(1, len(known)) :]:
+            run = await asyncio.to_thread(run_over, document, url, headers, at_scale(1, 100), at_scale(1, 0))
+            print(f"== {who}\n{run.stdout[-4000:]}{run.stderr[-1000:]}")
             if run.returncode:
                 failed.append(who)
     assert failed == []
+
+
+def run_over(
+    document: Path, url: str, headers: dict[str, str], most: int, short: int
+) -> subprocess.CompletedProcess[str]:
+    program: list[str | Path] = [Path(sys.executable).with_name("schemathesis"), "run", document, "--url", url]
+    program += ["--checks", RUNNER_CHECKS, "--no-color", "--seed=1", f"--max-examples={most}"]
+    program += ["--request-timeout", str(PATIENCE), "--phases", "examples,fuzzing"] if short else []
+    program += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    chosen = {**os.environ, "NO_COLOR": "1"}
+    return subprocess.run(program, check=False, capture_output=True, text=True, cwd=document.parent, env=chosen)

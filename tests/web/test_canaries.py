@@ -107,7 +107,7 @@ def parts(town: Village) -> Parts:
 async def plant(town: Village, birds: Birds, owner: Browser, origin: str) -> None:
     """Through the pages and doors by which people and Avito bring them in."""
     parts = town.parts
-    made = await owner.post("/me/api-keys", {"name": birds.word("API key's name"), "scopes": "webhooks:read"})
+    made = await owner.post("/me/api-keys", {"name": "CRM", "scopes": "webhooks:read"})
     birds.key("API key", re.findall(r"golub_[0-9a-f]{64}", made.text)[0])
     birds.key("wrong API key", f"golub_{secrets.token_hex(32)}")
     for name in ("API key", "wrong API key"):

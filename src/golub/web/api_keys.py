@@ -1,5 +1,6 @@
 """An operator's keys for his programs: made after a proof, shown once, revoked at once."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -70,7 +71,7 @@ async def _page(
     done: str = "",
     made: ApiKey | None = None,
     secret: str = "",
-    given: dict[str, object] | None = None,
+    given: Mapping[str, object] | None = None,
     error: Invalid | Conflict | None = None,
 ) -> Response:
     return render(

@@ -62,8 +62,8 @@ def document() -> dict[str, Any]:
 
 def _guard(operation: dict[str, Any], method: str, path: str) -> None:
     scope = SCOPES.get((method, path))
-    security: list[dict[str, list[str]]] = [{"session": []}]
+    ways: list[dict[str, list[str]]] = [{"session": []}]
     if scope is not None:
-        security.append({"key": [] if scope is ANY_KEY else [str(scope)]})
-    operation["security"] = security
+        ways.append({"key": [] if scope is ANY_KEY else [str(scope)]})
+    operation["security"] = ways
     operation["x-role"] = str(ACCESS[path])
