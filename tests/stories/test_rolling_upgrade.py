@@ -101,7 +101,7 @@ async def pages_answer(town: Fleet) -> None:
         url = web.url.rstrip("/")
         async with httpx2.AsyncClient(base_url=url, headers={"Origin": url}, trust_env=False, timeout=30) as client:
             assert (await sign_in(client)).status_code == 303
-            assert (await client.get("/")).status_code == 200
+            assert (await client.get("/inbox")).status_code == 200
 
 
 async def revision(town: Fleet) -> str:
