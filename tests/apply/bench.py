@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Bench:
         self.applier.stop()
         self.spool.close()
 
-    def _hear(self, rows: list[Received]) -> None:
+    def _hear(self, rows: Sequence[Received]) -> None:
         self.told += rows
         self.heard.set()
 

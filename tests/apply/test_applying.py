@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,7 @@ async def test_a_drain_without_threads(bench: Bench) -> None:
 
 @ONE_DATABASE
 async def test_a_log_that_cannot_be_written_does_not_stop_the_drain(bench: Bench) -> None:
-    def full(_: list[Received]) -> None:
+    def full(_: Sequence[Received]) -> None:
         raise OSError("No space left on device")
 
     bench.applier.on_received = full
