@@ -19,7 +19,7 @@ from golub.cli.people import create_operator
 from golub.model import Role
 from golub.settings import Settings
 from golub.store import Store
-from tests import processes
+from tests import machine, processes
 from tests.conftest import AtScale, StartGolub
 from tests.postgres import OwnPostgres
 from tests.promises import Figures
@@ -116,11 +116,11 @@ async def revision(town: Fleet) -> str:
 def release_before(folder: Path) -> Path:
     """Its `src`, from this repository's history; skips where there is none."""
     if not (ROOT / ".git").exists():
-        pytest.skip("no history here: the release before cannot be had")
+        machine.skip(f"{machine.OUT_OF_REACH} a history, and with it the release before")
     newest = next(ROOT.glob(f"{VERSIONS}/{migrations.head()}.py"))
     added = git("log", "--diff-filter=A", "--format=%H", "-1", "--", str(newest.relative_to(ROOT))).decode().strip()
     if not added:
-        pytest.skip("the newest migration is in no commit yet")
+        machine.skip(f"{machine.OUT_OF_REACH} a commit with the newest migration")
     with tarfile.open(fileobj=io.BytesIO(git("archive", f"{added}^", "src"))) as archive:
         archive.extractall(folder, filter="data")
     (folder / VENDOR).symlink_to(ROOT / VENDOR)

@@ -35,7 +35,7 @@ HEADERS = {
     "Content-Disposition": "inline",
 }
 
-_SIGNATURE = re.compile(r"([0-9]{1,6})-([A-Za-z0-9_=-]+)")
+_SIGNATURE = re.compile(r"(0|[1-9][0-9]{0,5})-([A-Za-z0-9_=-]+)")
 
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
