@@ -12,11 +12,13 @@ from golub.clock import DAY, HOUR, MINUTE, SECOND
 from golub.model import Message, RuleKind
 from golub.simulator import Chat
 from tests.automation.house import Acts, House
+from tests.conftest import ONE_DATABASE
 
 WEEK = {"week": [[[540, 780], [840, 1080]]] * 5 + [[], []], "holidays": ["2026-09-23"]}
 CHATS = 5
 
 
+@ONE_DATABASE
 async def test_a_dry_run_over_a_week_equals_what_the_rules_did(home: House) -> None:
     """Two shops live through the same week, message by message; the rules are on in one of them."""
     began = home.clock()

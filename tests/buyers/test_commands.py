@@ -133,7 +133,7 @@ async def test_erase_asks_for_the_number_and_leaves_the_other_irina(town: Villag
 
     said = (await golub(town, "erase", first.id, typed=f"{IRINA}\n")).output
     assert f"To erase, type {IRINA}" in said
-    assert "Erasure 1: 2 messages, 2 chats, 2 deliveries" in said
+    assert "Erasure 1: 2 chats, 2 deliveries, 2 messages" in said
     async with town.parts.store.read() as session:
         left = (await session.scalars(select(Message))).all()
         assert [message.text for message in left] == ["вопрос 2"]

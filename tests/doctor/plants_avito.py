@@ -131,7 +131,7 @@ async def _(home: House) -> None:
 
 @plants("senders_held_back", shares=False)
 async def _(home: House) -> None:
-    await _came_from(home, "8.8.8.8", mode=AllowListMode.ENFORCE, networks="185.89.12.0/22")
+    await _came_from(home, "8.8.8.8", mode=AllowListMode.ENFORCE, networks="203.0.113.0/24")
 
 
 @plants("senders_hidden", shares=False)
@@ -141,7 +141,7 @@ async def _(home: House) -> None:
 
 @plants("senders_elsewhere", shares=False)
 async def _(home: House) -> None:
-    await home.change(insert(AllowList).values(_list(home, mode=AllowListMode.FLAG, networks="185.89.12.0/22")))
+    await home.change(insert(AllowList).values(_list(home, mode=AllowListMode.FLAG, networks="203.0.113.0/24")))
     await home.buyer_writes()
 
 

@@ -77,7 +77,7 @@ def erase(
             return await erase_all(store, settings, buyer, typed, files_of, now, tell)
 
     erasure = run_to_end(run(), store)
-    gone = ", ".join(f"{number} {kind}" for kind, number in erasure.counts.items())
+    gone = ", ".join(f"{number} {kind}" for kind, number in sorted(erasure.counts.items()))
     if erasure.state == ErasureState.FINISHED:
         say(f"Erasure {erasure.id}: {gone}. Note its number beside the buyer's request.", markup=False)
     else:

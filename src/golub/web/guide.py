@@ -29,4 +29,7 @@ def page(locale: str) -> Markup:
     folder = _PACKED if _PACKED.is_dir() else _CHECKOUT
     text = (folder / f"{locale}.md").read_text(encoding="utf-8")
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    return Markup(markdown.render(text))  # noqa: S704 - rendered with raw HTML switched off
+    shown = markdown.render(text).replace(
+        "<pre>", '<pre tabindex="0">'
+    )  # what scrolls sideways can be reached by keyboard
+    return Markup(shown)  # noqa: S704 - rendered with raw HTML switched off
