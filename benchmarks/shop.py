@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import sqlite3
+import time
+from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +18,7 @@ from golub.spool import TokenEntry
 
 TOKEN = "benchmark-benchmark-benchmark-benchmark-bench"
 PATH = f"{WEBHOOK_PATH}/{TOKEN}"
+DRAINED_WITHIN = 600.0  # seconds
 QUIET = {"GOLUB_AVITO_URL": "http://127.0.0.1:9", "GOLUB_BACKUP_EVERY": "0"}
 
 
@@ -65,6 +68,18 @@ def pending(folder: Path) -> tuple[int, float]:
             return 0, 0.0
         row = connection.execute("SELECT received_at FROM received WHERE seq = ?", (first,)).fetchone()
         return number, (now() - row[0]) / 1000 if row else 0.0
+
+
+def wait_until_drained(folder: Path, say: Callable[[str], None]) -> None:
+    """Ends the run where that takes longer than `DRAINED_WITHIN`."""
+    until, told = time.monotonic() + DRAINED_WITHIN, time.monotonic()
+    while left := pending(folder)[0]:
+        if time.monotonic() > until:
+            raise SystemExit(f"{left} deliveries were not applied within {DRAINED_WITHIN:.0f} s")
+        if time.monotonic() - told > 10:
+            told = time.monotonic()
+            say(f"{left} deliveries are still to be applied")
+        time.sleep(0.1)
 
 
 def kept(folder: Path) -> set[int]:

@@ -29,7 +29,6 @@ RATES = (1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000, 6000, 7000)  # a 
 GOAL_RATE = 3500
 LONGEST = 200.0  # ms, at p99
 OLDEST = 2.0  # seconds
-DRAINED_WITHIN = 600.0
 
 FIGURES = (
     Figure("burst_64", f"burst over the no-op, {FEW} connections", "×", at_least=0.65),
@@ -72,7 +71,7 @@ def parts(bench: Bench) -> Sequence[Part]:
                 measured, loaded = _burst(bench, server, letters, connections)
                 backlog, _ = shop.pending(folder)
                 began = time.monotonic()
-                _wait_until_drained(bench, folder)
+                shop.wait_until_drained(folder, bench.say)
                 drained = time.monotonic() - began
                 number = len(loaded.acked)
                 applied = 100 * max(number - backlog, 0) / number
@@ -170,7 +169,7 @@ def _steady(bench: Bench, letters: Letters, rate: int) -> Measured:
     with _golub(bench, folder, {}) as server:
         time.sleep(WARM)
         warm = drive(server.port, letters, connections=FEW, seconds=WARM, rate=rate)
-        _wait_until_drained(bench, folder)
+        shop.wait_until_drained(folder, bench.say)
         oldest: list[float] = []
         loaded = drive(
             server.port,
@@ -182,7 +181,7 @@ def _steady(bench: Bench, letters: Letters, rate: int) -> Measured:
             each_second=lambda: oldest.append(shop.pending(folder)[1]),
         )
         oldest.append(shop.pending(folder)[1])
-        _wait_until_drained(bench, folder)
+        shop.wait_until_drained(folder, bench.say)
         loaded.acked += warm.acked
         _look_for_all(loaded, folder)
     held = (
@@ -193,17 +192,6 @@ def _steady(bench: Bench, letters: Letters, rate: int) -> Measured:
     )
     bench.say(f"{rate}/s: p99 {loaded.at(0.99):.0f} ms, oldest {max(oldest):.1f} s: {'held' if held else 'not held'}")
     return {"rate": float(rate), "p99": loaded.at(0.99), "oldest": max(oldest), "held": float(held)}
-
-
-def _wait_until_drained(bench: Bench, folder: Path) -> None:
-    until, told = time.monotonic() + DRAINED_WITHIN, time.monotonic()
-    while left := shop.pending(folder)[0]:
-        if time.monotonic() > until:
-            raise SystemExit(f"{left} deliveries were not applied within {DRAINED_WITHIN:.0f} s")
-        if time.monotonic() - told > 10:
-            told = time.monotonic()
-            bench.say(f"{left} deliveries are still to be applied")
-        time.sleep(0.1)
 
 
 def _look_for_all(loaded: load.Loaded, folder: Path) -> None:

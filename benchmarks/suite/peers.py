@@ -45,8 +45,7 @@ def parts(bench: Bench) -> Sequence[Part]:
 
     def kept_by_us(folder: Path) -> set[int]:
         with ours(folder):  # it drains what its predecessor left
-            while shop.pending(folder)[0]:
-                time.sleep(0.1)
+            shop.wait_until_drained(folder, bench.say)
             return shop.kept(folder)
 
     def measure(start: Start, kept: Callable[[Path], set[int]]) -> Measures:

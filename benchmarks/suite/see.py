@@ -253,8 +253,7 @@ def _steady(bench: Bench, inboxes: int) -> Measures:
                 best = lowest = rate
             else:
                 highest = rate
-            while shop.pending(folder)[0]:
-                time.sleep(0.1)
+            shop.wait_until_drained(folder, bench.say)
     return {"rate": best}
 
 

@@ -15,6 +15,7 @@ from golub import __version__, metrics
 from golub.allowlist import Register
 from golub.clock import DAY, MINUTE, Clock, Millis
 from golub.health import disk_of
+from golub.ladder import held_back
 from golub.model import (
     SAMPLE_USER_ID,
     Account,
@@ -169,12 +170,7 @@ class Meter:
             labs = {lab.account_id: lab for lab in await session.scalars(select(SignatureLab))}
             tallies = (await session.scalars(select(SignatureTally).where(SignatureTally.run > 0))).all()
             causes = (Cause.BAD_SIGNATURE, Cause.IP_NOT_ALLOWED)
-            counted = await session.execute(
-                select(Delivery.account_id, Delivery.cause, func.count())
-                .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause.in_(causes))
-                .group_by(Delivery.account_id, Delivery.cause)
-            )
-            held_back = {(key, cause): count for key, cause, count in counted}
+            waiting = await held_back(session, causes)
         lists = await Register(self._store, self._clock).list(list(numbers))
         gauges = (
             metrics.held_back, metrics.signature_mode, metrics.signature_messages, metrics.signature_run,
@@ -185,7 +181,7 @@ class Meter:
         for key, account in numbers.items():
             lab, senders = labs.get(key), lists[key]
             for cause in causes:
-                metrics.held_back.labels(account, cause).set(held_back.get((key, cause), 0))
+                metrics.held_back.labels(account, cause).set(waiting.get((key, cause), 0))
             for mode in SignatureMode:
                 metrics.signature_mode.labels(account, mode).set(mode == (lab.mode if lab else SignatureMode.OBSERVE))
             for mode in AllowListMode:

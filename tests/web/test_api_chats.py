@@ -159,3 +159,14 @@ async def test_what_a_buyer_took_back_is_not_told(town: Village, program: httpx2
     await town.work()
     told = await program.get(f"{CHATS}/{(await program.get(CHATS)).json()['chats'][0]['id']}/messages")
     assert ([one["deleted"] for one in told.json()["messages"]], "пароль" in told.text) == ([True], False)
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize("body", [b"{", b"{}", b'{"text": 7}', b"[]"])
+async def test_whoever_may_not_answer_learns_nothing_of_what_was_wrong(
+    town: Village, program: httpx2.AsyncClient, body: bytes
+) -> None:
+    url, sent = f"{CHATS}/1/messages", {"Content-Type": "application/json"}
+    strangers = await program.post(url, content=body, headers=sent | {"Authorization": "Bearer golub_nobody"})
+    assert strangers.status_code == 401
+    assert (await program.post(url, content=body, headers=sent)).status_code in (400, 422)

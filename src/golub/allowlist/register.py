@@ -8,11 +8,11 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.allowlist.networks import has, has_all, has_range, is_closed, network_of, parse_networks
-from golub.allowlist.watch import fresh_list
 from golub.audit import Action, By
 from golub.clock import DAY, Clock, Millis
-from golub.errors import Conflict, Invalid, NotFound
-from golub.model import Account, AllowList, AllowListMode, Cause, Delivery, DeliveryState, SeenNetwork
+from golub.errors import Conflict, Invalid
+from golub.ladder import change, held_back, lock
+from golub.model import Account, AllowList, AllowListMode, Cause, Delivery, SeenNetwork
 from golub.store import Store
 
 PROVED_BY = 100  # confirmed messages …
@@ -176,24 +176,13 @@ class Register:
             await by.did(session, Action.ALLOW_LIST_COUNTED_ANEW, account.name, before=before, now=self._clock())
 
     async def _lock(self, session: AsyncSession, account_id: int) -> tuple[Account, AllowList]:
-        account = await session.get(Account, account_id)
-        if account is None:
-            raise NotFound("This account is no longer connected.")
-        await session.execute(fresh_list(self._store, account_id, self._clock()))
-        row = await session.get_one(AllowList, account_id, with_for_update=True, populate_existing=True)
-        return account, row
+        return await lock(self._store, session, AllowList, account_id, self._clock())
 
     async def _change(
         self, session: AsyncSession, account: Account, row: AllowList, mode: AllowListMode, networks: str, by: By
     ) -> None:
-        before = {"mode": row.mode, "networks": row.networks}
         after = {"mode": mode.value, "networks": networks}
-        if before == after:
-            return
-        now: Millis = self._clock()
-        row.mode, row.networks, row.changed_at = mode, networks, now
-        await session.flush()
-        await by.did(session, Action.ALLOW_LIST_CHANGED, account.name, before=before, after=after, now=now)
+        await change(session, account, row, after, Action.ALLOW_LIST_CHANGED, by=by, now=self._clock())
 
 
 async def _standings(session: AsyncSession, account_ids: Sequence[int]) -> dict[int, Standing]:
@@ -206,14 +195,11 @@ async def _standings(session: AsyncSession, account_ids: Sequence[int]) -> dict[
     for one in await session.scalars(networks.order_by(SeenNetwork.confirmed.desc(), SeenNetwork.network)):
         listed = one.account_id in rows and has_range(rows[one.account_id].networks, one.lowest, one.highest)
         seen.setdefault(one.account_id, []).append(Seen(one, listed))
-    counted = await session.execute(
-        select(Delivery.account_id, func.count())
-        .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.IP_NOT_ALLOWED)
-        .group_by(Delivery.account_id)
-    )
-    held_back = {row[0]: row[1] for row in counted}
+    waiting = await held_back(session, [Cause.IP_NOT_ALLOWED])
     return {
-        key: Standing(rows.get(key) or _unwritten(key), tuple(seen.get(key, ())), held_back.get(key, 0))
+        key: Standing(
+            rows.get(key) or _unwritten(key), tuple(seen.get(key, ())), waiting.get((key, Cause.IP_NOT_ALLOWED), 0)
+        )
         for key in account_ids
     }
 

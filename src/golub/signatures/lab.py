@@ -1,134 +1,49 @@
 """Counts which schemes fit, over deliveries of which it is certain that Avito sent them: see `settled`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub.clock import DAY, Clock, Millis
-from golub.model import (
-    SAMPLE_USER_ID,
-    Account,
-    Cause,
-    Delivery,
-    DeliveryState,
-    SignatureLab,
-    SignatureMode,
-    SignatureTally,
-)
-from golub.runner import Loop
-from golub.settings import Settings
-from golub.settled import PAGE, read_settled, settles_after
+from golub.clock import Millis
+from golub.model import Cause, Delivery, DeliveryState, SignatureLab, SignatureTally
+from golub.settled import Counting
 from golub.signatures.schemes import Outcome, Scheme
-from golub.store import Store
 
-TURN = 60.0  # seconds
-PAGES = 20  # of one turn for one account
+Counted = list[tuple[Millis, str]]  # when a message came, and its signature
 
 _NOT_A_SCHEME = frozenset(outcome.value for outcome in Outcome)
 
 
-class Lab:
-    """Runs in every process that works; two of them count nothing twice."""
+class Lab(Counting[SignatureLab, Counted]):
+    name = "signatures"
+    rules = SignatureLab
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self._settled = settles_after(settings)
+    def _tried(self) -> ColumnElement[bool]:
+        held_back = and_(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
+        return and_(
+            Delivery.token_id.is_not(None),
+            Delivery.event_type == "message",
+            Delivery.signature != "",
+            or_(Delivery.state == DeliveryState.APPLIED, held_back),
+        )
 
-    async def run(self) -> None:
-        await Loop("signatures", self._clock, longest_wait=TURN).run(self._turn)
+    async def _look(self, session: AsyncSession, account_id: int, page: Sequence[Any]) -> Counted:  # noqa: ARG002
+        return _each_message_once(page)
 
-    async def _turn(self) -> Millis | None:
-        return self._clock() if await self.run_once() else None
+    def _sums(self, rule: SignatureLab, counted: Counted) -> Mapping[str, Any]:
+        return {
+            "confirmed": SignatureLab.confirmed + len(counted),
+            "signed": SignatureLab.signed + sum(signature != Outcome.ABSENT for _, signature in counted),
+            "last_at": counted[-1][0] if counted else rule.last_at,
+        }
 
-    async def run_once(self) -> bool:
-        """Counts what is settled. Returns whether there may be more."""
-        until = self._clock() - self._settled
-        more = False
-        for account_id in await self._accounts():
-            for _ in range(PAGES):
-                if not await self._count_page(account_id, until):
-                    break
-            else:
-                more = True
-        return more
-
-    async def _accounts(self) -> Sequence[int]:
-        """Those that are not switched off; a new one gets its row."""
-        async with self._store.read() as session:
-            wanted = select(Account.id).where(Account.user_id != SAMPLE_USER_ID).order_by(Account.id)
-            accounts = (await session.scalars(wanted)).all()
-            known = await session.execute(select(SignatureLab.account_id, SignatureLab.mode))
-            modes = {row[0]: row[1] for row in known}
-        for account_id in [key for key in accounts if key not in modes]:
-            async with self._store.write() as session:
-                await session.execute(fresh_lab(self._store, account_id, self._clock() - DAY))
-        return [key for key in accounts if modes.get(key) != SignatureMode.OFF]
-
-    async def _count_page(self, account_id: int, until: Millis) -> bool:
-        """Whether it was a full one."""
-        async with self._store.read() as session:
-            lab = await session.get(SignatureLab, account_id)
-            if lab is None:
-                return False
-            page = await read_settled(session, account_id, (lab.counted_to, lab.counted_id), until, _tried())
-        if not page:
-            return False
-        counted = _each_message_once(page)
-        async with self._store.write() as session:
-            # Whoever moves the place counts what lies before it; another process that has read the same page does not.
-            moved = await session.scalar(
-                update(SignatureLab)
-                .where(
-                    SignatureLab.account_id == account_id,
-                    SignatureLab.mode != SignatureMode.OFF,
-                    SignatureLab.counted_to == lab.counted_to,
-                    SignatureLab.counted_id == lab.counted_id,
-                )
-                .values(
-                    counted_to=page[-1].received_at,
-                    counted_id=page[-1].id,
-                    confirmed=SignatureLab.confirmed + len(counted),
-                    signed=SignatureLab.signed + sum(signature != Outcome.ABSENT for _, signature in counted),
-                    last_at=counted[-1][0] if counted else lab.last_at,
-                )
-                .returning(SignatureLab.account_id)
-                .execution_options(synchronize_session=False)
-            )
-            if moved is None:
-                return False
-            await _tally(session, account_id, counted)
-        return len(page) == PAGE
+    async def _note(self, session: AsyncSession, account_id: int, counted: Counted) -> None:
+        await _tally(session, account_id, counted)
 
 
-def fresh_lab(store: Store, account_id: int, counted_to: Millis) -> Any:
-    """The statement that gives an account its row; harmless where it has one."""
-    made = store.insert(SignatureLab).values(
-        account_id=account_id,
-        mode=SignatureMode.OBSERVE,
-        scheme="",
-        changed_at=0,
-        counted_to=counted_to,
-        counted_id=b"",
-        confirmed=0,
-        signed=0,
-    )
-    return made.on_conflict_do_nothing()
-
-
-def _tried() -> ColumnElement[bool]:
-    held_back = and_(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
-    return and_(
-        Delivery.token_id.is_not(None),
-        Delivery.event_type == "message",
-        Delivery.signature != "",
-        or_(Delivery.state == DeliveryState.APPLIED, held_back),
-    )
-
-
-def _each_message_once(page: Sequence[Any]) -> list[tuple[Millis, str]]:
+def _each_message_once(page: Sequence[Any]) -> Counted:
     """When each came first, and its signature. Whoever sends a copy before Avito does must not make it a miss: a fit
     that only Avito can bring counts, whichever of the two came first."""
     names = [(row.chat_avito_id, row.message_avito_id) for row in page]
@@ -152,7 +67,7 @@ def _is_keyed(text: str) -> bool:
         return False
 
 
-async def _tally(session: AsyncSession, account_id: int, counted: Sequence[tuple[Millis, str]]) -> None:
+async def _tally(session: AsyncSession, account_id: int, counted: Counted) -> None:
     """A miss ends every run that it is not part of."""
     if not counted:
         return

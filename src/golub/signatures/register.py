@@ -7,20 +7,18 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
-from golub.clock import DAY, Clock, Millis
+from golub.clock import DAY, Clock
 from golub.errors import Conflict, Invalid, NotFound
+from golub.ladder import change, held_back, lock
 from golub.model import (
     Account,
     Cause,
-    Delivery,
-    DeliveryState,
     SignatureLab,
     SignatureMode,
     SignatureSecret,
     SignatureTally,
 )
 from golub.settings import HEADER_NAME
-from golub.signatures.lab import fresh_lab
 from golub.signatures.schemes import OWN, Digest, Scheme, Signed
 from golub.store import Store
 from golub.vault import Vault
@@ -104,18 +102,13 @@ class Register:
                 select(SignatureSecret).where(SignatureSecret.account_id.in_(account_ids)).order_by(SignatureSecret.id)
             ):
                 secrets.setdefault(secret.account_id, []).append(secret)
-            counted = await session.execute(
-                select(Delivery.account_id, func.count())
-                .where(Delivery.state == DeliveryState.QUARANTINED, Delivery.cause == Cause.BAD_SIGNATURE)
-                .group_by(Delivery.account_id)
-            )
-            held_back = {row[0]: row[1] for row in counted}
+            waiting = await held_back(session, [Cause.BAD_SIGNATURE])
         return {
             key: Standing(
                 by_account.get(key) or _unwritten(key),
                 tuple(sorted(fits.get(key, ()), key=_rank, reverse=True)),
                 tuple(secrets.get(key, ())),
-                held_back.get(key, 0),
+                waiting.get((key, Cause.BAD_SIGNATURE), 0),
             )
             for key in account_ids
         }
@@ -199,24 +192,13 @@ class Register:
             await by.did(session, Action.SIGNATURE_SECRET_REMOVED, account.name, before=before, now=self._clock())
 
     async def _lock(self, session: AsyncSession, account_id: int) -> tuple[Account, SignatureLab]:
-        account = await session.get(Account, account_id)
-        if account is None:
-            raise NotFound("This account is no longer connected.")
-        await session.execute(fresh_lab(self._store, account_id, self._clock()))
-        lab = await session.get_one(SignatureLab, account_id, with_for_update=True, populate_existing=True)
-        return account, lab
+        return await lock(self._store, session, SignatureLab, account_id, self._clock())
 
     async def _change(
         self, session: AsyncSession, account: Account, lab: SignatureLab, mode: SignatureMode, scheme: str, by: By
     ) -> None:
-        before = {"mode": lab.mode, "scheme": lab.scheme}
         after = {"mode": mode.value, "scheme": scheme}
-        if before == after:
-            return
-        now: Millis = self._clock()
-        lab.mode, lab.scheme, lab.changed_at = mode, scheme, now
-        await session.flush()
-        await by.did(session, Action.SIGNATURE_MODE_CHANGED, account.name, before=before, after=after, now=now)
+        await change(session, account, lab, after, Action.SIGNATURE_MODE_CHANGED, by=by, now=self._clock())
 
 
 def _unwritten(account_id: int) -> SignatureLab:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from golub.errors import GolubError, Invalid, NotFound, Rejected, Unavailable
 from golub.web.language import reader_of
 from golub.web.page import render
-from golub.web.session import Led, NotSignedIn, is_api, sign_in_url
+from golub.web.session import Led, NotSignedIn, guard, is_api, sign_in_url
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -42,16 +42,32 @@ async def _http(request: Request, error: Exception) -> Response:
         405: Rejected("This address does not take such a request.", code="method"),
         413: Rejected("This request is too large.", code="too_large"),
     }.get(error.status_code, Rejected("This request is not understood.", code="malformed"))
+    if error.status_code == 400 and (refused := await _refused(request)):
+        return refused
     answer = _answer(request, told, error.status_code)
     answer.headers.update(error.headers or {})
     return answer
 
 
 async def _validation(request: Request, error: Exception) -> Response:
+    if refused := await _refused(request):
+        return refused
     field = ""
     if isinstance(error, RequestValidationError) and (found := error.errors()):
         field = str(found[0]["loc"][-1])
     return _answer(request, Invalid("Something in the request is missing or of the wrong kind.", field=field), 422)
+
+
+async def _refused(request: Request) -> Response | None:
+    """The answer to whoever may not use this part of the API: its body is parsed before `guard` has run, and what is
+    wrong with one is no stranger's business."""
+    if not is_api(request) or "route" not in request.scope:
+        return None
+    try:
+        await guard(request)
+    except GolubError as error:
+        return _answer(request, error)
+    return None
 
 
 async def _unforeseen(request: Request, _: Exception) -> Response:
