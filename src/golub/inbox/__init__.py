@@ -18,7 +18,6 @@ from golub.inbox.labels import (
 )
 from golub.inbox.listing import (
     CHATS_A_PAGE,
-    COUNT_LIMIT,
     Line,
     Page,
     View,
@@ -56,7 +55,6 @@ __all__ = [
     "CHANGES_AT_ONCE",
     "CHATS_A_PAGE",
     "COLOURS",
-    "COUNT_LIMIT",
     "LARGEST_ID",
     "LONGEST_NAME",
     "MESSAGES_A_PAGE",

@@ -22,10 +22,12 @@ from golub.store.lists import padded
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
-CHATS_A_PAGE = 40
+CHATS_A_PAGE = 25  # more than a tall screen shows; where its end is seen the next ones come
 COUNT_LIMIT = 1000  # counts are exact up to here; nobody reads further, and counting on costs time
 FEW = 2000  # chats that have a label, for a page to begin with them …
-FEW_TO_COUNT = 8000  # … and for counts, which read each of them once
+FEW_TO_COUNT = 8000  # … and for counts of all views, which read each of them once …
+FEW_FOR_ONE = 3000  # … and of one view
+LABELLED_LIMIT = 200  # up to which counts are exact of a label that is on many: most chats of a view do not have it
 MERGED = 50  # accounts at most
 
 
@@ -102,41 +104,61 @@ async def find_lines(session: AsyncSession, sight: Sight, chat_ids: Sequence[int
     return await _labelled(session, [tuple(row) for row in await session.execute(found)])
 
 
-async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wanted]) -> list[int]:
-    """How many chats each list has; `COUNT_LIMIT` means "that many or more".
+async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wanted]) -> list["Count"]:
+    """How many chats each list has.
 
-    An item's chats, or a label's, are read once for all views of them, unless they are many and the views few."""
-    few = await _few(session, lists, FEW_TO_COUNT)
-    counts = [0] * len(lists)
-    for numbers, found in _counting(sight, tuple(lists), few):
-        for number, count in zip(numbers, (await session.execute(found)).one(), strict=True):
-            counts[number] = min(count, COUNT_LIMIT)
+    An item's chats, or those of a label that is on few, are read once for all views of them. Along a view's order that
+    label would be looked for in vain most of the time; one that is on many is soon found as often as is counted."""
+    sizes = await _sizes(session, lists, FEW_TO_COUNT)
+    counts = [Count(0)] * len(lists)
+    for found in _counting(sight, tuple(lists), frozenset(sizes.items())):
+        numbers = (await session.execute(found.statement)).one()
+        for place, number in zip(found.places, numbers, strict=True):
+            counts[place] = Count(number) if number < found.limit else Count(found.limit - 1, more=True)
     return counts
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """`more`: there are more, and how many was not counted."""
+
+    number: int
+    more: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number}+" if self.more else str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """A statement whose columns count the lists at `places`, each up to `limit`."""
+
+    places: list[int]
+    statement: Select[*tuple[Any, ...]]
+    limit: int = COUNT_LIMIT
+
+
 @lru_cache(256)  # an operator's lists stay the same for days, and putting the statements together takes milliseconds
-def _counting(
-    sight: Sight, lists: tuple[Wanted, ...], few: frozenset[int | None]
-) -> list[tuple[list[int], Select[*tuple[Any, ...]]]]:
-    """Statements, each with the places of the lists that its columns count."""
-    found: list[tuple[list[int], Select[*tuple[Any, ...]]]] = []
+def _counting(sight: Sight, lists: tuple[Wanted, ...], sizes: frozenset[tuple[int, int]]) -> list[_Counting]:
+    found: list[_Counting] = []
     alike: dict[Wanted, list[int]] = {}
     for number, wanted in enumerate(lists):
         alike.setdefault(replace(wanted, view=View.ALL), []).append(number)
-    apart: dict[int, Any] = {}
-    for narrowed, numbers in alike.items():
-        label_id, views = narrowed.label_id, [lists[number] for number in numbers]
-        is_narrow = narrowed.item_id is not None or label_id is not None
-        if is_narrow and (label_id in few or len(views) > 2):
+    apart: dict[int, dict[int, Any]] = {COUNT_LIMIT: {}, LABELLED_LIMIT: {}}  # by limit and place
+    for narrowed, places in alike.items():
+        label_id, views = narrowed.label_id, [lists[place] for place in places]
+        few = FEW_TO_COUNT if len(views) > 2 else FEW_FOR_ONE
+        once = frozenset[int | None](label for label, size in sizes if size < few)
+        if narrowed.item_id is not None or label_id in once:
             each = [func.count(case((_belongs(view), 1))) for view in views]
-            found.append((numbers, select(*each).where(*_narrowing(sight, narrowed, few | {label_id}))))
+            found.append(_Counting(places, select(*each).where(*_narrowing(sight, narrowed, once))))
             continue
-        for number, view in zip(numbers, views, strict=True):
-            some = select(Chat.id).where(*_narrowed(sight, view, few)).limit(COUNT_LIMIT).subquery()
-            apart[number] = select(func.count()).select_from(some).scalar_subquery().label(f"n{number}")
-    if apart:
-        found.append((list(apart), select(*apart.values())))
-    return found
+        limit = COUNT_LIMIT if label_id is None else LABELLED_LIMIT
+        for place, view in zip(places, views, strict=True):
+            some = select(Chat.id).where(*_narrowed(sight, view, once)).limit(limit).subquery()
+            counted = select(func.count()).select_from(some).scalar_subquery()
+            apart[limit][place] = counted.label(f"n{place}")
+    return found + [_Counting(list(each), select(*each.values()), limit) for limit, each in apart.items() if each]
 
 
 async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:
@@ -224,15 +246,20 @@ def _belongs(wanted: Wanted) -> ColumnElement[bool]:
 
 async def _few(session: AsyncSession, lists: Sequence[Wanted], most: int) -> frozenset[int | None]:
     """Those of the lists' labels that are on fewer chats than that."""
+    return frozenset(label_id for label_id, size in (await _sizes(session, lists, most)).items() if size < most)
+
+
+async def _sizes(session: AsyncSession, lists: Sequence[Wanted], most: int) -> dict[int, int]:
+    """On how many chats each of the lists' labels is, counted up to `most`."""
     labels = sorted({wanted.label_id for wanted in lists if wanted.label_id is not None})
     if not labels:
-        return frozenset()
+        return {}
     numbers = [
         select(func.count()).select_from(_labelled_by(label_id).limit(most).subquery()).scalar_subquery()
         for label_id in labels
     ]
     counted = (await session.execute(select(*numbers))).one()
-    return frozenset(label_id for label_id, number in zip(labels, counted, strict=True) if number < most)
+    return dict(zip(labels, counted, strict=True))
 
 
 def _is_short(wanted: Wanted, few: frozenset[int | None]) -> bool:

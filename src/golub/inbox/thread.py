@@ -21,7 +21,7 @@ from golub.store.lists import padded
 if TYPE_CHECKING:
     from golub.apply import Applier
 
-MESSAGES_A_PAGE = 50
+MESSAGES_A_PAGE = 30
 CHANGES_AT_ONCE = 200  # more than that, and the thread is loaded anew
 
 

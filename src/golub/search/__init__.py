@@ -18,7 +18,7 @@ from golub.index.question import All, Any, Asked, Facet, Question
 from golub.model import Chat, Direction, Message, Note, Operator
 from golub.store.lists import padded
 
-MESSAGES_A_PAGE = 40
+MESSAGES_A_PAGE = 25
 CHATS_SHOWN = 6  # before the messages; more when asked for
 CHATS_A_PAGE = 200
 CHATS_OF_ITEM = 300  # the newest of an item whose chats are more
@@ -88,13 +88,12 @@ async def find(
     if facets is None:
         return NOTHING
     try:
-        if narrowed.item_id is not None:
-            facets.append(await _of_item(session, narrowed.item_id))
         words = [] if question.asked is None else [question.asked]
-        asked = All((*words, *facets))
-        keys = await _keys(session, asked, narrowed, before, limit + 1)
+        item: list[Asked] = [] if narrowed.item_id is None else [Facet(entries.of_item(narrowed.item_id))]
+        among = [await _chats_of(session, item[0])] if item else []
+        keys = await _keys(session, All((*words, *facets, *among)), narrowed, before, limit + 1)
         has_chats = question.asked is not None and before is None and not narrowed.is_of_messages
-        found = await _find_chats(session, asked, accounts) if has_chats else []
+        found = await _find_chats(session, All((*words, *facets, *item)), accounts) if has_chats else []
     except DBAPIError as error:
         if statements.was_stopped(error):
             raise Invalid("This takes too long. Add a word, or choose an account or some days.", field="q") from error
@@ -132,9 +131,8 @@ def _facets(narrowed: Narrowed, accounts: frozenset[int] | None) -> list[Asked] 
     return facets
 
 
-async def _of_item(session: AsyncSession, item_id: int) -> Asked:
-    """The item's chats, and they themselves: a chat may get its item after its first message."""
-    item = Facet(entries.of_item(item_id))
+async def _chats_of(session: AsyncSession, item: Asked) -> Asked:
+    """What was said about an item: a chat alone knows its item, and may get it after its first message."""
     keys = await _run(session, item, entries.LEAST_CHAT, -1, CHATS_OF_ITEM, True)
     return Any((item, *(Facet(entries.of_chat(-key)) for key in keys)))
 

@@ -145,13 +145,13 @@ async def _around(
     counts = await inbox.count_chats(session, sight, lists)
     everywhere, *of_saved = counts[len(View) :]
     accounts = await inbox.list_accounts(session, sight)
-    named = {view.value: many(count) for view, count in zip(View, counts, strict=False)}
-    named |= {f"saved-{one.id}": many(count) for one, count in zip(saved, of_saved, strict=True)}
+    named = {view.value: str(count) for view, count in zip(View, counts, strict=False)}
+    named |= {f"saved-{one.id}": str(count) for one, count in zip(saved, of_saved, strict=True)}
     return {
         "lines": lines,
         "drafted": await find_drafted(session, operator.id, [line.chat.id for line in lines]),
         "counts": named,
-        "everywhere": many(everywhere),
+        "everywhere": str(everywhere),
         "accounts": {account.id: account for account in accounts},
         "several": len(accounts) > 1,
         "team": {one.id: one for one in await inbox.list_team(session)},
@@ -189,7 +189,6 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
         preview=in_words,
         name_of=name_of,
         waited=waited,
-        many=many,
         dot=dot,
         visible=visible,
         avito_chat_url=avito_chat_url,
@@ -211,11 +210,6 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
 def _is_deletable(message: Message, now: Millis) -> bool:
     named = not message.avito_id.startswith("~")  # else Avito gave it no name to call it by
     return named and message.created_at > now - outbox.DELETABLE_FOR
-
-
-def many(count: int) -> str:
-    """A count as far as it was counted."""
-    return f"{inbox.COUNT_LIMIT - 1}+" if count >= inbox.COUNT_LIMIT else str(count)
 
 
 def how_long(span: Millis, locale: str) -> str:

@@ -12,8 +12,8 @@ from golub import inbox
 from golub.clock import MINUTE
 from golub.errors import Invalid
 from golub.fold import MarkRead
-from golub.inbox import Place, View, Wanted
-from golub.model import Role
+from golub.inbox import Place, View, Wanted, listing
+from golub.model import ChatLabel, Label, Role
 from golub.sight import ALL_ACCOUNTS
 from golub.store import Store
 from golub.web.parts import Parts
@@ -81,8 +81,36 @@ async def test_counts_are_of_chats_and_of_one_account_where_one_is_chosen(parts:
     async with parts.store.read() as session:
         lists = [Wanted(0, view, shop) for shop in (None, talk.account.id) for view in (View.WAITING, View.UNREAD)]
         waiting, unread, waiting_here, unread_here = await inbox.count_chats(session, ALL_ACCOUNTS, lists)
-    assert (waiting, waiting_here) == (2, 1)
-    assert unread - unread_here == 1
+    assert (str(waiting), str(waiting_here)) == ("2", "1")
+    assert unread.number - unread_here.number == 1
+
+
+@pytest.mark.parametrize(("few", "of_all", "of_one"), [(8, "3", "3"), (2, "1+", "1+")])
+async def test_counts_end_where_nobody_reads_on_and_labels_are_counted_either_way(
+    parts: Parts, talk: Talk, monkeypatch: pytest.MonkeyPatch, few: int, of_all: str, of_one: str
+) -> None:
+    monkeypatch.setattr(listing, "COUNT_LIMIT", 4)
+    monkeypatch.setattr(listing, "LABELLED_LIMIT", 2)
+    monkeypatch.setattr(listing, "FEW_TO_COUNT", few)
+    monkeypatch.setattr(listing, "FEW_FOR_ONE", few)
+    listing._counting.cache_clear()
+    for number in range(5):
+        await talk.says(f"chat-{number}", "вопрос")
+    async with parts.store.write() as session:
+        label = Label(name="Опт", folded="опт", colour=1, created_at=0)
+        session.add(label)
+        await session.flush()
+        of_three = [talk.chats[f"chat-{number}"] for number in range(3)]
+        session.add_all(ChatLabel(chat_id=chat_id, label_id=label.id, put_at=0) for chat_id in of_three)
+    async with parts.store.read() as session:
+        labelled = [Wanted(0, view, label_id=label.id) for view in View]
+        plain, *each = await inbox.count_chats(session, ALL_ACCOUNTS, [Wanted(0), *labelled])
+        (alone,) = await inbox.count_chats(session, ALL_ACCOUNTS, [Wanted(0, View.WAITING, label_id=label.id)])
+    listing._counting.cache_clear()
+    assert str(plain) == "3+"
+    told = dict(zip(View, map(str, each), strict=True))
+    assert (told[View.ALL], told[View.UNASSIGNED], told[View.CLOSED]) == (of_all, of_all, "0")
+    assert str(alone) == of_one
 
 
 @ONE_DATABASE
