@@ -124,3 +124,22 @@ async def test_a_delivery_that_kills_the_process_is_quarantined_at_last(bench: B
     assert {outcome(journal[one]) for one in before + after} == {(DeliveryState.APPLIED, Cause.NONE)}
     assert sorted(row["avito_id"] for row in bench.all(Message)) == [f"m-{number}" for number in range(6)]
     assert bench.spool.pending == 0
+
+
+@ONE_DATABASE
+async def test_who_is_killed_again_and_again_while_it_starts_accuses_nobody(bench: Bench) -> None:
+    """The first batch after a start is slow: it has no suspects, or the least suspected one; then they come in turn."""
+    for number in range(5):
+        await bench.receive(message(id=f"m-{number}", created=CREATED + number))
+    rows = bench.spool.read(0)
+    bench.spool._crashes |= {row.id: times for row, times in zip(rows, (4, 2, 3), strict=False)}
+
+    def applied() -> list[str]:
+        bench.applier._apply_some()
+        return sorted(row["avito_id"] for row in bench.all(Message))
+
+    assert await asyncio.to_thread(applied) == ["m-3", "m-4"]
+    assert await asyncio.to_thread(applied) == ["m-0", "m-3", "m-4"]
+    bench.applier._warm = False  # as if started again, with nothing but suspects
+    bench.spool._crashes |= {rows[1].id: 3, rows[2].id: 2}
+    assert await asyncio.to_thread(applied) == ["m-0", "m-2", "m-3", "m-4"]

@@ -93,6 +93,7 @@ class Applier:
         self._rests_until = 0.0
         self._giving_way = GivingWay()
         self._identified = False
+        self._warm = False  # whether a batch was applied since the start
         self._suspected = 0  # so many of the next rows were in a batch with a bad one: they are applied in small parts
         self._applied = threading.Condition()
         self._stopping = threading.Event()
@@ -291,6 +292,7 @@ class Applier:
                 self._suspected = len(rows)
                 continue
             self._suspected = max(0, self._suspected - len(rows))
+            self._warm = True
             self._count(batch, time.perf_counter() - started)
             self._live.ring(batch.rings, batch.number)
             if batch.relayed:
@@ -311,8 +313,17 @@ class Applier:
             metrics.apply_lag_seconds.observe(max(now - row.received_at, 0) / 1000)
 
     def _next_rows(self) -> list[Received]:
-        """Up to a batch, and never together with a row that is suspected of killing the process."""
-        rows = self._spool.read(0, PART_ROWS if self._suspected else BATCH_ROWS, BATCH_BYTES)
+        """Up to a batch, and never together with a row that is suspected of killing the process.
+
+        The first batch after a start takes a hundred times as long as a later one, and a process that others kill again
+        and again mostly dies in it. So it has no suspects while anything else is pending: in a warm process they are at
+        work for some milliseconds, and who dies just then was hardly killed by others."""
+        limit = PART_ROWS if self._suspected else BATCH_ROWS
+        if not self._warm:
+            rows = self._spool.read(0, 2 * BATCH_ROWS, BATCH_BYTES)
+            others = [row for row in rows if self._crashes(row) < CRASHES_SUSPECT]
+            return others[:limit] or sorted(rows, key=self._crashes)[:1]
+        rows = self._spool.read(0, limit, BATCH_BYTES)
         suspect = next((place for place, row in enumerate(rows) if self._crashes(row) >= CRASHES_SUSPECT), None)
         return rows if suspect is None else rows[:suspect] or rows[:1]
 
