@@ -56,7 +56,7 @@ screenshots: .venv/.dev chromium ## take the README's pictures again, from a run
 chaos: .venv/.dev chromium strace ## try to break each promise of docs/promises.md, at full counts; hours. One: P=P2
 	@$(BIN)/python -m tests.chaos $(P) $(if $(SHORT),--short) $(if $(AGAIN),--again)
 
-scan: .venv/.dev ## bandit, in an environment of its own; ends with 1 at what docs/security-review.md does not explain
+scan: .venv/.dev ## bandit and semgrep, in environments of their own; ends with 1 at what docs/security-review.md does not explain
 	@$(BIN)/python scans/run.py
 
 day: .venv/.dev chromium ## a day in the inbox by keyboard, two operators in one chat, at full counts; pictures go to LOOK=build/day

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build/benchmarks"  # what is made on the way; may be deleted
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 3
+LOOK = 0.5  # seconds in which it is seen whether strangers are at work
 
 Measures = Mapping[str, float]
 
@@ -182,7 +183,7 @@ def run(
 
 
 def _measure(part: Part, number: int) -> Ran:
-    others = machine.busy(0.5)
+    others = machine.busy(LOOK)
     before, began = machine.stolen(), time.monotonic()
     values: dict[str, float] = {}
     skipped = ""

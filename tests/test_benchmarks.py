@@ -50,6 +50,12 @@ def run(benchmark: Counting, folder: Path, *, again: bool = False) -> dict[str, 
     return frame.run("counting", benchmark, full=False, again=again, build=folder, say=lambda _: None)
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is measured here, and nobody needs to be looked for."""
+    monkeypatch.setattr(frame, "LOOK", 0.001)
+
+
 def test_the_figure_is_the_median_of_the_rounds_and_stands_beside_its_goal(tmp_path: Path) -> None:
     result = run(Counting(), tmp_path)
     told = {one["name"]: (one["value"], one["rounds"], one["verdict"]) for one in result["figures"]}
