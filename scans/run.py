@@ -1,5 +1,5 @@
-"""`make scan`: bandit, and semgrep with the rules of `rules.yml`, over the source, each out of an environment of its own
-that is installed by hashes; their reports go to `build/scan`. Ends with 1 where one found more than
+"""`make scan`: bandit, and semgrep with the rules of `rules.yml`, over the source, each out of an environment of its
+own that is installed by hashes; their reports go to `build/scan`. Ends with 1 where one found more than
 `docs/security-review.md` explains, as counted in `explained.json`.
 """
 
