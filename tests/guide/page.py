@@ -59,7 +59,8 @@ class Page(HTMLParser):
 
     def form(self, action: str) -> Form:
         found = [form for form in self.forms if form.action == action]
-        assert len(found) == 1, f"{len(found)} forms for {action}, among {[form.action for form in self.forms]}"
+        among = [form.action for form in self.forms]
+        assert len(found) == 1, f"{len(found)} forms for {action}, among {among}: {self.text[:300]}"
         return found[0]
 
     @property
