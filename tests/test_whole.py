@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from golub import server as server_module
 from golub.server import Server, Whole
 
 HEAD = b"POST /hook/a HTTP/1.1\r\nHost: x\r\n"
@@ -146,6 +147,42 @@ async def test_stopping_waits_for_its_answer_and_closes_behind_it() -> None:
             await asyncio.sleep(0)
         hooks.answer(0, b"done")
         assert (await line.reader.read()).startswith(b"HTTP/1.1 200 OK\r\nconnection: close\r\n")
+
+
+@pytest.mark.parametrize("body", [b"one", b"refused"])
+@pytest.mark.parametrize("sent_before", [0, 20])
+async def test_a_request_that_is_on_its_way_when_we_stop_is_answered_and_is_the_last(
+    body: bytes, sent_before: int
+) -> None:
+    async with opened() as (server, hooks, line):
+        other = Line(*await asyncio.open_connection("127.0.0.1", server.port))
+        other.writer.write(TWO)  # once it is there, so is the line before it
+        await hooks.next()
+        request = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        line.writer.write(request[:sent_before])
+        server.stop()
+        hooks.answer(0, b"done")
+        assert await other.reader.read() != b""
+        line.writer.write(request[sent_before:])
+        await hooks.next()
+        if len(hooks.whole) > 1:
+            hooks.answer(1, b"ordinary")
+        told = await line.reader.read()  # to the end
+        assert told.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"connection: close\r\n" in told.lower()
+        assert told.endswith(b"ordinary")
+        other.writer.close()
+
+
+async def test_who_connects_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "ON_ITS_WAY", 0.01)
+    async with opened() as (server, _, line):
+        other = Line(*await asyncio.open_connection("127.0.0.1", server.port))
+        other.writer.write(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await other.answer())[1] == b"ordinary"
+        server.stop()
+        assert await line.reader.read() == b""
+        other.writer.close()
 
 
 async def test_an_answer_to_who_has_hung_up_goes_nowhere() -> None:

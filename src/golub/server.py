@@ -1,13 +1,14 @@
 """The HTTP server: uvicorn, embedded in the event loop that `app` already runs.
 
 It promises that stopping ends: listeners close first, `on_stop` ends the streams that would otherwise stay open for
-ever, requests under way get their answer, and what is left after `GRACE` seconds is cut. It promises as well that slow
-or shapeless requests cost little: headers must be complete, small and with a Host soon after the connection opened, and
-a body must not drip. How many connections one address may have is no rule of ours: all of them come from the proxy.
+ever, requests under way get their answer, also those on their way here, and what is left after `GRACE` seconds is
+cut. It promises as well that slow or shapeless requests cost little: headers must be complete, small and with a Host
+soon after the connection opened, and a body must not drip. How many connections one address may have is no rule of
+ours: all of them come from the proxy.
 Signals are not its business: `app` listens for them and calls `stop`.
 
-An application may take some requests whole (`TakesWhole`): those that came in one piece, and are answered in one. They
-cost half of what a task and ASGI's messages do; whatever is unusual about a request, it goes the ordinary way.
+An application may take some requests whole (`TakesWhole`): those that came in one piece, and are answered in one. That
+spares a task and ASGI's messages; whatever is unusual about a request, it goes the ordinary way.
 """
 
 import asyncio
@@ -31,7 +32,8 @@ HEADERS_NUMBER = 100
 BODY_WITHIN = 10.0  # seconds for a body; one that is longer has more, if it comes …
 BODY_RATE = 4 << 10  # … so many bytes a second. The webhook has a shorter limit of its own
 KEEP_ALIVE = 15  # seconds that an idle connection is kept; longer than Avito and proxies usually pause
-GRACE = 8  # seconds for requests under way when we stop
+GRACE = 8  # seconds for requests under way when we stop …
+ON_ITS_WAY = 1.0  # … and for the first one of a connection that was just opened, or one whose headers have begun
 STALLED = 30_000  # ms that a reader may leave what we sent untaken, also one that has silently gone (Linux)
 FILES = 65_536
 CONNECTIONS = 10_000
@@ -51,7 +53,7 @@ class Whole:
         self.headers = protocol.headers  # names in lower case
         self.scope: Scope = cast(Any, protocol).scope  # ASGI's, but for what is worked out of the URL
         self.body = body
-        self.keep_alive: bool = cast(Any, protocol).parser.should_keep_alive()
+        self.keep_alive: bool = cast(Any, protocol).parser.should_keep_alive() and not protocol.is_ending
         self.disconnected = False
         self.response_complete = False
         self._protocol = protocol
@@ -170,6 +172,7 @@ class _Protocol(HttpToolsProtocol):
         ours: Any = cast(Any, self).app
         self._takes: TakesWhole | None = ours if hasattr(ours, "take_whole") else None
         self._held: list[bytes] | None = None  # the body of a request that may be taken whole
+        self.is_ending = False  # the next answer is the last one
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # pyright: ignore[reportArgumentType] - uvicorn's own narrowing
@@ -182,6 +185,14 @@ class _Protocol(HttpToolsProtocol):
             self._answered.disconnected = True
             self._answered.message_event.set()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """uvicorn calls it when we stop. Whoever has connected is about to ask: cut off now, it would get no answer."""
+        if self._in_headers or cast(Any, self).cycle is None:
+            self.is_ending = True
+            self.loop.call_later(ON_ITS_WAY, super().shutdown)
+        else:
+            super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
@@ -221,7 +232,7 @@ class _Protocol(HttpToolsProtocol):
         if self._takes and self.url.startswith(self._takes.whole_under) and self._may_be_taken_whole():
             self._held = []
         else:
-            super().on_headers_complete()
+            self._begin()
 
     def on_body(self, body: bytes) -> None:
         if self._held is None:
@@ -260,9 +271,14 @@ class _Protocol(HttpToolsProtocol):
         held, self._held = self._held or [], None
         if self.transport.is_closing():
             return
-        super().on_headers_complete()
+        self._begin()
         for body in held:
             super().on_body(body)
+
+    def _begin(self) -> None:
+        super().on_headers_complete()
+        if self.is_ending and (cycle := cast(Any, self).cycle):
+            cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle

@@ -4,6 +4,7 @@ may read of it is searched: the process list, what it prints, its logs, its metr
 import asyncio
 import io
 import secrets
+import sys
 import zipfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,8 @@ from tests.stories.panel import PASSWORD, operator
 from tests.stories.scene import scene
 
 pytestmark = pytest.mark.story
+
+CALLED = (sys.executable, *processes.PROGRAM)  # called as by a person, and not forked: the process list shows it
 
 
 def canary() -> str:
@@ -68,7 +71,7 @@ async def test_no_secret_is_to_be_seen_of_a_running_process(
     }
     async with (
         watched() as called,
-        scene(tmp_path, start_golub, seed=seed, database_url=sqlite_url, **given) as town,
+        scene(tmp_path, start_golub, seed=seed, database_url=sqlite_url, program=CALLED, **given) as town,
         operator(town) as client,
     ):
         told |= {"password": PASSWORD, "cookie": client.cookies["session"]}
