@@ -202,7 +202,8 @@ async def house(start_golub: StartGolub, tmp_path: Path) -> AsyncGenerator[House
         async with httpx2.AsyncClient(base_url=golub.url, headers={"Origin": golub.url}, timeout=30) as client:
             client.follow_redirects = True
             person = Browser(client)
-            page = await person.send(await person.open(link), name="Анна", login="anna", password=WORDS, again=WORDS)
+            first = await eventually(lambda: person.open(link), lambda page: "" in [one.action for one in page.forms])
+            page = await person.send(first, name="Анна", login="anna", password=WORDS, again=WORDS)
             page = await person.send(
                 page, "/admin/start/account", client_id=shop.client_id, client_secret=shop.client_secret
             )
