@@ -14,7 +14,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),1,0)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONHOME
-# Containers often forbid it, and then each process that a test starts compiles everything anew: 10 s instead of 1.
+# Containers often forbid it, and then each process that a test starts compiles everything anew: 10 s instead of 4.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo install serve test check fmt docs screenshots chaos day scan bench bench-full bench-peers chromium strace clean force

@@ -315,8 +315,8 @@ class Applier:
     def _next_rows(self) -> list[Received]:
         """Up to a batch, and never together with a row that is suspected of killing the process.
 
-        The first batch after a start takes a hundred times as long as a later one, and a process that others kill again
-        and again mostly dies in it. So it has no suspects while anything else is pending: in a warm process they are at
+        The first batch after a start takes far longer than a later one, and a process that others kill again and again
+        mostly dies in it. So it has no suspects while anything else is pending: in a warm process they are at
         work for some milliseconds, and who dies just then was hardly killed by others."""
         limit = PART_ROWS if self._suspected else BATCH_ROWS
         if not self._warm:
