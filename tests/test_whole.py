@@ -154,7 +154,7 @@ async def test_stopping_waits_for_its_answer_and_closes_behind_it() -> None:
 async def test_a_request_that_is_on_its_way_when_we_stop_is_answered_and_is_the_last(
     body: bytes, sent_before: int
 ) -> None:
-    async with opened() as (server, hooks, line):
+    async with asyncio.timeout(10), opened() as (server, hooks, line):
         other = Line(*await asyncio.open_connection("127.0.0.1", server.port))
         other.writer.write(TWO)  # once it is there, so is the line before it
         await hooks.next()
