@@ -40,18 +40,18 @@ class Listener:
         return {"type": "http.disconnect"}
 
     async def next(self) -> tuple[str, object]:
-        async with asyncio.timeout(60):
-            text = (await self.writes.get()).decode()
+        text = (await self.writes.get()).decode()
         lines = dict(line.split(": ", 1) for line in text.strip().splitlines())
         self.last_id = lines.get("id", self.last_id)
         return lines["event"], json.loads(lines["data"])
 
     async def event(self, wanted: str) -> object:
         """The next event of that name, whatever comes before it."""
-        while True:
-            name, told = await self.next()
-            if name == wanted:
-                return told
+        async with asyncio.timeout(60):  # over all of them: ticks alone never end
+            while True:
+                name, told = await self.next()
+                if name == wanted:
+                    return told
 
 
 @asynccontextmanager

@@ -80,6 +80,7 @@ async def test_a_session_that_ended_ends_its_stream_and_no_other(site: FastAPI, 
     leaving, staying = await visit(Role.MANAGER), await visit(Role.MANAGER)
     async with listening(site, leaving) as one, listening(site, staying) as other:
         await one.event("hello")
+        await other.event("hello")
         await parts.operators.close_session(hash_of(leaving.client.cookies["session"]))
         assert await one.event("bye") == "session"
         async with asyncio.timeout(60):

@@ -1,5 +1,6 @@
 """A tab says where it is, and the streams of the others tell of it; no chat is another for it."""
 
+import asyncio
 from typing import Any, cast
 
 import pytest
@@ -88,7 +89,8 @@ async def test_nobody_is_told_of_chats_that_he_may_not_see(
     assert owner.operator
     assert manager.operator
     await narrow(parts, manager.operator, talk.account)
-    async with listening(site, manager) as stream:
+    async with asyncio.timeout(60), listening(site, manager) as stream:
+        await stream.event("hello")
         await owner.post("/presence", {"tab": TAB, "chat": str(hidden_id), "typing": "true"})
         await hidden.says("h", "Ау")
         await owner.post("/presence", {"tab": TAB, "chat": str(seen_id)})
