@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from golub.cli import cli
+from golub.cli.console import HAND_OVER, run_to_end
 from tests.test_upgrade import REVISIONS, old_database
 
 
@@ -102,3 +103,14 @@ def test_a_setting_that_cannot_be_used_is_named_and_not_repeated(tmp_path: Path,
     assert ended.exit_code == 2
     assert f"{name}: " in ended.stderr
     assert "word" not in ended.stderr.replace("user:password@", "").replace("user and password", "")
+
+
+def test_what_runs_lets_its_threads_take_turns_quickly() -> None:
+    async def interval() -> float:
+        return sys.getswitchinterval()
+
+    before = sys.getswitchinterval()
+    try:
+        assert run_to_end(interval()) == HAND_OVER < before
+    finally:
+        sys.setswitchinterval(before)
