@@ -6,6 +6,7 @@ What comes by the right token meanwhile is judged by the oracle, as everywhere.
 import asyncio
 import gzip
 import json
+import re
 import resource
 import sys
 import time
@@ -54,6 +55,9 @@ async def unhurt(town: Scene, at_scale: AtScale) -> Verdict:
     return verdict
 
 
+MADE_UP = re.compile(r"/u2i-[0-9a-f]{22}$")  # the chats of `strangers.flood`; Avito's own are not of hex digits
+
+
 @pytest.mark.promise("P21")
 async def test_a_flood_of_forgeries(
     tmp_path: Path, start_golub: StartGolub, at_scale: AtScale, seed: int, figures: Figures
@@ -68,16 +72,16 @@ async def test_a_flood_of_forgeries(
         async with town.talking(20):
             await town.acked(2 * PATIENCE_WITH)
             before = await vitals(town.golub)
-            asked = len(town.simulator.calls)
+            asked, began = len(town.simulator.calls), time.monotonic()
             told = await strangers("flood", port_of(town), seconds, forged)
             after = await vitals(town.golub)
-            calls = town.simulator.calls[asked:]
+            calls, took = town.simulator.calls[asked:], time.monotonic() - began
         kept = await bare_deliveries(town)
         shown, _ = await town._stored()
         verdict = await unhurt(town, at_scale)
     assert shown.keys() <= {(chat, message) for _, chat, message in read(town.log).sent}  # nothing that was forged
     p99 = answered(town.log, 0.99, since=PATIENCE_WITH)
-    looked_up = sum(call.operation == "getChatByIdV2" and "u2i-" in call.path for call in calls)
+    looked_up = sum(call.operation == "getChatByIdV2" and bool(MADE_UP.search(call.path)) for call in calls)
     listed = sum(call.operation == "getChatsV2" for call in calls)
     figures(**verdict.figures, p99_ms=round(p99), memory_mb=round(after.memory - before.memory, 1), looked_up=looked_up,
             listed=listed, kept=kept, flood=json.dumps(told))  # fmt: skip
@@ -85,7 +89,7 @@ async def test_a_flood_of_forgeries(
     assert told.get("token_404", 0) + told.get("token_503", 0) > 0
     assert {"bare_200", "bare_429", "token_404", "token_503", "per_second"} >= told.keys()  # each 429, 503 says when
     assert kept <= told["bare_200"] <= BARE_BURST + BARE_RATE * (seconds + 5)
-    assert looked_up <= 5 + seconds + 5  # golub.backfill.hints: five at once, then one a second
+    assert 0 < looked_up <= 5 + took + 1  # golub.backfill.hints: five at once, then one a second
     assert after.memory - before.memory < 50
     if at_scale(0, 1):
         assert p99 < 500

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # Seconds after which a thread that computes lets the next one. Between two of a commit's steps the spool's thread waits
 # for a busy event loop so long, a dozen times a commit: with Python's 5 ms, webhooks beside 3000 slow strangers had p99
-# 174 to 297 ms on two cores, with 1 ms 122 ms, and as many were answered in a burst.
-HAND_OVER = 0.001
+# 174 to 297 ms on two cores, with half a millisecond 100 to 177, and as many were answered in a burst.
+HAND_OVER = 0.0005
 
 T = TypeVar("T")
 
