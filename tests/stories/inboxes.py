@@ -99,9 +99,10 @@ class Shelf:
 
     def __init__(self, town: Scene) -> None:
         self.store = Store(town.settings.effective_database_url)
+        self._turns = asyncio.Semaphore(4)  # all inboxes may come back at once, and a store waits a second, no longer
 
     async def versions(self) -> Known:
-        async with self.store.read() as session:
+        async with self._turns, self.store.read() as session:
             found = await session.execute(select(Chat.id, Chat.version))
             return {row.id: row.version for row in found}
 
