@@ -33,6 +33,7 @@ from sqlalchemy import func, select
 from benchmarks.copies import OWN_ITEMS
 from benchmarks.town import LONG, NOW, PHONE, Town, name_of
 from golub.app import Golub
+from golub.cli.console import run_to_end
 from golub.clock import SECOND
 from golub.inbox import Wanted
 from golub.inbox.listing import View
@@ -295,7 +296,7 @@ def main() -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         build(town, settings)
         towns.append((town, settings))
-    measured = asyncio.run(measure(towns, asked.rounds, asked.only))
+    measured = run_to_end(measure(towns, asked.rounds, asked.only))  # as `golub serve` runs
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
     print(f"{asked.few} and {asked.many} messages, {asked.rounds} rounds, {load}")
     bad = [told for one in measured for told in show(one)]

@@ -5,9 +5,10 @@ A buyer is one person over all accounts by Avito's id. Authors 0, 1 and missing 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Millis
@@ -60,17 +61,14 @@ async def find_chats_of_item(session: AsyncSession, chat: Chat) -> Beside:
     """The account's other chats about the chat's item."""
     if not chat.item_id:
         return NOBODY_ELSE
-    alike = (Chat.account_id == chat.account_id, Chat.item_id == chat.item_id)
-    return await _beside(session, chat, alike, (Chat.listed_at.desc(), Chat.id.desc()))
+    return await _beside(session, _same_item(), chat)
 
 
 async def find_chats_of_buyer(session: AsyncSession, sight: Sight, chat: Chat) -> Beside:
     """The buyer's other chats, with any account that the operator may see."""
-    buyer = known_buyer(chat)
-    if buyer is None:
+    if known_buyer(chat) is None:
         return NOBODY_ELSE
-    alike = (Chat.buyer_id == buyer, Chat.chat_type != "a2u", sight.of(Chat.account_id))
-    return await _beside(session, chat, alike, (Chat.id.desc(),))
+    return await _beside(session, _same_buyer(sight), chat)
 
 
 async def find_buyer_note(session: AsyncSession, chat: Chat) -> Written | None:
@@ -125,10 +123,29 @@ async def write_buyer_note(
         return [Ring(*row) for row in await session.execute(found.limit(LOOKED_AT))]
 
 
-async def _beside(
-    session: AsyncSession, chat: Chat, alike: tuple[ColumnElement[bool], ...], newest_first: tuple[Any, ...]
-) -> Beside:
-    """`newest_first`: the order of the index that finds them."""
+async def _beside(session: AsyncSession, alike: Select[Chat, int, int], chat: Chat) -> Beside:
+    given = {"chat": chat.id, "account": chat.account_id, "item": chat.item_id, "buyer": chat.buyer_id}
+    rows = list(await session.execute(alike, given))
+    return Beside([row[0] for row in rows], rows[0][1], rows[0][2]) if rows else NOBODY_ELSE
+
+
+# Each open chat asks both, and to put them together takes longer than to have them answered.
+
+
+@cache
+def _same_item() -> Select[Chat, int, int]:
+    alike = (Chat.account_id == bindparam("account"), Chat.item_id == bindparam("item"))
+    return _first_of(alike, (Chat.listed_at.desc(), Chat.id.desc()))
+
+
+@lru_cache(256)
+def _same_buyer(sight: Sight) -> Select[Chat, int, int]:
+    alike = (Chat.buyer_id == bindparam("buyer"), Chat.chat_type != "a2u", sight.of(Chat.account_id))
+    return _first_of(alike, (Chat.id.desc(),))
+
+
+def _first_of(alike: tuple[ColumnElement[bool], ...], newest_first: tuple[Any, ...]) -> Select[Chat, int, int]:
+    """Those of them who wait first, but for `chat`. `newest_first`: the order of the index that finds them."""
     newest = (
         select(Chat.id, Chat.waiting_since, Chat.last_message_at)
         .where(*alike)
@@ -142,15 +159,13 @@ async def _beside(
             func.count().over().label("chats"),
             func.count(newest.c.waiting_since).over().label("waiting"),
         )
-        .where(newest.c.id != chat.id)
+        .where(newest.c.id != bindparam("chat"))
         .order_by(newest.c.waiting_since.is_(None), newest.c.waiting_since, newest.c.last_message_at.desc())
         .limit(CHATS_BESIDE)
         .subquery()
     )
-    found = (
+    return (
         select(Chat, listed.c.chats, listed.c.waiting)
         .join(listed, listed.c.id == Chat.id)
         .order_by(Chat.waiting_since.is_(None), Chat.waiting_since, Chat.last_message_at.desc())
     )
-    rows = list(await session.execute(found))
-    return Beside([row[0] for row in rows], rows[0][1], rows[0][2]) if rows else NOBODY_ELSE
