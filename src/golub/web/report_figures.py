@@ -171,7 +171,8 @@ def sheet(figure: Figure, figures: Figures, reader: Reader) -> Iterator[Sequence
             counted = (figures.answers.new, figures.answers.missed_chats, figures.answers.missed_calls)
             begins = moments.clock_time(reader, at) if figures.by_hour else moments.iso(reader, at)[:10]
             traffic = figures.traffic.incoming[step], figures.traffic.outgoing[step]
-            yield begins, *(one.get(step, 0) for one in counted), *traffic, figures.answers.closed_chats.get(step, 0)
+            closed = figures.answers.closed_chats.get(step, 0)
+            yield (begins, *(one.get(step, 0) for one in counted), *traffic, closed)
     elif figure is Figure.WAITING:
         yield words("Waiting"), words("Chats")
         for step, count in enumerate(figures.waiting.counts):
