@@ -4,10 +4,12 @@ import asyncio
 import base64
 import io
 import os
+from collections.abc import Callable
+from urllib.parse import parse_qs
 
 import pytest
 from PIL import Image
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, Response, Route, expect
 from sqlalchemy import func, select
 
 from golub.model import OutgoingMessage, OutgoingState
@@ -104,9 +106,8 @@ async def test_a_page_drawn_before_the_draft_was_saved_shows_it(golub: World) ->
     await page.reload()
     await expect(box).to_have_value("черновик")
     await box.press("End")
-    await box.press_sequentially("!")
-    async with page.expect_response("**/draft"):
-        pass
+    async with page.expect_response(keeps("черновик!")):
+        await box.press_sequentially("!")
     await page.reload()
     await expect(box).to_have_value("черновик!")
     await expect(page.locator("#draft")).to_be_empty()  # nothing says that another device wrote
@@ -300,6 +301,15 @@ async def test_a_message_is_taken_back_and_a_buyer_is_blocked(golub: World) -> N
     await expect(page.locator("#block")).to_be_hidden()
     assert golub.shop.blacklist
     await look(page, "blocked")
+
+
+def keeps(text: str) -> Callable[[Response], bool]:
+    """The answer to a draft of exactly these words; listened for before it can come."""
+
+    def is_it(answer: Response) -> bool:
+        return answer.url.endswith("/draft") and parse_qs(answer.request.post_data or "").get("text") == [text]
+
+    return is_it
 
 
 async def look(page: Page, name: str) -> None:
