@@ -3,6 +3,7 @@
 import itertools
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -295,4 +296,23 @@ async def test_a_very_long_log_is_cut_off_as_soon_as_its_reader_leaves(sqlite_ur
     assert store.shorten_log() == log.stat().st_size == 0
     leaves.join()
     reader.close()
+    await store.close()
+
+
+async def test_a_very_long_log_is_cut_off_among_writers(sqlite_url: str, tmp_path: Path) -> None:
+    store, log = Store(sqlite_url), tmp_path / "golub.db-wal"
+    with store.writing() as connection:
+        connection.execute(insert(Delivery), [delivery(1, 1, body=bytes(2 * LONG_LOG))])
+    begun = threading.Event()
+
+    def write() -> None:
+        with store.writing():
+            begun.set()
+            time.sleep(1.2 * LOG_WAIT[1])  # longer than SQLite's own lock would be waited for
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait(5)
+    assert store.shorten_log() == log.stat().st_size == 0
+    writer.join()
     await store.close()

@@ -64,7 +64,7 @@ FINISHED = (
     DeliveryState.ERASED,
 )
 
-TURN_EVERY = 10.0  # seconds between two looks at SQLite's log …
+TURN_EVERY = 5.0  # seconds between two looks at SQLite's log …
 REMOVE_EVERY = 600.0  # … and between two removals
 TURN_LIMIT = 20.0  # seconds of one removal; what is left comes with the next turn
 EVEN_FOR = 3600.0  # seconds that the clock must have run evenly

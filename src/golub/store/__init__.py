@@ -259,17 +259,19 @@ class Store:
         """SQLite's write-ahead log: moved into the file and cut off where it has grown long. Returns its size, or 0.
 
         Where readers never pause, the log cannot start anew by itself. Writers wait for this, well within their own
-        patience: what a connection still uses then stays until the next try.
+        patience: what a connection still uses then stays until the next try. It takes its turn among them, since a busy
+        apply would leave SQLite's own lock for moments only.
         """
-        if not self.is_sqlite:
+        if self._turns is None:
             return 0
         path = Path(make_url(self.url).database or "")
         log = path.with_name(f"{path.name}-wal")
         if (size := _size(log)) > LONG_LOG:
             connection = sqlite3.connect(path, timeout=LOG_WAIT[size > 2 * LONG_LOG], isolation_level=None)
-            with closing(connection), suppress(sqlite3.OperationalError):
+            with closing(connection), suppress(sqlite3.OperationalError, Unavailable):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                with self._turns.held():
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return _size(log)
 
     def version(self) -> str:
