@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Text, cast, or_, select
+from sqlalchemy import Text, bindparam, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Millis
@@ -20,6 +20,13 @@ from golub.store.lists import padded
 
 LONGEST = 20_000  # characters: twice what can be sent, for who pastes first and shortens then
 PICTURES = 10
+
+_DRAFT = select(Draft).where(Draft.chat_id == bindparam("chat"), Draft.operator_id == bindparam("operator"))
+_DRAFTED = select(Draft.chat_id).where(
+    Draft.operator_id == bindparam("operator"),
+    Draft.chat_id.in_(bindparam("chats", expanding=True)),
+    or_(Draft.text != "", Draft.other_text != "", cast(Draft.pictures, Text) != "[]"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +40,12 @@ class Saved:
 
 
 async def find_draft(session: AsyncSession, chat_id: int, operator_id: int) -> Draft | None:
-    return await session.scalar(select(Draft).where(Draft.chat_id == chat_id, Draft.operator_id == operator_id))
+    return await session.scalar(_DRAFT, {"chat": chat_id, "operator": operator_id})
 
 
 async def find_drafted(session: AsyncSession, operator_id: int, chat_ids: Sequence[int]) -> set[int]:
     """In which of these chats the operator has begun to write: for a sign in the list."""
-    written = or_(Draft.text != "", Draft.other_text != "", cast(Draft.pictures, Text) != "[]")
-    found = select(Draft.chat_id).where(Draft.operator_id == operator_id, Draft.chat_id.in_(padded(chat_ids)), written)
-    return set(await session.scalars(found))
+    return set(await session.scalars(_DRAFTED, {"operator": operator_id, "chats": padded(chat_ids)}))
 
 
 async def save(

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,6 +16,16 @@ from golub.model import Act, Operator
 BEHIND_NOTES = BEHIND_MESSAGES + 2**51  # as a note's id, where of one moment the acts come last
 
 _by, _was, _owner = aliased(Operator), aliased(Operator), aliased(Operator)
+_ACTS = (
+    select(Act, _by.name, _was.name, _owner.name)
+    .outerjoin(_by, _by.id == Act.operator_id)
+    .outerjoin(_was, _was.id == Act.was_id)
+    .outerjoin(_owner, _owner.id == Act.owner_id)
+    .where(Act.chat_id == bindparam("chat"))
+    .limit(bindparam("limit"))
+)
+_NEWEST = _ACTS.order_by(Act.at.desc(), Act.id.desc())
+_CHANGED = _ACTS.where(Act.version > bindparam("after"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +44,16 @@ class Done:
 
 async def list_before(session: AsyncSession, chat_id: int, before: Place | None, limit: int) -> list[Done]:
     """The newest acts that stand before a place."""
-    found = _acts(chat_id)
+    found = _NEWEST
     if before:
         found = found.where(tuple_(Act.at, Act.id) < tuple_(before.key, before.id - BEHIND_NOTES))
-    found = found.order_by(Act.at.desc(), Act.id.desc()).limit(limit)
-    return [_done(*row) for row in await session.execute(found)]
+    return [_done(*row) for row in await session.execute(found, {"chat": chat_id, "limit": limit})]
 
 
 async def list_changed(session: AsyncSession, chat_id: int, after: int, limit: int) -> list[Done]:
     """What was done since the chat was at version `after`."""
-    found = _acts(chat_id).where(Act.version > after).limit(limit)
-    return [_done(*row) for row in await session.execute(found)]
-
-
-def _acts(chat_id: int) -> Select[Act, str, str, str]:
-    return (
-        select(Act, _by.name, _was.name, _owner.name)
-        .outerjoin(_by, _by.id == Act.operator_id)
-        .outerjoin(_was, _was.id == Act.was_id)
-        .outerjoin(_owner, _owner.id == Act.owner_id)
-        .where(Act.chat_id == chat_id)
-    )
+    rows = await session.execute(_CHANGED, {"chat": chat_id, "after": after, "limit": limit})
+    return [_done(*row) for row in rows]
 
 
 def _done(act: Act, by: str | None, was: str | None, owner: str | None) -> Done:

@@ -22,6 +22,17 @@ from golub.store import Store
 CHATS_BESIDE = 20  # listed; those who wait first
 LOOKED_AT = 500  # of an item's or a buyer's chats the newest: the counts end here
 
+_NOTE = (
+    select(BuyerNote, Operator.name)
+    .outerjoin(Operator, Operator.id == BuyerNote.operator_id)
+    .where(BuyerNote.buyer_id == bindparam("buyer"))
+)
+_BLOCK = (
+    select(BlockedBuyer.reason, BlockedBuyer.blocked_at, Operator.name)
+    .outerjoin(Operator, Operator.id == BlockedBuyer.operator_id)
+    .where(BlockedBuyer.account_id == bindparam("account"), BlockedBuyer.buyer_id == bindparam("buyer"))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Beside:
@@ -75,12 +86,7 @@ async def find_buyer_note(session: AsyncSession, chat: Chat) -> Written | None:
     buyer = known_buyer(chat)
     if buyer is None:
         return None
-    found = (
-        select(BuyerNote, Operator.name)
-        .outerjoin(Operator, Operator.id == BuyerNote.operator_id)
-        .where(BuyerNote.buyer_id == buyer)
-    )
-    row = (await session.execute(found)).one_or_none()
+    row = (await session.execute(_NOTE, {"buyer": buyer})).one_or_none()
     return Written(row[0], row[1] or "") if row else None
 
 
@@ -88,12 +94,8 @@ async def find_block(session: AsyncSession, chat: Chat) -> Block | None:
     """As far as the buyer was blocked from here: Avito has no list to read."""
     if chat.buyer_id is None:
         return None
-    found = (
-        select(BlockedBuyer.reason, BlockedBuyer.blocked_at, Operator.name)
-        .outerjoin(Operator, Operator.id == BlockedBuyer.operator_id)
-        .where(BlockedBuyer.account_id == chat.account_id, BlockedBuyer.buyer_id == chat.buyer_id)
-    )
-    row = (await session.execute(found)).one_or_none()
+    given = {"account": chat.account_id, "buyer": chat.buyer_id}
+    row = (await session.execute(_BLOCK, given)).one_or_none()
     return Block(row[0], row[1], row[2] or "") if row else None
 
 
@@ -127,9 +129,6 @@ async def _beside(session: AsyncSession, alike: Select[Chat, int, int], chat: Ch
     given = {"chat": chat.id, "account": chat.account_id, "item": chat.item_id, "buyer": chat.buyer_id}
     rows = list(await session.execute(alike, given))
     return Beside([row[0] for row in rows], rows[0][1], rows[0][2]) if rows else NOBODY_ELSE
-
-
-# Each open chat asks both, and to put them together takes longer than to have them answered.
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import re
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
@@ -14,14 +14,21 @@ from golub.model import ChatLabel, Label
 LABELS_AT_MOST = 100
 COLOURS = ("#c2410c", "#b45309", "#4d7c0f", "#0f766e", "#0369a1", "#4338ca", "#a21caf", "#be123c", "#475569")
 
+_ALL = select(Label).order_by(Label.name, Label.id)
+_OF_CHAT = (
+    select(Label)
+    .join(ChatLabel, ChatLabel.label_id == Label.id)
+    .where(ChatLabel.chat_id == bindparam("chat"))
+    .order_by(Label.name)
+)
+
 
 async def list_labels(session: AsyncSession) -> list[Label]:
-    return list((await session.scalars(select(Label).order_by(Label.name, Label.id))).all())
+    return list((await session.scalars(_ALL)).all())
 
 
 async def list_labels_of(session: AsyncSession, chat_id: int) -> list[Label]:
-    found = select(Label).join(ChatLabel, ChatLabel.label_id == Label.id).where(ChatLabel.chat_id == chat_id)
-    return list((await session.scalars(found.order_by(Label.name))).all())
+    return list((await session.scalars(_OF_CHAT, {"chat": chat_id})).all())
 
 
 async def count_labelled(session: AsyncSession) -> dict[int, int]:

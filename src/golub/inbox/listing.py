@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, func, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.inbox.places import Place
@@ -29,6 +29,16 @@ FEW_TO_COUNT = 8000  # … and for counts of all views, which read each of them 
 FEW_FOR_ONE = 3000  # … and of one view
 LABELLED_LIMIT = 200  # up to which counts are exact of a label that is on many: most chats of a view do not have it
 MERGED = 50  # accounts at most
+
+# What every page asks is put together once, here and in the modules beside it: that takes longer than an answer.
+_CHATS = bindparam("chats", expanding=True)
+_TEAM = select(Operator).order_by(Operator.name, Operator.id)
+_LABELS_ON = (
+    select(ChatLabel.chat_id, Label)
+    .join(Label, Label.id == ChatLabel.label_id)
+    .where(ChatLabel.chat_id.in_(_CHATS))
+    .order_by(Label.name)
+)
 
 
 class View(StrEnum):
@@ -98,10 +108,9 @@ async def list_chats(
 
 async def find_lines(session: AsyncSession, sight: Sight, chat_ids: Sequence[int], wanted: Wanted) -> list[Line]:
     """Those of `chat_ids` that belong to the list, in no order: what a page needs after a ring."""
-    belongs = and_(*_narrowed(sight, wanted, await _few(session, [wanted], FEW)))
-    # In a CASE, where no database looks for an index: these chats are fewer than any view's.
-    found = _lines().where(Chat.id.in_(padded(chat_ids)), case((belongs, 1), else_=0) == 1)
-    return await _labelled(session, [tuple(row) for row in await session.execute(found)])
+    found = _belonging(sight, wanted, await _few(session, [wanted], FEW))
+    rows = await session.execute(found, {"chats": padded(chat_ids)})
+    return await _labelled(session, [tuple(row) for row in rows])
 
 
 async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wanted]) -> list["Count"]:
@@ -162,17 +171,29 @@ def _counting(sight: Sight, lists: tuple[Wanted, ...], sizes: frozenset[tuple[in
 
 
 async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:
-    found = select(Account).where(sight.of(Account.id)).order_by(Account.name, Account.id)
-    return list((await session.scalars(found)).all())
+    return list((await session.scalars(_accounts(sight))).all())
 
 
 async def list_team(session: AsyncSession) -> list[Operator]:
     """Everybody who is or was an operator: chats say whose they are."""
-    return list((await session.scalars(select(Operator).order_by(Operator.name, Operator.id))).all())
+    return list((await session.scalars(_TEAM)).all())
+
+
+@lru_cache(256)
+def _accounts(sight: Sight) -> Select[Account]:
+    return select(Account).where(sight.of(Account.id)).order_by(Account.name, Account.id)
 
 
 def _lines() -> Select[Chat, Message]:
     return select(Chat, Message).outerjoin(Message, Message.id == Chat.last_message_id)
+
+
+@lru_cache(256)
+def _belonging(sight: Sight, wanted: Wanted, few: frozenset[int | None]) -> Select[Chat, Message]:
+    """Those of `chats` that belong to the list."""
+    belongs = and_(*_narrowed(sight, wanted, few))
+    # In a CASE, where no database looks for an index: these chats are fewer than any view's.
+    return _lines().where(Chat.id.in_(_CHATS), case((belongs, 1), else_=0) == 1)
 
 
 @lru_cache(256)
@@ -212,14 +233,8 @@ def _head(found: S, wanted: Wanted, before: Place | None, limit: int) -> S:
 
 
 async def _labelled(session: AsyncSession, rows: Sequence[Any]) -> list[Line]:
-    found = (
-        select(ChatLabel.chat_id, Label)
-        .join(Label, Label.id == ChatLabel.label_id)
-        .where(ChatLabel.chat_id.in_(padded([chat.id for chat, _ in rows])))
-        .order_by(Label.name)
-    )
     labels: dict[int, list[Label]] = {}
-    for chat_id, label in await session.execute(found):
+    for chat_id, label in await session.execute(_LABELS_ON, {"chats": padded([chat.id for chat, _ in rows])}):
         labels.setdefault(chat_id, []).append(label)
     return [Line(chat, last, tuple(labels.get(chat.id, ()))) for chat, last in rows]
 
@@ -254,12 +269,17 @@ async def _sizes(session: AsyncSession, lists: Sequence[Wanted], most: int) -> d
     labels = sorted({wanted.label_id for wanted in lists if wanted.label_id is not None})
     if not labels:
         return {}
+    counted = (await session.execute(_sizing(tuple(labels), most))).one()
+    return dict(zip(labels, counted, strict=True))
+
+
+@lru_cache(256)
+def _sizing(labels: tuple[int, ...], most: int) -> Select[*tuple[Any, ...]]:
     numbers = [
         select(func.count()).select_from(_labelled_by(label_id).limit(most).subquery()).scalar_subquery()
         for label_id in labels
     ]
-    counted = (await session.execute(select(*numbers))).one()
-    return dict(zip(labels, counted, strict=True))
+    return select(*numbers)
 
 
 def _is_short(wanted: Wanted, few: frozenset[int | None]) -> bool:

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Millis
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 NOTE_LIMIT = 4000  # characters
 BEHIND_MESSAGES = 2**52  # a note's id in the order of a chat, where of one moment the messages come first
+
+_WITH_AUTHOR = (
+    select(Note, Operator.name)
+    .outerjoin(Operator, Operator.id == Note.operator_id)
+    .where(Note.chat_id == bindparam("chat"))
+    .limit(bindparam("limit"))
+)
+_NEWEST = _WITH_AUTHOR.where(Note.removed_at.is_(None)).order_by(Note.created_at.desc(), Note.id.desc())
+_CHANGED = _WITH_AUTHOR.where(Note.version > bindparam("after"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +46,17 @@ class Noted:
 
 async def list_before(session: AsyncSession, chat_id: int, before: Place | None, limit: int) -> list[Noted]:
     """The newest notes that stand before a place."""
-    found = _notes(chat_id).where(Note.removed_at.is_(None))
+    found = _NEWEST
     if before:
         found = found.where(tuple_(Note.created_at, Note.id) < tuple_(before.key, before.id - BEHIND_MESSAGES))
-    found = found.order_by(Note.created_at.desc(), Note.id.desc()).limit(limit)
-    return [Noted(note, name or "") for note, name in await session.execute(found)]
+    rows = await session.execute(found, {"chat": chat_id, "limit": limit})
+    return [Noted(note, name or "") for note, name in rows]
 
 
 async def list_changed(session: AsyncSession, chat_id: int, after: int, limit: int) -> list[Noted]:
     """Notes that were written, changed or removed since the chat was at version `after`."""
-    found = _notes(chat_id).where(Note.version > after).limit(limit)
-    return [Noted(note, name or "") for note, name in await session.execute(found)]
+    rows = await session.execute(_CHANGED, {"chat": chat_id, "after": after, "limit": limit})
+    return [Noted(note, name or "") for note, name in rows]
 
 
 async def get_note(session: AsyncSession, sight: Sight, note_id: int) -> tuple[Note, Chat]:
@@ -96,9 +105,3 @@ def writable(text: str, *, optional: bool = False) -> str:
     if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
         raise Invalid("This text has characters that cannot be kept.", field="text")
     return text
-
-
-def _notes(chat_id: int) -> Select[Note, str]:
-    """With the author's name, where they are there still."""
-    found = select(Note, Operator.name).outerjoin(Operator, Operator.id == Note.operator_id)
-    return found.where(Note.chat_id == chat_id)

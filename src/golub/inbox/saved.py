@@ -1,6 +1,6 @@
 """Saved views: a view of the list, narrowed, under a name that one operator gave it and only he sees."""
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import Millis
@@ -11,10 +11,11 @@ from golub.model import SavedView
 
 VIEWS_AT_MOST = 30  # of one operator: each is counted with every page
 
+_MINE = select(SavedView).where(SavedView.operator_id == bindparam("operator")).order_by(SavedView.name, SavedView.id)
+
 
 async def list_saved(session: AsyncSession, operator_id: int) -> list[SavedView]:
-    found = select(SavedView).where(SavedView.operator_id == operator_id).order_by(SavedView.name, SavedView.id)
-    return list((await session.scalars(found)).all())
+    return list((await session.scalars(_MINE, {"operator": operator_id})).all())
 
 
 def wanted_by(saved: SavedView) -> Wanted:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, exists, or_, select, tuple_
+from sqlalchemy import and_, bindparam, exists, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.clock import DAY, Millis
@@ -23,6 +23,41 @@ if TYPE_CHECKING:
 
 MESSAGES_A_PAGE = 30
 CHANGES_AT_ONCE = 200  # more than that, and the thread is loaded anew
+
+_IN_CHAT = Message.chat_id == bindparam("chat")
+_NEWEST = (
+    select(Message).where(_IN_CHAT).order_by(Message.created_at.desc(), Message.id.desc()).limit(bindparam("limit"))
+)
+_UNREAD = _NEWEST.with_only_columns(Message.id).where(Message.unread).offset(bindparam("offset"))
+_CHANGED = (
+    select(Message)
+    .where(_IN_CHAT, Message.version > bindparam("after"))
+    .order_by(Message.created_at, Message.id)
+    .limit(bindparam("limit"))
+)
+_ARRIVED = exists().where(
+    Message.chat_id == OutgoingMessage.chat_id, Message.avito_id == OutgoingMessage.message_avito_id
+)
+_IS_ON_ITS_WAY = or_(
+    OutgoingMessage.state.in_(
+        (OutgoingState.QUEUED, OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.REJECTED)
+    ),
+    and_(OutgoingMessage.state == OutgoingState.SENT, OutgoingMessage.created_at > bindparam("since"), ~_ARRIVED),
+)
+_OUTGOING = (
+    select(OutgoingMessage, Operator.name)
+    .outerjoin(Operator, Operator.id == OutgoingMessage.operator_id)
+    .where(OutgoingMessage.chat_id == bindparam("chat"), _IS_ON_ITS_WAY)
+    .order_by(OutgoingMessage.id)
+)
+_WRITERS = (
+    select(OutgoingMessage.message_avito_id, Operator.name)
+    .outerjoin(Operator, Operator.id == OutgoingMessage.operator_id)
+    .where(
+        OutgoingMessage.chat_id == bindparam("chat"),
+        OutgoingMessage.message_avito_id.in_(bindparam("messages", expanding=True)),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +125,8 @@ async def list_messages(
 async def find_changed(session: AsyncSession, chat: Chat, *, after: int) -> list[Entry] | None:
     """What came or changed since the chat was at version `after`, oldest first, removed notes too. None: too much to
     patch."""
-    found = (
-        select(Message)
-        .where(Message.chat_id == chat.id, Message.version > after)
-        .order_by(Message.created_at, Message.id)
-        .limit(CHANGES_AT_ONCE + 1)
-    )
-    changed: list[Entry] = [Said(message) for message in await session.scalars(found)]
+    found = await session.scalars(_CHANGED, {"chat": chat.id, "after": after, "limit": CHANGES_AT_ONCE + 1})
+    changed: list[Entry] = [Said(message) for message in found]
     changed += await notes.list_changed(session, chat.id, after, CHANGES_AT_ONCE + 1)
     changed += await acts.list_changed(session, chat.id, after, CHANGES_AT_ONCE + 1)
     changed.sort(key=lambda entry: entry.place)
@@ -108,33 +138,13 @@ async def find_first_unread(session: AsyncSession, chat: Chat) -> int | None:
     if not chat.unread:
         return None
     # Only those behind our last answer count, and they are the newest ones.
-    return await session.scalar(
-        select(Message.id)
-        .where(Message.chat_id == chat.id, Message.unread)
-        .order_by(Message.created_at.desc(), Message.id.desc())
-        .offset(chat.unread - 1)
-        .limit(1)
-    )
+    return await session.scalar(_UNREAD, {"chat": chat.id, "limit": 1, "offset": chat.unread - 1})
 
 
 async def list_outgoing(session: AsyncSession, chat: Chat, *, now: Millis) -> list[Outgoing]:
     """Replies that are not (yet) to be seen among the messages, in the order of their clicks."""
-    arrived = exists().where(
-        Message.chat_id == OutgoingMessage.chat_id, Message.avito_id == OutgoingMessage.message_avito_id
-    )
-    on_its_way = or_(
-        OutgoingMessage.state.in_(
-            (OutgoingState.QUEUED, OutgoingState.SENDING, OutgoingState.UNCONFIRMED, OutgoingState.REJECTED)
-        ),
-        and_(OutgoingMessage.state == OutgoingState.SENT, OutgoingMessage.created_at > now - DAY, ~arrived),
-    )
-    found = (
-        select(OutgoingMessage, Operator.name)
-        .outerjoin(Operator, Operator.id == OutgoingMessage.operator_id)
-        .where(OutgoingMessage.chat_id == chat.id, on_its_way)
-        .order_by(OutgoingMessage.id)
-    )
-    return [Outgoing(message, name or "") for message, name in await session.execute(found)]
+    found = await session.execute(_OUTGOING, {"chat": chat.id, "since": now - DAY})
+    return [Outgoing(message, name or "") for message, name in found]
 
 
 async def find_writers(session: AsyncSession, chat: Chat, messages: Sequence[Message]) -> dict[str, str | None]:
@@ -143,12 +153,8 @@ async def find_writers(session: AsyncSession, chat: Chat, messages: Sequence[Mes
     ids = [message.avito_id for message in messages if message.direction == "out"]
     if not ids:
         return {}
-    found = (
-        select(OutgoingMessage.message_avito_id, Operator.name)
-        .outerjoin(Operator, Operator.id == OutgoingMessage.operator_id)
-        .where(OutgoingMessage.chat_id == chat.id, OutgoingMessage.message_avito_id.in_(padded(ids)))
-    )
-    return {row.message_avito_id: row.name for row in await session.execute(found)}
+    found = await session.execute(_WRITERS, {"chat": chat.id, "messages": padded(ids)})
+    return {row.message_avito_id: row.name for row in found}
 
 
 async def get_message(session: AsyncSession, sight: Sight, message_id: int) -> Message:
@@ -171,8 +177,7 @@ async def mark_read(applier: "Applier", chat: Chat, up_to: int) -> None:
 
 
 async def _messages_before(session: AsyncSession, chat_id: int, before: Place | None, limit: int) -> list[Said]:
-    found = select(Message).where(Message.chat_id == chat_id)
+    found = _NEWEST
     if before:
         found = found.where(tuple_(Message.created_at, Message.id) < tuple_(before.key, before.id))
-    found = found.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit)
-    return [Said(message) for message in await session.scalars(found)]
+    return [Said(message) for message in await session.scalars(found, {"chat": chat_id, "limit": limit})]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.audit import Action, By
@@ -22,6 +22,12 @@ ABSOLUTE_LIFE = 90 * DAY
 _TOUCH_EVERY = HOUR  # how exact `seen_at` is where pages alone are asked for
 LISTENS_EVERY = MINUTE  # … and where a stream is open
 PROOF_LIFE: Millis = 5 * MINUTE  # how long it counts that he has just shown who he is
+
+_OPEN = (  # every request asks: put together once
+    select(Session, Operator)
+    .join(Operator, Operator.id == Session.operator_id)
+    .where(Session.hash == bindparam("hash"), Session.expires_at > bindparam("now"), Operator.active)
+)
 
 log = structlog.get_logger("golub.operators")
 
@@ -75,13 +81,8 @@ class Sessions:
 
     async def _find_session(self, session_hash: bytes, touch_every: Millis | None) -> tuple[Session, Operator] | None:
         now = self._clock()
-        query = (
-            select(Session, Operator)
-            .join(Operator, Operator.id == Session.operator_id)
-            .where(Session.hash == session_hash, Session.expires_at > now, Operator.active)
-        )
         async with self._store.read() as session:
-            found = (await session.execute(query)).first()
+            found = (await session.execute(_OPEN, {"hash": session_hash, "now": now})).first()
         if found and touch_every is not None and found[0].seen_at < now - touch_every:
             await self._touch(found[0])
         return found

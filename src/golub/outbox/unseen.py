@@ -7,7 +7,7 @@ Row ids are the measure. Within a chat they grow in the order of their commits, 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.model import Chat, Direction, Message, Operator, OutgoingMessage, OutgoingState
@@ -15,6 +15,7 @@ from golub.model import Chat, Direction, Message, Operator, OutgoingMessage, Out
 MOST = 20  # of each are told; who missed more has to look into the chat anyway
 _ON_ITS_WAY = (OutgoingState.SENDING, OutgoingState.UNCONFIRMED)
 _CAME_TO_NOTHING = (OutgoingState.DISCARDED, OutgoingState.REJECTED)
+_NEWEST = select(func.max(OutgoingMessage.id)).where(OutgoingMessage.chat_id == bindparam("chat"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ async def hold(session: AsyncSession, chat_id: int) -> None:
 
 async def find_newest_reply(session: AsyncSession, chat_id: int) -> int:
     """The row id of the last reply that was asked for, whatever became of it."""
-    newest = select(func.max(OutgoingMessage.id)).where(OutgoingMessage.chat_id == chat_id)
-    return await session.scalar(newest) or 0
+    return await session.scalar(_NEWEST, {"chat": chat_id}) or 0
 
 
 async def find_unseen(session: AsyncSession, chat_id: int, operator_id: int, seen: Screen) -> Unseen:

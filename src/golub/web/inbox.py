@@ -102,7 +102,7 @@ async def more(
     """A page of the list."""
     place = Place.parse(before) if before else None
     async with parts.store.read() as session:
-        context = await list_context(session, operator, sight, choice, place)
+        context = await _page(session, operator, sight, choice, place)
     return render_inbox(request, parts, "inbox/more.html", **context, open_id=None)
 
 
@@ -123,42 +123,63 @@ async def rows(
         lines = await inbox.find_lines(session, sight, asked, wanted)
         if wanted.view in _LEFT_BY_ANSWERING and opened in asked and opened not in {line.chat.id for line in lines}:
             lines += await inbox.find_lines(session, sight, [opened], replace(wanted, view=View.ALL))
-        context = await _around(session, operator, sight, choice, lines)
+        context = await _rows(session, operator, sight, choice, lines)
+        context |= await _counted(session, operator, sight, choice)
     return render_inbox(request, parts, "inbox/changed_rows.html", **context, open_id=opened)
 
 
-async def list_context(
-    session: AsyncSession, operator: Operator, sight: Sight, choice: Choice, before: Place | None = None
+async def list_context(session: AsyncSession, operator: Operator, sight: Sight, choice: Choice) -> dict[str, Any]:
+    """The list from its beginning, with its head."""
+    return {
+        **await _page(session, operator, sight, choice, None),
+        **await _counted(session, operator, sight, choice),
+        "labels": await inbox.list_labels(session),
+    }
+
+
+async def names(session: AsyncSession, sight: Sight) -> dict[str, Any]:
+    """Whom chats belong to, by their ids: the accounts in sight, and everybody who is or was an operator."""
+    return {
+        "accounts": {account.id: account for account in await inbox.list_accounts(session, sight)},
+        "team": {one.id: one for one in await inbox.list_team(session)},
+    }
+
+
+async def _page(
+    session: AsyncSession, operator: Operator, sight: Sight, choice: Choice, before: Place | None
 ) -> dict[str, Any]:
     found = await inbox.list_chats(session, sight, choice.wanted(operator), before=before)
-    return await _around(session, operator, sight, choice, found.lines) | {"next": found.next}
+    return await _rows(session, operator, sight, choice, found.lines) | {"next": found.next}
 
 
-async def _around(
+async def _rows(
     session: AsyncSession, operator: Operator, sight: Sight, choice: Choice, lines: Sequence[Line]
 ) -> dict[str, Any]:
-    """What the list's rows and its head say, the chats and what is beside them. A fixed number of statements."""
+    """What the list's rows say. A fixed number of statements."""
+    named = await names(session, sight)
+    return named | {
+        "lines": lines,
+        "drafted": await find_drafted(session, operator.id, [line.chat.id for line in lines]),
+        "several": len(named["accounts"]) > 1,
+        "choice": choice,
+        "wanted": choice.wanted(operator),
+    }
+
+
+async def _counted(session: AsyncSession, operator: Operator, sight: Sight, choice: Choice) -> dict[str, Any]:
+    """How many chats each view has, narrowed as the list is; and the operator's own views, with theirs."""
     wanted = choice.wanted(operator)
     saved = await inbox.list_saved(session, operator.id)
     lists = [replace(wanted, view=view) for view in View]
     lists += [Wanted(operator.id, View.UNREAD), *(inbox.wanted_by(one) for one in saved)]
     counts = await inbox.count_chats(session, sight, lists)
     everywhere, *of_saved = counts[len(View) :]
-    accounts = await inbox.list_accounts(session, sight)
-    named = {view.value: str(count) for view, count in zip(View, counts, strict=False)}
-    named |= {f"saved-{one.id}": str(count) for one, count in zip(saved, of_saved, strict=True)}
+    numbers = {view.value: str(count) for view, count in zip(View, counts, strict=False)}
+    numbers |= {f"saved-{one.id}": str(count) for one, count in zip(saved, of_saved, strict=True)}
     return {
-        "lines": lines,
-        "drafted": await find_drafted(session, operator.id, [line.chat.id for line in lines]),
-        "counts": named,
+        "counts": numbers,
         "everywhere": str(everywhere),
-        "accounts": {account.id: account for account in accounts},
-        "several": len(accounts) > 1,
-        "team": {one.id: one for one in await inbox.list_team(session)},
-        "labels": await inbox.list_labels(session),
         "saved": [(one, Choice.of(inbox.wanted_by(one))) for one in saved],
-        "choice": choice,
-        "wanted": wanted,
     }
 
 

@@ -1,6 +1,7 @@
 """The open chat: the page with the list beside it, the thread alone, older messages, what changed since a version."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
@@ -10,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from golub import inbox, outbox
 from golub.inbox import LARGEST_ID, Entry, Noted, Place, Said, card
 from golub.inbox.around import list_after, list_around
-from golub.model import Account, Chat, Operator
+from golub.model import Chat, Operator
 from golub.sight import Sight
 from golub.web.acts import ShownAct
 from golub.web.content import Shown, avito_chat_url, show
 from golub.web.drafts import find_begun
-from golub.web.inbox import ChatId, Choice, Chosen, OptionalId, list_context, render_inbox
+from golub.web.inbox import ChatId, Choice, Chosen, OptionalId, list_context, names, render_inbox
 from golub.web.links import calm, read_link, split_text
 from golub.web.notes import ShownNote, show_note
 from golub.web.parts import Given, Parts
@@ -40,7 +41,7 @@ async def chat_page(
     """The list with a chat opened, at its end, at one of its messages or one of its notes."""
     async with parts.store.read() as session:
         context = await list_context(session, operator, sight, choice)
-        context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id, at, note)
+        context["thread"] = await _thread(session, parts, operator, sight, choice, chat_id, at, note, around=context)
     return render_inbox(request, parts, "inbox/page.html", **context, start_offered=False)
 
 
@@ -113,11 +114,12 @@ async def _thread(
     chat_id: int,
     at: int | None = None,
     note: int | None = None,
+    around: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     chat = await inbox.get_chat(session, sight, chat_id)
     enough = min(max(inbox.MESSAGES_A_PAGE, chat.unread + BEFORE_UNREAD), inbox.CHANGES_AT_ONCE)
     found = await list_around(session, chat, at, note, newest=enough)
-    return await opened(session, parts, sight, choice, chat) | {
+    return await opened(session, parts, sight, choice, chat, around) | {
         "entries": await _shown(session, operator, chat, found.entries),
         "older": found.older,
         "newer": found.newer,
@@ -129,25 +131,34 @@ async def _thread(
     }
 
 
-async def opened(session: AsyncSession, parts: Parts, sight: Sight, choice: Choice, chat: Chat) -> dict[str, Any]:
-    """What the head, the card and the replies of an open chat need."""
+async def opened(
+    session: AsyncSession,
+    parts: Parts,
+    sight: Sight,
+    choice: Choice,
+    chat: Chat,
+    around: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the head, the card and the replies of an open chat need. `around`: of a list that the page has beside it."""
+    if around is None:
+        around = await names(session, sight) | {"labels": await inbox.list_labels(session)}
     block = await card.find_block(session, chat)
     buyer_note = await card.find_buyer_note(session, chat)
     return {
         "newest_outgoing": await outbox.find_newest_reply(session, chat.id),  # first: what comes meanwhile is unseen
         "chat": chat,
-        "account": await session.get(Account, chat.account_id),
+        "account": around["accounts"].get(chat.account_id),
         "outgoing": await inbox.list_outgoing(session, chat, now=parts.clock()),
         "choice": choice,
-        "team": {one.id: one for one in await inbox.list_team(session)},
+        "team": around["team"],
         "labels": await inbox.list_labels_of(session, chat.id),
-        "all_labels": await inbox.list_labels(session),
+        "all_labels": around["labels"],
         "block": block,
         "blocked": block.reason if block else None,
         "avito_url": avito_chat_url(chat.avito_id),
         "item_link": read_link(chat.item_url),
         "profile_link": read_link(chat.buyer_profile_url),
-        "accounts": {account.id: account for account in await inbox.list_accounts(session, sight)},
+        "accounts": around["accounts"],
         "same_item": await card.find_chats_of_item(session, chat),
         "same_buyer": await card.find_chats_of_buyer(session, sight, chat),
         "buyer_known": card.known_buyer(chat) is not None,
