@@ -12,7 +12,19 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, func, select, tuple_, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from golub.inbox.places import Place
@@ -31,7 +43,7 @@ LABELLED_LIMIT = 200  # up to which counts are exact of a label that is on many:
 MERGED = 50  # accounts at most
 
 # What every page asks is put together once, here and in the modules beside it: that takes longer than an answer.
-_CHATS = bindparam("chats", expanding=True)
+_CHATS: BindParameter[int] = bindparam("chats", expanding=True)
 _TEAM = select(Operator).order_by(Operator.name, Operator.id)
 _LABELS_ON = (
     select(ChatLabel.chat_id, Label)
