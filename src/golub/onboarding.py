@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from golub.accounts import Accounts, Holdings
 from golub.clock import Millis
 from golub.doctor import Check, Examination, Finding, Group, Verdict
-from golub.doctor.shops import last_delivery
+from golub.doctor.shops import find_last_delivery, last_delivery
 from golub.model import Account, AccountState, Mark, SubscriptionState
 from golub.store import Store
 
@@ -81,12 +83,9 @@ async def find_progress(store: Store, accounts: Accounts, examination: Examinati
     return Progress(states, account, holdings, troubles, examination, delivered_at)
 
 
-async def is_offered(store: Store) -> bool:
+async def is_offered(session: AsyncSession) -> bool:
     """Whether the inbox is to lead there: until it is done, or was put aside."""
-    async with store.read() as session:
-        if await session.get(Mark, MARK):
-            return False
-    return not await is_finished(store)
+    return await find_last_delivery(session) is None and await session.get(Mark, MARK) is None
 
 
 async def is_finished(store: Store) -> bool:

@@ -32,6 +32,11 @@ def parts(world_parts: Parts, world: World) -> Parts:
     return parts
 
 
+async def offered(parts: Parts) -> bool:
+    async with parts.store.read() as session:
+        return await is_offered(session)
+
+
 async def states(browser: Browser, path: str = PAGE) -> list[str]:
     page = await read(browser, path)
     found = {one["id"]: one["class"].split()[-1].removeprefix("is-") for one in page.all("li") if "class" in one}
@@ -43,7 +48,7 @@ async def test_from_no_account_to_the_first_message(world: World, parts: Parts, 
     assert await states(owner) == ["under_way", "yours", "after", "after", "after"]
     page = (await owner.get(PAGE)).text
     assert 'hx-post="/admin/start/look" hx-trigger="load"' in page
-    assert await is_offered(parts.store)
+    assert await offered(parts)
 
     wrong = await owner.post(f"{PAGE}/account", {"client_id": "nobody", "client_secret": "canary-secret"})
     assert wrong.status_code == 400
@@ -77,7 +82,7 @@ async def test_from_no_account_to_the_first_message(world: World, parts: Parts, 
     assert "The first message is here" in done
     assert "hx-get" not in done.partition('id="first-steps"')[2].partition(">")[0]
     assert (await owner.get(f"{PAGE}/link")).status_code == 204
-    assert not await is_offered(parts.store)
+    assert not await offered(parts)
 
 
 @ONE_DATABASE
@@ -106,8 +111,8 @@ async def test_what_fails_says_what_to_do(world: World, parts: Parts, owner: Bro
 @ONE_DATABASE
 async def test_put_aside_it_is_found_in_the_menu(world: World, parts: Parts, owner: Browser) -> None:
     assert 'href="/admin/start"' in (await owner.get(f"{PAGE}/link")).text
-    assert await is_offered(parts.store)
+    assert await offered(parts)
     answer = await owner.post(f"{PAGE}/later")
-    assert not await is_offered(parts.store)
+    assert not await offered(parts)
     assert (answer.status_code, answer.headers["location"]) == (303, "/inbox")
     assert 'href="/admin/start"' in (await owner.get(f"{PAGE}/link")).text

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from golub.allowlist import Register
@@ -279,6 +280,11 @@ class Shops:
 
 
 async def last_delivery(store: Store, account_id: int | None = None) -> Millis | None:
+    async with store.read() as session:
+        return await find_last_delivery(session, account_id)
+
+
+async def find_last_delivery(session: AsyncSession, account_id: int | None = None) -> Millis | None:
     """The last real one by a secret address, or that Avito has borne out; of this account, or of any."""
     newest = (
         select(Delivery.received_at)
@@ -291,8 +297,7 @@ async def last_delivery(store: Store, account_id: int | None = None) -> Millis |
     )
     if account_id is not None:
         newest = newest.where(Delivery.account_id == account_id)
-    async with store.read() as session:
-        return await session.scalar(newest)
+    return await session.scalar(newest)
 
 
 def _first(networks: Sequence[str]) -> str:

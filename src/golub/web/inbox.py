@@ -91,7 +91,7 @@ async def page(request: Request, parts: Given, operator: Signed, sight: Seen, ch
     """The list alone; on a wide screen with room for a thread beside it."""
     async with parts.store.read() as session:
         context = await list_context(session, operator, sight, choice)
-    offered = Role(operator.role).covers(Role.ADMIN) and await onboarding.is_offered(parts.store)
+        offered = Role(operator.role).covers(Role.ADMIN) and await onboarding.is_offered(session)
     return render_inbox(request, parts, "inbox/page.html", **context, thread=None, start_offered=offered)
 
 
