@@ -4,12 +4,13 @@ A buyer is one person over all accounts by Avito's id. Authors 0, 1 and missing 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from golub.clock import Millis
 from golub.errors import Conflict, Invalid
@@ -22,23 +23,39 @@ from golub.store import Store
 CHATS_BESIDE = 20  # listed; those who wait first
 LOOKED_AT = 500  # of an item's or a buyer's chats the newest: the counts end here
 
-_NOTE = (
-    select(BuyerNote, Operator.name)
-    .outerjoin(Operator, Operator.id == BuyerNote.operator_id)
-    .where(BuyerNote.buyer_id == bindparam("buyer"))
+_writer, _blocker = aliased(Operator), aliased(Operator)
+_ABOUT = (
+    select(BuyerNote, _writer.name, BlockedBuyer.reason, BlockedBuyer.blocked_at, _blocker.name)
+    .select_from(Chat)
+    .outerjoin(BuyerNote, BuyerNote.buyer_id == Chat.buyer_id)
+    .outerjoin(_writer, _writer.id == BuyerNote.operator_id)
+    .outerjoin(BlockedBuyer, and_(BlockedBuyer.account_id == Chat.account_id, BlockedBuyer.buyer_id == Chat.buyer_id))
+    .outerjoin(_blocker, _blocker.id == BlockedBuyer.operator_id)
+    .where(Chat.id == bindparam("chat"))
 )
-_BLOCK = (
-    select(BlockedBuyer.reason, BlockedBuyer.blocked_at, Operator.name)
-    .outerjoin(Operator, Operator.id == BlockedBuyer.operator_id)
-    .where(BlockedBuyer.account_id == bindparam("account"), BlockedBuyer.buyer_id == bindparam("buyer"))
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """As much of a chat as stands beside another one."""
+
+    id: int
+    account_id: int
+    chat_type: str
+    buyer_name: str
+    item_title: str
+    waiting_since: Millis | None
+    last_message_at: Millis | None
+
+
+_OF_OTHERS = [getattr(Chat, field.name) for field in fields(Other)]
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
     """Other chats about the same item or with the same buyer. `waiting` of them wait for an answer."""
 
-    chats: Sequence[Chat]
+    chats: Sequence[Other]
     count: int
     waiting: int
 
@@ -82,21 +99,14 @@ async def find_chats_of_buyer(session: AsyncSession, sight: Sight, chat: Chat) -
     return await _beside(session, _same_buyer(sight), chat)
 
 
-async def find_buyer_note(session: AsyncSession, chat: Chat) -> Written | None:
-    buyer = known_buyer(chat)
-    if buyer is None:
-        return None
-    row = (await session.execute(_NOTE, {"buyer": buyer})).one_or_none()
-    return Written(row[0], row[1] or "") if row else None
-
-
-async def find_block(session: AsyncSession, chat: Chat) -> Block | None:
-    """As far as the buyer was blocked from here: Avito has no list to read."""
-    if chat.buyer_id is None:
-        return None
-    given = {"account": chat.account_id, "buyer": chat.buyer_id}
-    row = (await session.execute(_BLOCK, given)).one_or_none()
-    return Block(row[0], row[1], row[2] or "") if row else None
+async def find_note_and_block(session: AsyncSession, chat: Chat) -> tuple[Written | None, Block | None]:
+    """Of the chat's buyer; blocked as far as that was done from here: Avito has no list to read."""
+    row: Any = (await session.execute(_ABOUT, {"chat": chat.id})).one_or_none()
+    if row is None:  # erased meanwhile
+        return None, None
+    note, writer, reason, blocked_at, blocker = row
+    written = Written(note, writer or "") if note and known_buyer(chat) is not None else None
+    return written, None if reason is None else Block(reason, blocked_at, blocker or "")
 
 
 async def write_buyer_note(
@@ -125,25 +135,25 @@ async def write_buyer_note(
         return [Ring(*row) for row in await session.execute(found.limit(LOOKED_AT))]
 
 
-async def _beside(session: AsyncSession, alike: Select[Chat, int, int], chat: Chat) -> Beside:
+async def _beside(session: AsyncSession, alike: Select[*tuple[Any, ...]], chat: Chat) -> Beside:
     given = {"chat": chat.id, "account": chat.account_id, "item": chat.item_id, "buyer": chat.buyer_id}
     rows = list(await session.execute(alike, given))
-    return Beside([row[0] for row in rows], rows[0][1], rows[0][2]) if rows else NOBODY_ELSE
+    return Beside([Other(*row[2:]) for row in rows], rows[0][0], rows[0][1]) if rows else NOBODY_ELSE
 
 
 @cache
-def _same_item() -> Select[Chat, int, int]:
+def _same_item() -> Select[*tuple[Any, ...]]:
     alike = (Chat.account_id == bindparam("account"), Chat.item_id == bindparam("item"))
     return _first_of(alike, (Chat.listed_at.desc(), Chat.id.desc()))
 
 
 @lru_cache(256)
-def _same_buyer(sight: Sight) -> Select[Chat, int, int]:
+def _same_buyer(sight: Sight) -> Select[*tuple[Any, ...]]:
     alike = (Chat.buyer_id == bindparam("buyer"), Chat.chat_type != "a2u", sight.of(Chat.account_id))
     return _first_of(alike, (Chat.id.desc(),))
 
 
-def _first_of(alike: tuple[ColumnElement[bool], ...], newest_first: tuple[Any, ...]) -> Select[Chat, int, int]:
+def _first_of(alike: tuple[ColumnElement[bool], ...], newest_first: tuple[Any, ...]) -> Select[*tuple[Any, ...]]:
     """Those of them who wait first, but for `chat`. `newest_first`: the order of the index that finds them."""
     newest = (
         select(Chat.id, Chat.waiting_since, Chat.last_message_at)
@@ -164,7 +174,7 @@ def _first_of(alike: tuple[ColumnElement[bool], ...], newest_first: tuple[Any, .
         .subquery()
     )
     return (
-        select(Chat, listed.c.chats, listed.c.waiting)
+        select(listed.c.chats, listed.c.waiting, *_OF_OTHERS)
         .join(listed, listed.c.id == Chat.id)
         .order_by(Chat.waiting_since.is_(None), Chat.waiting_since, Chat.last_message_at.desc())
     )

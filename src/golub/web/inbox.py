@@ -24,6 +24,7 @@ from golub.composing.drafts import find_drafted
 from golub.errors import Invalid
 from golub.inbox import LARGEST_ID, Line, Place, View, Wanted
 from golub.inbox.bulk import MOST as BULK_MOST
+from golub.inbox.card import Other
 from golub.inbox.notes import BEHIND_MESSAGES, NOTE_LIMIT
 from golub.model import Chat, Message, Operator, Role
 from golub.sight import Sight
@@ -189,7 +190,7 @@ def render_inbox(request: Request, parts: Parts, template: str, **context: Any) 
     def in_words(message: Message) -> str:
         return preview(message, reader.words)
 
-    def name_of(chat: Chat) -> str:
+    def name_of(chat: Chat | Other) -> str:
         if chat.buyer_name:
             return visible(chat.buyer_name)
         return reader.words("Avito") if chat.chat_type == "a2u" else reader.words("Buyer")

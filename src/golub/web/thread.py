@@ -142,8 +142,7 @@ async def opened(
     """What the head, the card and the replies of an open chat need. `around`: of a list that the page has beside it."""
     if around is None:
         around = await names(session, sight) | {"labels": await inbox.list_labels(session)}
-    block = await card.find_block(session, chat)
-    buyer_note = await card.find_buyer_note(session, chat)
+    buyer_note, block = await card.find_note_and_block(session, chat)
     return {
         "newest_outgoing": await outbox.find_newest_reply(session, chat.id),  # first: what comes meanwhile is unseen
         "chat": chat,
