@@ -9,12 +9,13 @@ page costs the same among a hundred chats and a hundred thousand.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    FromClause,
     Select,
     and_,
     bindparam,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     exists,
     func,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -131,12 +133,12 @@ async def count_chats(session: AsyncSession, sight: Sight, lists: Sequence[Wante
     An item's chats, or those of a label that is on few, are read once for all views of them. Along a view's order that
     label would be looked for in vain most of the time; one that is on many is soon found as often as is counted."""
     sizes = await _sizes(session, lists, FEW_TO_COUNT)
-    counts = [Count(0)] * len(lists)
-    for found in _counting(sight, tuple(lists), frozenset(sizes.items())):
-        numbers = (await session.execute(found.statement)).one()
-        for place, number in zip(found.places, numbers, strict=True):
-            counts[place] = Count(number) if number < found.limit else Count(found.limit - 1, more=True)
-    return counts
+    statement, limits = _counting(sight, tuple(lists), frozenset(sizes.items()))
+    numbers = (await session.execute(statement)).one()
+    return [
+        Count(number) if number < limit else Count(limit - 1, more=True)
+        for number, limit in zip(numbers, limits, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,36 +152,36 @@ class Count:
         return f"{self.number}+" if self.more else str(self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """A statement whose columns count the lists at `places`, each up to `limit`."""
-
-    places: list[int]
-    statement: Select[*tuple[Any, ...]]
-    limit: int = COUNT_LIMIT
-
-
 @lru_cache(256)  # an operator's lists stay the same for days, and putting the statements together takes milliseconds
-def _counting(sight: Sight, lists: tuple[Wanted, ...], sizes: frozenset[tuple[int, int]]) -> list[_Counting]:
-    found: list[_Counting] = []
+def _counting(
+    sight: Sight, lists: tuple[Wanted, ...], sizes: frozenset[tuple[int, int]]
+) -> tuple[Select[*tuple[Any, ...]], list[int]]:
+    """A column for each list, and up to which number it counts."""
     alike: dict[Wanted, list[int]] = {}
     for number, wanted in enumerate(lists):
         alike.setdefault(replace(wanted, view=View.ALL), []).append(number)
-    apart: dict[int, dict[int, Any]] = {COUNT_LIMIT: {}, LABELLED_LIMIT: {}}  # by limit and place
+    columns: dict[int, Any] = {}
+    limits = [COUNT_LIMIT] * len(lists)
+    read_once: list[FromClause] = []
     for narrowed, places in alike.items():
         label_id, views = narrowed.label_id, [lists[place] for place in places]
         few = FEW_TO_COUNT if len(views) > 2 else FEW_FOR_ONE
         once = frozenset[int | None](label for label, size in sizes if size < few)
         if narrowed.item_id is not None or label_id in once:
-            each = [func.count(case((_belongs(view), 1))) for view in views]
-            found.append(_Counting(places, select(*each).where(*_narrowing(sight, narrowed, once))))
+            each = [func.count(case((_belongs(lists[place]), 1))).label(f"n{place}") for place in places]
+            counted = select(*each).where(*_narrowing(sight, narrowed, once)).subquery()
+            columns.update(zip(places, counted.c, strict=True))
+            read_once.append(counted)
             continue
         limit = COUNT_LIMIT if label_id is None else LABELLED_LIMIT
         for place, view in zip(places, views, strict=True):
             some = select(Chat.id).where(*_narrowed(sight, view, once)).limit(limit).subquery()
-            counted = select(func.count()).select_from(some).scalar_subquery()
-            apart[limit][place] = counted.label(f"n{place}")
-    return found + [_Counting(list(each), select(*each.values()), limit) for limit, each in apart.items() if each]
+            columns[place] = select(func.count()).select_from(some).scalar_subquery().label(f"n{place}")
+            limits[place] = limit
+    found = select(*(columns[place] for place in range(len(lists))))
+    if read_once:
+        found = found.select_from(reduce(lambda left, right: left.join(right, true()), read_once))
+    return found, limits
 
 
 async def list_accounts(session: AsyncSession, sight: Sight) -> list[Account]:

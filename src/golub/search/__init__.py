@@ -16,6 +16,7 @@ from golub.errors import Invalid
 from golub.index import entries, statements
 from golub.index.question import All, Any, Asked, Facet, Question
 from golub.model import Chat, Direction, Message, Note, Operator
+from golub.sight import Sight
 from golub.store.lists import padded
 
 MESSAGES_A_PAGE = 25
@@ -93,7 +94,7 @@ async def find(
         among = [await _chats_of(session, item[0])] if item else []
         keys = await _keys(session, All((*words, *facets, *among)), narrowed, before, limit + 1)
         has_chats = question.asked is not None and before is None and not narrowed.is_of_messages
-        found = await _find_chats(session, All((*words, *facets, *item)), accounts) if has_chats else []
+        found = await _find_chats(session, All((*words, *facets, *item)), accounts, chats + 1) if has_chats else ()
     except DBAPIError as error:
         if statements.was_stopped(error):
             raise Invalid("This takes too long. Add a word, or choose an account or some days.", field="q") from error
@@ -105,8 +106,8 @@ async def find(
 async def find_item_title(session: AsyncSession, item_id: int, accounts: frozenset[int] | None) -> str:
     """As one of its chats tells it; empty where there is none to be seen."""
     keys = await _run(session, All((Facet(entries.of_item(item_id)),)), entries.LEAST_CHAT, -1, CHATS_OF_ITEM, True)
-    chats = await session.scalars(select(Chat).where(Chat.id.in_(padded([-key for key in keys]))))
-    return next((chat.item_title for chat in chats if chat.item_id == item_id and _sees(accounts, chat)), "")
+    its = (Chat.id.in_(padded([-key for key in keys])), Chat.item_id == item_id, Sight(accounts).of(Chat.account_id))
+    return await session.scalar(select(Chat.item_title).where(*its).order_by(Chat.id.desc()).limit(1)) or ""
 
 
 def _facets(narrowed: Narrowed, accounts: frozenset[int] | None) -> list[Asked] | None:
@@ -147,15 +148,20 @@ async def _keys(
     return await _run(session, asked, least, greatest, limit, False)
 
 
-async def _find_chats(session: AsyncSession, asked: Asked, accounts: frozenset[int] | None) -> list[Chat]:
+async def _find_chats(
+    session: AsyncSession, asked: Asked, accounts: frozenset[int] | None, limit: int
+) -> Sequence[Chat]:
     """Those that were spoken in last come first, among the newest `CHATS_A_PAGE`."""
     keys = await _run(session, asked, entries.LEAST_CHAT, -1, CHATS_A_PAGE, True)
+    if not keys:
+        return ()
     found = (
         select(Chat)
-        .where(Chat.id.in_(padded([-key for key in keys])))
+        .where(Chat.id.in_(padded([-key for key in keys])), Sight(accounts).of(Chat.account_id))
         .order_by(Chat.last_message_at.desc(), Chat.id.desc())
+        .limit(limit)
     )
-    return [chat for chat in await session.scalars(found) if _sees(accounts, chat)]
+    return (await session.scalars(found)).all()
 
 
 async def _hits(session: AsyncSession, keys: Sequence[int], accounts: frozenset[int] | None) -> list[Hit]:
