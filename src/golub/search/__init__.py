@@ -94,7 +94,7 @@ async def find(
         among = [await _chats_of(session, item[0])] if item else []
         keys = await _keys(session, All((*words, *facets, *among)), narrowed, before, limit + 1)
         has_chats = question.asked is not None and before is None and not narrowed.is_of_messages
-        found = await _find_chats(session, All((*words, *facets, *item)), accounts, chats + 1) if has_chats else ()
+        found = await _find_chats(session, All((*words, *facets, *item)), accounts, chats + 1) if has_chats else []
     except DBAPIError as error:
         if statements.was_stopped(error):
             raise Invalid("This takes too long. Add a word, or choose an account or some days.", field="q") from error
@@ -150,18 +150,18 @@ async def _keys(
 
 async def _find_chats(
     session: AsyncSession, asked: Asked, accounts: frozenset[int] | None, limit: int
-) -> Sequence[Chat]:
+) -> list[Chat]:
     """Those that were spoken in last come first, among the newest `CHATS_A_PAGE`."""
     keys = await _run(session, asked, entries.LEAST_CHAT, -1, CHATS_A_PAGE, True)
     if not keys:
-        return ()
+        return []
     found = (
         select(Chat)
         .where(Chat.id.in_(padded([-key for key in keys])), Sight(accounts).of(Chat.account_id))
         .order_by(Chat.last_message_at.desc(), Chat.id.desc())
         .limit(limit)
     )
-    return (await session.scalars(found)).all()
+    return list(await session.scalars(found))
 
 
 async def _hits(session: AsyncSession, keys: Sequence[int], accounts: frozenset[int] | None) -> list[Hit]:
