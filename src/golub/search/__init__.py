@@ -148,9 +148,7 @@ async def _keys(
     return await _run(session, asked, least, greatest, limit, False)
 
 
-async def _find_chats(
-    session: AsyncSession, asked: Asked, accounts: frozenset[int] | None, limit: int
-) -> list[Chat]:
+async def _find_chats(session: AsyncSession, asked: Asked, accounts: frozenset[int] | None, limit: int) -> list[Chat]:
     """Those that were spoken in last come first, among the newest `CHATS_A_PAGE`."""
     keys = await _run(session, asked, entries.LEAST_CHAT, -1, CHATS_A_PAGE, True)
     if not keys:
