@@ -3,7 +3,8 @@
 from typing import cast
 
 import pytest
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, Text, bindparam, insert, select, update
+from sqlalchemy import cast as sql_cast
 
 from golub.model import Account, Mark, Webhook
 from golub.store import Store
@@ -32,6 +33,7 @@ async def test_rows_are_written_with_their_documents_and_bytes(store: Store) -> 
         )
         change.run(connection, [{"account_id": key, "types": ["message", "«ё»", None]}])
         assert connection.scalar(select(Webhook.types)) == ["message", "«ё»", None]
+        assert "«ё»" in connection.scalars(select(sql_cast(Webhook.types, Text))).one()  # not six signs for each letter
         written = Prepared(
             lambda _: update(_webhooks).where(Webhook.account_id == bindparam("row")).values(types=bindparam("types")),
             ("row", "types"),

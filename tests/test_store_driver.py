@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from golub.store import driver
+from golub.store import Store, driver
 
 ROWS = 2 * driver.AT_ONCE + 7
 
@@ -49,6 +49,27 @@ async def test_a_statement_is_one_trip(connection: AsyncConnection, trips: list[
     assert len(trips) == 1
     assert len((await connection.execute(text("SELECT * FROM some"))).all()) == 30
     assert len(trips) == 2
+
+
+async def test_a_page_waits_for_its_statements_and_for_nothing_else(tmp_path: Path, trips: list[str]) -> None:
+    """Not for a transaction's beginning and end; and each sees what was there when it first looked."""
+    store = Store(f"sqlite:///{tmp_path / 'some.db'}")
+    count = text("SELECT count(*) FROM some")
+    async with store.write() as session:
+        await session.execute(text("CREATE TABLE some (id INTEGER PRIMARY KEY)"))
+    try:
+        for seen in range(3):
+            async with store.read() as session:
+                trips.clear()
+                assert await session.scalar(count) == seen
+                async with store.write() as other:
+                    await other.execute(text("INSERT INTO some VALUES (NULL)"))
+                trips.clear()
+                assert await session.scalar(count) == seen
+                assert len(trips) == 1
+            assert len(trips) == 1
+    finally:
+        await store.close()
 
 
 async def test_very_many_rows_come_whole_and_in_order(connection: AsyncConnection, trips: list[str]) -> None:

@@ -146,6 +146,25 @@ async def test_a_phone_shows_one_of_the_two(golub: World) -> None:
     await expect(page.locator(".message.theirs")).to_be_visible()
 
 
+async def test_a_row_that_changes_under_the_pointer_is_opened_all_the_same(golub: World) -> None:
+    """Of what is replaced between press and release nobody learns that it was clicked."""
+    chat = golub.sim.add_chat(golub.shop, "Ирина")
+    golub.sim.buyer_says(chat, "первое")
+    await golub.chat_id(chat)
+    page = await golub.page("/inbox")
+    row = page.locator(".chat-row")
+    await expect(row).to_contain_text("первое")
+    await row.locator("a").hover()
+    async with page.expect_response(lambda response: "/inbox/rows" in response.url):
+        await page.mouse.down()
+        golub.sim.buyer_says(chat, "второе")
+    await asyncio.sleep(0.3)
+    await expect(row).to_contain_text("первое")
+    await page.mouse.up()
+    await expect(page.locator(".message.theirs")).to_have_count(2)
+    await expect(row).to_contain_text("второе")
+
+
 async def test_two_tabs_share_one_stream(golub: World) -> None:
     context = await golub.browser.new_context(viewport={"width": 1440, "height": 900})
     await context.add_cookies([{"name": "session", "value": golub.secret, "url": golub.url}])

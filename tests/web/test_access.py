@@ -1,7 +1,9 @@
 """Who may see what: every route, by every role, from the table in `access`; what the table does not name is refused."""
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -71,6 +73,18 @@ async def test_a_number_that_no_database_holds_is_no_failure_of_ours(visit: Visi
             else:
                 answer = await (owner.get(url) if method == "GET" else owner.post(url))
             assert answer.status_code in (404, 422), path
+
+
+def test_no_request_goes_to_another_thread_for_what_is_at_hand() -> None:
+    """As FastAPI does with each thing that a handler needs, and with the handler, where they are not asynchronous."""
+    asked = set[Any]()
+    waiting = [route.dependant for route in routes(ROUTERS)]
+    while waiting:
+        one = waiting.pop()
+        asked.add(one.call)
+        waiting += one.dependencies
+    assert len(asked) > 200
+    assert [call for call in asked if not inspect.iscoroutinefunction(call)] == []
 
 
 @pytest.fixture

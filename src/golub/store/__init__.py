@@ -7,6 +7,7 @@ the right moment, which is never somebody who waits beside a busy apply.
 """
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
@@ -54,6 +55,11 @@ LOG_WAIT = 0.03, 0.5  # seconds that writers wait while readers leave it: as a r
 CHECKOUT_WAIT = 1.4  # seconds until a page is told that the database is away
 PATIENCE = 30.0  # seconds for both, where nobody waits on a page: a command beside a busy server
 
+# By itself SQLAlchemy writes a Russian letter of a document as six.
+_ON_SQLITE: dict[str, Any] = {
+    "hide_parameters": True,
+    "json_serializer": json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode,
+}
 _POSTGRES_OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
 )
@@ -72,18 +78,16 @@ class Store:
         self._turns = Turns(lock_wait) if self.is_sqlite else None
         if self.is_sqlite:
             plain, through_asyncio = parsed.set(drivername="sqlite"), parsed.set(drivername="sqlite+aiosqlite")
-            self._apply = create_engine(
-                plain, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=lock_wait
-            )
-            pooled: dict[str, Any] = {"max_overflow": 0, "pool_timeout": lock_wait, "hide_parameters": True}
-            pooled["connect_args"] = {"async_creator_fn": driver.connect}
+            pooled: dict[str, Any] = {"max_overflow": 0, "pool_timeout": lock_wait, **_ON_SQLITE}
+            self._apply = create_engine(plain, pool_size=1, **pooled)
             pooled["pool_use_lifo"] = True  # each keeps pages and statements of its own: rather few that know all
-            self._read = create_async_engine(through_asyncio, pool_size=8, **pooled)
-            self._write = create_async_engine(through_asyncio, pool_size=1, **pooled)
-            self._look = create_engine(plain, hide_parameters=True, poolclass=NullPool)
+            reading, writing = ({"async_creator_fn": way} for way in (driver.connect_reading, driver.connect))
+            self._read = create_async_engine(through_asyncio, pool_size=8, connect_args=reading, **pooled)
+            self._write = create_async_engine(through_asyncio, pool_size=1, connect_args=writing, **pooled)
+            self._look = create_engine(plain, poolclass=NullPool, **_ON_SQLITE)
             prepare(self._apply, lock_wait, begin="BEGIN IMMEDIATE")
             prepare(self._look, lock_wait, begin="BEGIN", read_only=True)
-            prepare(self._read.sync_engine, lock_wait, begin="BEGIN", read_only=True)
+            prepare(self._read.sync_engine, lock_wait, begin=driver.begin_reading, read_only=True)
             prepare(self._write.sync_engine, lock_wait, begin="BEGIN IMMEDIATE")
         else:
             url_psycopg = parsed.set(drivername="postgresql+psycopg")
@@ -197,7 +201,7 @@ class Store:
         if self.is_sqlite:
             file = f"file:{quote(parsed.database or '')}"
             place = parsed.set(drivername="sqlite", database=file, query={"mode": "ro", "uri": "true"})
-            engine = create_engine(place, hide_parameters=True)
+            engine = create_engine(place, **_ON_SQLITE)
             prepare(engine, LOCK_WAIT, begin="BEGIN")
         else:
             options = f"{_POSTGRES_OPTIONS} -c statement_timeout=60000"

@@ -1,5 +1,7 @@
 """aiosqlite, where a statement goes to the connection's thread and back once: it is executed, read and done with there.
 By itself the driver goes four times, each way waits for two threads to be woken, and a page has dozens of statements.
+Where nothing is written, nobody waits for a transaction's beginning and end either: the thread does what it is told in
+order, and neither can fail there.
 
 The store relies on it for every connection that asyncio uses. What has very many rows is read on as it is asked for.
 """
@@ -8,9 +10,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from threading import Thread
 from types import CoroutineType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiosqlite
+from sqlalchemy import Connection
 
 AT_ONCE = 1000  # rows
 
@@ -18,6 +21,16 @@ AT_ONCE = 1000  # rows
 def connect(database: str, **options: Any) -> aiosqlite.Connection:
     """For SQLAlchemy's `async_creator_fn`. It opens when it is awaited."""
     return _Connection(database, options)
+
+
+def connect_reading(database: str, **options: Any) -> aiosqlite.Connection:
+    """The same for connections that never write; `begin_reading` begins their transactions."""
+    return _ReadingConnection(database, options)
+
+
+def begin_reading(connection: Connection) -> None:
+    """For SQLAlchemy's `begin`."""
+    cast(_ReadingConnection, connection.connection.driver_connection).begin()
 
 
 class _Connection(aiosqlite.Connection):
@@ -39,6 +52,22 @@ class _Connection(aiosqlite.Connection):
     @property
     def plain(self) -> sqlite3.Connection:
         return self._conn
+
+
+class _ReadingConnection(_Connection):
+    def begin(self) -> None:
+        self._tx.put_nowait((None, self._begin))
+
+    async def rollback(self) -> None:
+        self._tx.put_nowait((None, self._end))
+
+    # What follows runs in the connection's thread.
+
+    def _begin(self) -> None:
+        self.plain.execute("BEGIN")
+
+    def _end(self) -> None:
+        self.plain.rollback()
 
 
 class _Cursor:

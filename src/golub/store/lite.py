@@ -1,5 +1,6 @@
 """A connection to SQLite as we want it: how it begins, what it keeps safe, and when it is thrown away."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ MOVED = "The database has moved to PostgreSQL: nothing is written here any more.
 _DISK_FAILED = 10  # SQLITE_IOERR
 
 
-def prepare(engine: Engine, lock_wait: float, *, begin: str, read_only: bool = False) -> None:
+def prepare(
+    engine: Engine, lock_wait: float, *, begin: str | Callable[[Connection], None], read_only: bool = False
+) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves: the driver would start reading, then fail to write
@@ -44,7 +47,7 @@ def prepare(engine: Engine, lock_wait: float, *, begin: str, read_only: bool = F
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        begin(connection) if callable(begin) else connection.exec_driver_sql(begin)
         if not read_only and (folder / FILE).exists():  # it is written under the lock that we have now
             raise Unavailable(MOVED, code="moved")
 

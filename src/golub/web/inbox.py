@@ -78,7 +78,7 @@ class Choice:
         return cls(wanted.view, wanted.account_id, wanted.label_id, wanted.item_id)
 
 
-def _choice(
+async def _choice(
     view: View = View.ALL, account: OptionalId = None, label: OptionalId = None, item: OptionalId = None
 ) -> Choice:
     return Choice(view, account, label, item)

@@ -81,4 +81,10 @@ def parts_of(request: Request) -> Parts:
     return cast(Parts, request.app.state.parts)
 
 
-Given = Annotated[Parts, Depends(parts_of)]
+# Whatever a handler asks for is asynchronous, here and elsewhere: FastAPI sends the rest to another thread and back,
+# for each request anew.
+async def _given(request: Request) -> Parts:
+    return parts_of(request)
+
+
+Given = Annotated[Parts, Depends(_given)]

@@ -160,7 +160,7 @@ def csrf_token(request: Request) -> str:
 
 
 def _at_least(role: Role) -> object:
-    def operator(request: Request) -> Operator:
+    async def operator(request: Request) -> Operator:
         found = operator_of(request)
         if found is None:
             raise NotSignedIn("Not authenticated")
@@ -186,13 +186,13 @@ async def _sight(request: Request, operator: Signed) -> Sight:
 Seen = Annotated[Sight, Depends(_sight)]
 
 
-def doer_of(request: Request) -> By:
+async def _doer(request: Request) -> By:
     """Who asks, and from where; a stranger where nobody has signed in."""
     keyed = keyed_of(request)
     return By(operator_of(request), address_of(request), keyed.key.name if keyed else "")
 
 
-Doer = Annotated[By, Depends(doer_of)]
+Doer = Annotated[By, Depends(_doer)]
 
 
 def set_cookie(response: Response, secret: str, settings: Settings) -> None:

@@ -14,11 +14,23 @@ const query = inbox.dataset.query;
 const soonestFirst = "soonestFirst" in inbox.dataset;
 const AT_ONCE = 80; // rows asked for in one request
 const NEAR = 80; // px from the end of a chat that still count as being there
+const LONG_PRESS = 2000; // ms
 const FAR = 600; // px from the end from which on a button leads back
 
 const gently = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
 
 const joined = (path, more) => `${path}${query}${query ? "&" : "?"}${more}`;
+
+// What is replaced between the press and the release of a button gets no click: what is new waits for that long.
+let pressed = Promise.resolve();
+inbox.addEventListener("pointerdown", () => {
+  pressed = new Promise((release) => {
+    for (const name of ["pointerup", "pointercancel"]) {
+      addEventListener(name, () => setTimeout(release), { once: true }); // the click comes right after
+    }
+    setTimeout(release, LONG_PRESS);
+  });
+});
 
 // ---- the list ----
 
@@ -134,6 +146,7 @@ async function refresh() {
       for (const id of asked) due.delete(id);
       const opened = openId() ? `&opened=${openId()}` : "";
       const { text } = await ask(joined("/inbox/rows", `ids=${asked.join(",")}${opened}`), {}, true);
+      await pressed;
       putRows(text, asked);
     }
     trouble("rows", false);
@@ -282,6 +295,7 @@ async function follow() {
   const id = (following = openId());
   try {
     const { status, text } = await ask(joined(`/inbox/${id}/messages`, `after=${thread().dataset.version}`), {}, true);
+    await pressed;
     if (openId() !== id) return;
     if (status === 205) await openChat(location.pathname, false);
     else putChanges(html(text).firstElementChild);
