@@ -55,11 +55,17 @@ class _Connection(aiosqlite.Connection):
 
 
 class _ReadingConnection(_Connection):
+    _tx: Any
+
     def begin(self) -> None:
-        self._tx.put_nowait((None, self._begin))
+        self._tell(self._begin)
 
     async def rollback(self) -> None:
-        self._tx.put_nowait((None, self._end))
+        self._tell(self._end)
+
+    def _tell(self, function: Callable[[], None]) -> None:
+        """The thread does it in its turn, and nobody hears of it."""
+        self._tx.put_nowait((None, function))
 
     # What follows runs in the connection's thread.
 
