@@ -155,10 +155,11 @@ async def test_a_row_that_changes_under_the_pointer_is_opened_all_the_same(golub
     row = page.locator(".chat-row")
     await expect(row).to_contain_text("первое")
     await row.locator("a").hover()
-    async with page.expect_response(lambda response: "/inbox/rows" in response.url):
+    async with page.expect_response(lambda response: "/inbox/rows" in response.url) as told:
         await page.mouse.down()
         golub.sim.buyer_says(chat, "второе")
-    await asyncio.sleep(0.3)
+    await (await told.value).finished()
+    await page.evaluate("new Promise(requestAnimationFrame)")
     await expect(row).to_contain_text("первое")
     await page.mouse.up()
     await expect(page.locator(".message.theirs")).to_have_count(2)
