@@ -351,7 +351,8 @@ function putChanges(changes) {
 // What a person is about to use, or has begun to write in, is not taken away.
 // A form that waits for its answer stays too: htmx would have nowhere to put a refusal.
 const isAtWork = (part) =>
-  part.contains(document.activeElement) || part.querySelector("details[open] textarea, .htmx-request") !== null;
+  part.contains(document.activeElement) ||
+  part.querySelector("details.menu[open], details[open] textarea, .htmx-request") !== null;
 
 // What an operator has before his eyes is read: the chat is open, the page visible, its end in sight.
 let told = "";
