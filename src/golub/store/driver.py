@@ -1,7 +1,7 @@
 """aiosqlite, where a statement goes to the connection's thread and back once: it is executed, read and done with there.
 By itself the driver goes four times, each way waits for two threads to be woken, and a page has dozens of statements.
 Where nothing is written, nobody waits for a transaction's beginning and end either: the thread does what it is told in
-order, and neither can fail there.
+order. There neither waits for a lock; were the disk to fail under one, the statements behind it fail too.
 
 The store relies on it for every connection that asyncio uses. What has very many rows is read on as it is asked for.
 """
