@@ -71,11 +71,11 @@ class Throttle:
 
     async def forget(self, attempt: Attempt) -> None:
         """The password was right. The address keeps what it owes for other logins, without this attempt."""
-        async with self._store.write() as session:
-            await session.execute(delete(SignInFailure).where(SignInFailure.key == attempt.login_key))
+        async with self._store.write() as session:  # the address first, as `admit` does: the two never lock crosswise
             if row := await session.get(SignInFailure, attempt.address_key, with_for_update=True):
                 row.count = max(0, row.count - 1)
                 row.blocked_until = 0
+            await session.execute(delete(SignInFailure).where(SignInFailure.key == attempt.login_key))
 
     async def tell_failure(self, operator: Operator | None, address: str) -> None:
         """Into the audit: the first of an hour at one login from one address, and few in all, so that no stranger fills
@@ -111,13 +111,17 @@ class Throttle:
         return await session.get_one(Mark, _UNTOLD, with_for_update=True)
 
     async def remove_old(self, session: AsyncSession) -> None:
-        await session.execute(delete(SignInFailure).where(SignInFailure.last_at < self._clock() - FORGOTTEN_AFTER))
+        old = select(SignInFailure.key).where(SignInFailure.last_at < self._clock() - FORGOTTEN_AFTER)
+        unused = old.with_for_update(skip_locked=True)  # whoever tries just now keeps his row
+        await session.execute(delete(SignInFailure).where(SignInFailure.key.in_(unused)))
 
     async def _row(self, session: AsyncSession, key: str) -> SignInFailure:
-        """Locked until the attempt is counted: who tries at the same moment waits, and then sees this attempt."""
+        """Locked until the attempt is counted: who tries at the same moment waits, and then sees this attempt. Made and
+        locked in one statement, since a right password may delete the row between two."""
         fresh = self._store.insert(SignInFailure).values(key=key, count=0, blocked_until=0, last_at=self._clock())
-        await session.execute(fresh.on_conflict_do_nothing())
-        return await session.get_one(SignInFailure, key, with_for_update=True)
+        locked = fresh.on_conflict_do_update(index_elements=["key"], set_={"key": fresh.excluded.key})
+        rows = await session.scalars(locked.returning(SignInFailure), execution_options={"populate_existing": True})
+        return rows.one()
 
     def _must_not_wait(self, row: SignInFailure) -> None:
         wait = (row.blocked_until - self._clock()) / SECOND

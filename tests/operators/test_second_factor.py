@@ -7,7 +7,7 @@ from pyotp.totp import TOTP
 from sqlalchemy import select
 
 from golub.audit import CONSOLE, Action, By
-from golub.clock import MINUTE, SECOND
+from golub.clock import HOUR, MINUTE, SECOND
 from golub.errors import Conflict, Forbidden, NotFound, Paced, Rejected
 from golub.model import AuditEntry, HalfSignIn, Operator, RecoveryCode, Role, SecondFactor
 from golub.operators import HALF_LIFE, PROOF_LIFE, Operators, handle_of
@@ -105,6 +105,16 @@ async def test_a_code_works_once_and_a_step_to_either_side(
     assert not await right(operators, boss, phone.code(-2))
     assert not await right(operators, boss, phone.code(2))
     assert await right(operators, boss, phone.code(-1)), "a phone that is behind"
+
+
+async def test_whoever_gives_a_right_code_and_whoever_gives_a_used_one_never_wait_for_each_other(
+    operators: Operators, boss: Operator, clock: SteppedClock
+) -> None:
+    phone, _ = await set_up(operators, boss, clock)
+    for _ in range(30):
+        answers = await asyncio.gather(*(right(operators, boss, phone.code()) for _ in range(3)))
+        assert sorted(answers) == [False, False, True]
+        clock.step(2 * HOUR)  # the used ones are forgotten, or somebody would have to wait
 
 
 async def test_each_recovery_code_works_once_until_there_are_new_ones(

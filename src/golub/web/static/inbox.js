@@ -325,7 +325,9 @@ function putChanges(changes) {
   thread().dataset.outgoing = changes.dataset.outgoing;
   markDays();
   putOutgoing([...changes.querySelector("[data-outgoing]").children]);
-  for (const id of ["thread-head", "thread-card"]) {
+  // What the operator did meanwhile has put in a newer head than that of an answer which was already on its way.
+  const isLate = Number(changes.dataset.version) < Number(document.getElementById("thread-head").dataset.version);
+  for (const id of isLate ? [] : ["thread-head", "thread-card"]) {
     const next = changes.querySelector(`#${id}`);
     const now = document.getElementById(id);
     if (!next || !now || isAtWork(now)) continue;
