@@ -23,6 +23,7 @@ MESSAGES_A_PAGE = 25
 CHATS_SHOWN = 6  # before the messages; more when asked for
 CHATS_A_PAGE = 200
 CHATS_OF_ITEM = 300  # the newest of an item whose chats are more
+CHATS_THAT_TELL = 10  # an item's title
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,12 @@ async def find(
 
 
 async def find_item_title(session: AsyncSession, item_id: int, accounts: frozenset[int] | None) -> str:
-    """As one of its chats tells it; empty where there is none to be seen."""
-    keys = await _run(session, All((Facet(entries.of_item(item_id)),)), entries.LEAST_CHAT, -1, CHATS_OF_ITEM, True)
+    """As one of its newest chats tells it; empty where there is none to be seen."""
+    facets = _facets(Narrowed(), accounts)
+    if facets is None:
+        return ""
+    asked = All((Facet(entries.of_item(item_id)), *facets))
+    keys = await _run(session, asked, entries.LEAST_CHAT, -1, CHATS_THAT_TELL, True)
     its = (Chat.id.in_(padded([-key for key in keys])), Chat.item_id == item_id, Sight(accounts).of(Chat.account_id))
     return await session.scalar(select(Chat.item_title).where(*its).order_by(Chat.id.desc()).limit(1)) or ""
 
