@@ -128,7 +128,7 @@ async def test_every_answer_is_as_the_document_says(
             chats = [chat["id"] for chat in listed]
             counts[who] = await asyncio.to_thread(ask, document, url, headers, chats, at_scale(2, 300))
     print(json.dumps(counts))
-    assert counts["nobody"].keys() <= {"401", "400", "422"}
+    assert counts["nobody"].keys() <= {"401", "400", "422", "429"}, "whoever guesses at keys must wait"
     assert "401" in counts["a stranger with a made-up key"]
     assert counts["manager"].keys() >= {"200", "403"}
     assert "200" in counts["super_admin"]
