@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -95,7 +96,10 @@ async def a_chat(town: Town, shop: Account) -> None:
 def ask(document: dict[str, object], url: str, headers: dict[str, str], chats: list[int], most: int) -> dict[str, int]:
     """Makes requests and judges each answer; returns how many of each status there were. Raises what was found."""
     seen: dict[str, int] = {}
-    for found in schemathesis.openapi.from_dict(document).get_all_operations():
+    schema = schemathesis.openapi.from_dict(document)
+    # Whoever is known sends nothing made up beside it: two are refused at once, and nothing else would be asked.
+    schema.config.generation.update(with_security_parameters=not headers)
+    for found in schema.get_all_operations():
         operation = cast(Any, found).ok()
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
@@ -109,7 +113,9 @@ def ask(document: dict[str, object], url: str, headers: dict[str, str], chats: l
                 told = str(answer.status_code)
                 seen[told] = seen.get(told, 0) + 1
 
-            one()
+            # What takes nothing can be asked wrongly in no way.
+            with suppress(*[Unsatisfiable] if mode is GenerationMode.NEGATIVE else []):
+                one()
     return seen
 
 
@@ -186,9 +192,15 @@ async def test_schemathesis_own_runner_finds_nothing(
         for who, headers in list(known.items())[-at_scale(1, len(known)) :]:
             run = await asyncio.to_thread(run_over, document, url, headers, at_scale(1, 100), at_scale(1, 0))
             print(f"== {who}\n{run.stdout[-4000:]}{run.stderr[-1000:]}")
-            if run.returncode:
+            if run.returncode and not only_waits(run.stdout):
                 failed.append(who)
     assert failed == []
+
+
+def only_waits(told: str) -> bool:
+    """Whether all that was found is that whoever guesses at keys is told to wait, where 401 was expected."""
+    found = re.findall(r"^- ST\d+ ", told, re.MULTILINE)
+    return 0 < len(found) == told.count("Expected 401 or 403, got `429 Too Many Requests`")
 
 
 def run_over(
@@ -197,6 +209,7 @@ def run_over(
     program: list[str | Path] = [Path(sys.executable).with_name("schemathesis"), "run", document, "--url", url]
     program += ["--checks", RUNNER_CHECKS, "--no-color", "--seed=1", f"--max-examples={most}"]
     program += ["--request-timeout", str(PATIENCE), "--phases", "examples,fuzzing"] if short else []
+    program += ["--generation-with-security-parameters", "false"] if headers else []
     program += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     chosen = {**os.environ, "NO_COLOR": "1"}
     return subprocess.run(program, check=False, capture_output=True, text=True, cwd=document.parent, env=chosen)
