@@ -37,7 +37,7 @@ from golub.store.lists import padded
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 CHATS_A_PAGE = 25  # more than a tall screen shows; where its end is seen the next ones come
-COUNT_LIMIT = 1000  # counts are exact up to here; nobody reads further, and counting on costs time
+COUNT_LIMIT = 500  # counts are exact below; nobody reads further, and counting on costs time
 FEW = 2000  # chats that have a label, for a page to begin with them …
 FEW_TO_COUNT = 8000  # … and for counts of all views, which read each of them once …
 FEW_FOR_ONE = 3000  # … and of one view
