@@ -73,6 +73,24 @@ async def test_menus_and_heads_fit_a_narrow_phone(golub: World) -> None:
     await expect(page.locator("#toasts [data-undo]")).to_be_visible()  # that one can still be taken back
 
 
+async def test_on_a_narrow_phone_a_long_title_and_several_accounts_leave_room(golub: World) -> None:
+    other = golub.sim.add_account(94_235_312, "Мебель на заказ")
+    await golub.parts.accounts.connect(other.client_id, other.client_secret)
+    title = "iPhone 13 mini, 256 ГБ, синий, аккумулятор 91 %, полный комплект с коробкой"
+    chat = golub.sim.add_chat(golub.shop, "Константин", world.Item(title, 34_900, 5))
+    golub.sim.buyer_says(chat, "Здравствуйте")
+    await golub.chat_id(chat)
+    page = await golub.page("/inbox", NARROW)
+    await expect(page.locator(".chat-row")).to_contain_text("iPhone")
+    choice, menu = [await page.locator(f".{name} > summary").bounding_box() for name in ("account-choice", "list-menu")]
+    assert choice and menu
+    assert choice["x"] + choice["width"] <= menu["x"]
+    await page.goto(f"{golub.url}/inbox/search?q=вода&item=5")
+    await expect(page.locator(".search-only")).to_contain_text("iPhone 13")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await page.locator(".search-only .badge").evaluate("one => one.getBoundingClientRect().right <= innerWidth")
+
+
 async def _is_named(page: Page) -> None:
     """The buyer's name has room for more than a letter, and nothing makes the page scroll sideways."""
     # In one breath: news may put in a new head between two.
