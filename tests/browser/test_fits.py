@@ -83,7 +83,8 @@ async def test_on_a_narrow_phone_a_long_title_and_several_accounts_leave_room(go
     page = await golub.page("/inbox", NARROW)
     await expect(page.locator(".chat-row")).to_contain_text("iPhone")
     choice, menu = [await page.locator(f".{name} > summary").bounding_box() for name in ("account-choice", "list-menu")]
-    assert choice and menu
+    assert choice
+    assert menu
     assert choice["x"] + choice["width"] <= menu["x"]
     await page.goto(f"{golub.url}/inbox/search?q=вода&item=5")
     await expect(page.locator(".search-only")).to_contain_text("iPhone 13")
