@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from golub import inbox
+from golub import inbox, search
 from golub.inbox import Place, Wanted, listing
 from golub.inbox.listing import View
+from golub.index.question import All
 from golub.model import Chat
 from golub.sight import ALL_ACCOUNTS, Sight
 from golub.store import Store
@@ -89,6 +90,23 @@ async def test_rows_that_rang_are_looked_up_whatever_the_view(store: Store, sess
             view,
             plan,
         )
+
+
+async def test_chats_that_search_names_are_looked_up_whoever_asks(
+    store: Store, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def named(*_: object) -> list[int]:
+        return [-3, -4, -5]
+
+    monkeypatch.setattr(search, "_run", named)
+    with noted(store) as asked:
+        for accounts in (None, frozenset({1}), frozenset({1, 2})):
+            await search._find_chats(session, All(()), accounts, 7)
+            await search.find_item_title(session, 5, accounts)
+    assert len(asked) == 6
+    for one in asked:
+        plan = await plan_of(store, session, one, may_sort=True)
+        assert re.search(r"SEARCH chats USING INTEGER PRIMARY KEY|Index Scan.* using pk_chats on chats", plan), plan
 
 
 async def test_counts_read_indexes_alone(store: Store, session: AsyncSession) -> None:
