@@ -24,6 +24,10 @@ class Pattern:
     def later(self, copy: int) -> Millis:
         return copy * YEAR // (self.messages * self.copies) // SECOND * SECOND
 
+    def item(self, item_id: int, copy: int) -> int:
+        """As it is in that copy; of ten copies an account's first item has its chats in each."""
+        return item_id + (copy // 10 if item_id % OWN_ITEMS == 0 else copy) * self.items
+
     def copy(self, connection: Connection, number: int) -> None:
         """The whole pattern once more, a little later than the copy before."""
         for table in (Chat, Message, ChatLabel, Note, Act, Wait, OutgoingMessage):
@@ -54,8 +58,8 @@ class Pattern:
         if name == "id":
             return column + copy * 10 * self.messages
         if name == "item_id":
-            later = copy // 10 * self.items  # of ten copies an item has its chats in each
-            return case((column % OWN_ITEMS == 0, column + later), else_=column + copy * self.items)
+            usual, favourite = self.item(1, copy) - 1, self.item(0, copy)
+            return case((column % OWN_ITEMS == 0, column + favourite), else_=column + usual)
         if name == "buyer_id":
             return column + copy * self.chats
         if table in ("messages", "waits", "outgoing_messages") and name.endswith("_at") and name != "due_at":

@@ -104,6 +104,7 @@ def _entry(talk: Talk, number: int) -> Entry:
         "text": talk.says(_dice),
         "created_at": (CREATED + number) * 1000,
         "deleted_at": None,
+        "item_id": None,
     }
     made = entries.entry_of_message(row)
     assert made is not None

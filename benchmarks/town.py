@@ -24,13 +24,14 @@ from golub.fold import Close, CountWaits, HandOver, Labelled, MarkRead, NoteWrit
 from golub.index import statements
 from golub.index.analyser import VERSION
 from golub.index.entries import (
-    CHAT_COLUMNS,
-    MESSAGE_COLUMNS,
+    CHATS,
+    MESSAGES,
     Entry,
     entry_of_chat,
     entry_of_message,
     key_of_message,
     of_chat,
+    of_item,
 )
 from golub.index.question import All, Facet, Words
 from golub.model import (
@@ -297,20 +298,23 @@ class Town:
     def _index_chats(self, connection: Connection, store: Store, first: int, end: int) -> None:  # noqa: ARG002
         for copy in range(self.copies):
             among = Chat.id.between(first + 1 + copy * self.chats, end + copy * self.chats)
-            rows = connection.execute(select(*CHAT_COLUMNS).where(among)).mappings()
+            rows = connection.execute(CHATS.where(among)).mappings()
             statements.put(connection, [entry for row in rows if (entry := entry_of_chat(row))])
 
     def _index_messages(self, connection: Connection, store: Store, first: int, end: int) -> None:  # noqa: ARG002
         """With the words of a message its copies get theirs."""
         found: list[Entry] = []
-        among = select(*MESSAGE_COLUMNS).where(Message.id > first, Message.id <= end)
+        among = MESSAGES.where(Message.id > first, Message.id <= end)
         for row in connection.execute(among).mappings():
             if (entry := entry_of_message(row)) is None:
                 continue
-            chat, other_facets = of_chat(row["chat_id"]), set(entry.facets)
+            item = row["item_id"]
+            others = set(entry.facets) - {of_chat(row["chat_id"])} - ({of_item(item)} if item is not None else set())
             for copy in range(self.copies):
                 key = key_of_message(row["created_at"] + self._pattern.later(copy), row["id"] + copy * self.messages)
-                facets = [*(other_facets - {chat}), of_chat(row["chat_id"] + copy * self.chats)]
+                facets = [*others, of_chat(row["chat_id"] + copy * self.chats)]
+                if item is not None:
+                    facets.append(of_item(self._pattern.item(item, copy)))
                 found.append(Entry(key, entry.stems, entry.others, facets))
         statements.put(connection, found)
 
@@ -326,9 +330,7 @@ class Town:
                 (derived,) = rows.derived(connection, [row])
                 assert _following(connection, row)[1] == before[1], f"the waits of chat {row}"
                 assert tuple(derived.values())[1:] == before[0], f"what follows from the messages of chat {row}"
-                for message in connection.execute(
-                    select(*MESSAGE_COLUMNS).where(Message.chat_id == row).limit(5)
-                ).mappings():
+                for message in connection.execute(MESSAGES.where(Message.chat_id == row).limit(5)).mappings():
                     entry = entry_of_message(message)
                     assert entry
                     asked = All((*(Words((stem,)) for stem in entry.stems), *(Facet(one) for one in entry.facets)))

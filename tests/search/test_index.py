@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
+from golub import index
 from golub.avito.wire import DELETED_TEXT
-from golub.fold import MarkRead, Observation
+from golub.fold import MarkRead, NoteWritten, Observation
 from golub.index import entries, forget_account, statements
-from golub.index.question import ask
+from golub.index.question import Facet, ask
 from golub.store import Store
 from tests.fold.test_any_order import histories
 from tests.fold.world import World, a_world, api_chat, from_api, webhook
@@ -44,7 +45,8 @@ def held(connection: Connection) -> dict[int, set[Any]]:
 def expected(world: World) -> dict[int, set[Any]]:
     """What the rows as they are would be indexed as."""
     chats, messages = world.rows()
-    made = [entries.entry_of_message(row) for row in messages.values()]
+    items = {row["id"]: row["item_id"] for row in chats.values()}
+    made = [entries.entry_of_message({**row, "item_id": items[row["chat_id"]]}) for row in messages.values()]
     made += [entries.entry_of_chat(row) for row in chats.values()]
     if world.connection.dialect.name == "sqlite":
         return {
@@ -99,6 +101,27 @@ def test_what_becomes_of_a_message_becomes_of_its_entry(opened: Store) -> None:
         before = held(world.connection)
         world.fold(MarkRead(world.chat()["id"], 2**62), from_api(id="one", content={"text": "Продаёте стол?"}))
         assert held(world.connection) == before == expected(world)
+
+
+def test_what_was_said_follows_its_chat_to_another_item(opened: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_AT_ONCE", 2)
+
+    def about(item: int) -> int:
+        asked = Facet(entries.of_item(item))
+        return len(statements.find(world.connection, asked, least=0, greatest=entries.GREATEST, limit=99))
+
+    with a_world(opened) as world:
+        world.fold(*(webhook(id=f"m{number}", item_id=None) for number in range(5)))
+        world.fold(webhook(id="gone", type="deleted", content={}, item_id=None))
+        chat_id = world.chat()["id"]
+        world.fold(NoteWritten(chat_id, None, "note", "Просит скидку", CREATED))
+        assert (about(5), about(9)) == (0, 0)
+        world.fold(webhook(id="m5", item_id=5))
+        assert (about(5), about(9)) == (7, 0)  # six messages and the note
+        world.fold(api_chat("u2i-abc", "Анна", "Стол", CREATED))
+        assert (about(5), about(9)) == (0, 7)
+        world.fold(NoteWritten(chat_id, None, "other", "И ещё", CREATED), webhook(id="m6", item_id=5))
+        assert (about(5), about(9)) == (0, 9)
 
 
 def test_the_newest_come_first_by_pages_that_lose_nothing(opened: Store) -> None:

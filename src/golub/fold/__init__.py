@@ -162,8 +162,10 @@ def fold(
             _fold_fact(one, chats[one.chat_avito_id].row, ask_at)
     rings = _settle(connection, account_id, list(chats.values()), now)
     if searchable:
-        index.note_messages(connection, written)
+        about = {touched.row["id"]: touched.row["item_id"] for touched in chats.values()}
+        index.note_messages(connection, written, about)
         index.note_chats(connection, [(touched.before, touched.row) for touched in chats.values()])
+        index.note_items(connection, [touched.row["id"] for touched in chats.values() if touched.has_another_item])
     return rings
 
 
@@ -179,6 +181,10 @@ class _Touched:
     recount: bool = False
     unsure: list[Millis] = field(default_factory=list[Millis])  # since when who waited may be another
     messages: list[tuple[Row | None, Row]] = field(default_factory=list[tuple[Row | None, Row]])
+
+    @property
+    def has_another_item(self) -> bool:
+        return not self.new and self.row["item_id"] != self.before["item_id"]
 
 
 def _fold_messages(

@@ -148,4 +148,4 @@ def _begin_again(connection: Connection, row: Row, left: Sequence[Row]) -> None:
         connection.execute(
             update(_chats).where(_chats.c.id == row["id"]).values(**found, listed_at=found["last_message_at"])
         )
-    index.note_messages(connection, [(None, one) for one in left])
+    index.note_messages(connection, [(None, one) for one in left], {row["id"]: None})

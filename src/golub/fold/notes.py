@@ -44,7 +44,7 @@ def write(connection: Connection, store: Store, one: NoteWritten | NoteChanged, 
         found = connection.execute(changed).mappings().first()
     if found is None:
         return False
-    index.note_note(connection, {**found, "account_id": chat["account_id"]})
+    index.note_note(connection, {**found, "account_id": chat["account_id"], "item_id": chat["item_id"]})
     return True
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import Stemmer
 
-VERSION = 1
+VERSION = 2
 
 TEXT_LIMIT = 20_000  # characters of a text that are read; PostgreSQL takes 1 MiB of words
 WORD_LIMIT = 64  # characters of a word that count

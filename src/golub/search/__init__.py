@@ -22,7 +22,6 @@ from golub.store.lists import padded
 MESSAGES_A_PAGE = 25
 CHATS_SHOWN = 6  # before the messages; more when asked for
 CHATS_A_PAGE = 200
-CHATS_OF_ITEM = 300  # the newest of an item whose chats are more
 CHATS_THAT_TELL = 10  # an item's title
 
 
@@ -91,26 +90,24 @@ async def find(
         return NOTHING
     try:
         words = [] if question.asked is None else [question.asked]
-        item: list[Asked] = [] if narrowed.item_id is None else [Facet(entries.of_item(narrowed.item_id))]
-        among = [await _chats_of(session, item[0])] if item else []
-        keys = await _keys(session, All((*words, *facets, *among)), narrowed, before, limit + 1)
+        asked = All((*words, *facets))
+        keys = await _keys(session, asked, narrowed, before, limit + 1)
         has_chats = question.asked is not None and before is None and not narrowed.is_of_messages
-        found = await _find_chats(session, All((*words, *facets, *item)), accounts, chats + 1) if has_chats else []
+        found = await _find_chats(session, asked, accounts, chats + 1) if has_chats else []
     except DBAPIError as error:
         if statements.was_stopped(error):
             raise Invalid("This takes too long. Add a word, or choose an account or some days.", field="q") from error
         raise
-    hits = await _hits(session, keys[:limit], accounts)
+    hits = [hit for hit in await _hits(session, keys[:limit], accounts) if _is_about(hit.chat, narrowed.item_id)]
     return Found(found[:chats], len(found) > chats, hits, keys[limit - 1] if len(keys) > limit else None)
 
 
 async def find_item_title(session: AsyncSession, item_id: int, accounts: frozenset[int] | None) -> str:
     """As one of its newest chats tells it; empty where there is none to be seen."""
-    facets = _facets(Narrowed(), accounts)
+    facets = _facets(Narrowed(item_id=item_id), accounts)
     if facets is None:
         return ""
-    asked = All((Facet(entries.of_item(item_id)), *facets))
-    keys = await _run(session, asked, entries.LEAST_CHAT, -1, CHATS_THAT_TELL, True)
+    keys = await _run(session, All(tuple(facets)), entries.LEAST_CHAT, -1, CHATS_THAT_TELL, True)
     its = and_(Chat.item_id == item_id, Sight(accounts).of(Chat.account_id))
     told = select(Chat.item_title).where(Chat.id.in_(padded([-key for key in keys])), _looked_at(its))
     return await session.scalar(told.order_by(Chat.id.desc()).limit(1)) or ""
@@ -134,6 +131,8 @@ def _facets(narrowed: Narrowed, accounts: frozenset[int] | None) -> list[Asked] 
         facets.append(Any(tuple(Facet(entries.of_account(one)) for one in sorted(accounts))))
     if narrowed.chat_id is not None:
         facets.append(Facet(entries.of_chat(narrowed.chat_id)))
+    if narrowed.item_id is not None:
+        facets.append(Facet(entries.of_item(narrowed.item_id)))
     if narrowed.author is not None:
         facets.append(Facet(entries.written_by(narrowed.author)))
     if narrowed.notes:
@@ -141,12 +140,6 @@ def _facets(narrowed: Narrowed, accounts: frozenset[int] | None) -> list[Asked] 
     if narrowed.photo:
         facets.append(Facet(entries.HAS_PHOTO))
     return facets
-
-
-async def _chats_of(session: AsyncSession, item: Asked) -> Asked:
-    """What was said about an item: a chat alone knows its item, and may get it after its first message."""
-    keys = await _run(session, item, entries.LEAST_CHAT, -1, CHATS_OF_ITEM, True)
-    return Any((item, *(Facet(entries.of_chat(-key)) for key in keys)))
 
 
 async def _keys(
@@ -214,3 +207,7 @@ async def _run(
 
 def _sees(accounts: frozenset[int] | None, chat: Chat) -> bool:
     return accounts is None or chat.account_id in accounts
+
+
+def _is_about(chat: Chat, item_id: int | None) -> bool:
+    return item_id is None or chat.item_id == item_id

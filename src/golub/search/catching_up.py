@@ -20,9 +20,9 @@ from golub.clock import Clock, Millis
 from golub.index import statements
 from golub.index.analyser import VERSION
 from golub.index.entries import (
-    CHAT_COLUMNS,
-    MESSAGE_COLUMNS,
-    NOTE_COLUMNS,
+    CHATS,
+    MESSAGES,
+    NOTES,
     Entry,
     Row,
     entry_of_chat,
@@ -137,12 +137,10 @@ async def _next_note(session: AsyncSession) -> int:
 def _read(connection: Connection, place: Place) -> Place:
     """The next rows, in the caller's transaction."""
     if place.chats > 1:
-        return replace(place, chats=_read_below(connection, select(*CHAT_COLUMNS), Chat.id, place.chats, entry_of_chat))
+        return replace(place, chats=_read_below(connection, CHATS, Chat.id, place.chats, entry_of_chat))
     if place.messages > 1:
-        wanted = select(*MESSAGE_COLUMNS)
-        return replace(place, messages=_read_below(connection, wanted, Message.id, place.messages, entry_of_message))
-    noted = select(*NOTE_COLUMNS).join(Chat, Chat.id == Note.chat_id)
-    return replace(place, notes=_read_below(connection, noted, Note.id, place.notes or 0, entry_of_note))
+        return replace(place, messages=_read_below(connection, MESSAGES, Message.id, place.messages, entry_of_message))
+    return replace(place, notes=_read_below(connection, NOTES, Note.id, place.notes or 0, entry_of_note))
 
 
 def _read_below(

@@ -225,6 +225,9 @@ async def test_notes_are_found_as_notes_by_those_who_may_see_the_chat(
     assert f"note-{hit.partition('=')[2]}" in [item.get("id") for item in opened.all("li")]
     assert await found("q=самовывоз&who=note") == [hit]
     assert await found("q=самовывоз&who=in") == []
+    assert await found("q=самовывоз&item=77") == []
+    await talk.facts("one", item="Диван", id=77)
+    assert await found("q=самовывоз&item=77") == [hit]
     note = hit.partition("=")[2]
     await manager.post(f"/inbox/notes/{note}", {"text": "Отправим почтой"}, headers=htmx)
     assert (await found("q=самовывоз"), await found("q=почта")) == ([], [hit])
