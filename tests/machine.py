@@ -35,6 +35,7 @@ class Need(StrEnum):
     CHROMIUM = "Chromium"
     MEMORY_DISK = "a disk in memory"
     LOOP_DISK = "a disk in a file"
+    HOSTS = "hosts of their own"
     STRACE = "strace"
     OPENSSL = "openssl"
     OPEN_FILES = "many open files"
@@ -108,6 +109,22 @@ def _mounts(kind: str, arguments: list[str]) -> str | None:
     return None
 
 
+def _hosts() -> str | None:
+    """As `tests/hosts.py` makes them."""
+    if os.geteuid():
+        return "only root can make network namespaces"
+    name = f"golub-{os.getpid()}"
+    if said := _said(["ip", "netns", "add", name]):
+        return f"no network namespaces: {said}"
+    try:
+        if said := _said(["nsenter", f"--net=/run/netns/{name}", "true"]):
+            return f"no program can be run in a network namespace: {said}"
+        made = ["ip", "-netns", name, "link", "add"]
+        return _said([*made, "one", "type", "bridge"]) or _said([*made, "two", "type", "veth", "peer", "name", "three"])
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
 def _openssl() -> str | None:
     return None if shutil.which("openssl") else "no openssl (Debian: apt-get install openssl)"
 
@@ -170,6 +187,7 @@ _LOOKS: dict[Need, Callable[[], str | None]] = {
     Need.CHROMIUM: _chromium,
     Need.MEMORY_DISK: _memory_disk,
     Need.LOOP_DISK: _loop_disk,
+    Need.HOSTS: _hosts,
     Need.STRACE: _strace,
     Need.OPENSSL: _openssl,
     Need.OPEN_FILES: _open_files,

@@ -22,6 +22,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from tests.hosts import Host
+
 MEMORY = Path("/dev/shm")
 
 
@@ -81,17 +83,21 @@ def running() -> Generator[Postgres]:
 
 @contextmanager
 def own(
-    below: Path | None = None, *, quick: bool = False, standby_of: "OwnPostgres | None" = None
+    below: Path | None = None,
+    *,
+    quick: bool = False,
+    standby_of: "OwnPostgres | None" = None,
+    on: Host | None = None,
 ) -> Generator["OwnPostgres"]:
     """A server in a temporary folder, durable as in production; both are gone afterwards. Takes about a second.
 
     `quick`: with its data in memory where there is enough, since each new database is synced whole. `standby_of`: it
-    follows that one until it is told to `promote`.
+    follows that one until it is told to `promote`. `on`: the host that it runs on, where others reach it.
     """
     folder = Path(tempfile.mkdtemp(prefix="golub-pg-", dir=below))
     memory = Path(tempfile.mkdtemp(prefix="golub-pg-", dir=MEMORY)) if quick and _has_room(MEMORY) else None
     try:
-        server = OwnPostgres(folder, memory, standby_of)
+        server = OwnPostgres(folder, memory, standby_of, on)
         server.start()
         try:
             yield server
@@ -104,38 +110,58 @@ def own(
 
 
 class OwnPostgres(Postgres):
-    """A server that a test may stop and start. It listens on a Unix socket in its folder, so it takes no port.
+    """A server that a test may stop and start. It listens on a Unix socket in its folder, so it takes no port; on a
+    host of its own it listens to the others there as well.
 
     PostgreSQL refuses to run as root, so there `nobody` runs it, and owns its folder.
     """
 
-    def __init__(self, folder: Path, memory: Path | None = None, standby_of: "OwnPostgres | None" = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        memory: Path | None = None,
+        standby_of: "OwnPostgres | None" = None,
+        on: Host | None = None,
+    ) -> None:
         super().__init__(f"postgresql://postgres@/postgres?host={folder}")
         self.folder = folder
         self.data = (memory or folder) / "data"
         self.wheel = _wheel()
+        self.on = on
+        self._before: tuple[str, ...] = ()
         self.as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self.as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            if on:  # only root enters it
+                self._before = (*on.enter[:-1], f"--setuid={nobody.pw_uid}", f"--setgid={nobody.pw_gid}", "--")
+                self.as_user = {}
             for ours in (folder, self.data.parent):
                 os.chown(ours, nobody.pw_uid, nobody.pw_gid)
             if not _open_to_all(self.wheel):
                 self.wheel = _copy(self.wheel, folder)
         if standby_of:
-            whence = ("--host", str(standby_of.folder), "--username=postgres")
+            whence = (
+                "--host",
+                standby_of.on.address if standby_of.on else str(standby_of.folder),
+                "--username=postgres",
+            )
             self._do("pg_basebackup", *whence, "--write-recovery-conf", "--checkpoint=fast")
         else:
             self._do(
                 "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"
             )
+            if on:
+                with (self.data / "pg_hba.conf").open("a") as rules:
+                    rules.writelines(f"host {what} all samenet trust\n" for what in ("all", "replication"))
 
     def start(self) -> None:
         """Also after SIGKILL. What was killed answers to its number until its parent has looked, and PostgreSQL would
         take it for a server that runs; after a power cut nobody has that number."""
         for left in (self.data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
             left.unlink(missing_ok=True)
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=300"
+        listens = self.on.address if self.on else ""
+        options = f"-c listen_addresses='{listens}' -c unix_socket_directories={self.folder} -c max_connections=300"
         self._do("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:
@@ -172,7 +198,7 @@ class OwnPostgres(Postgres):
         # A file, not a pipe: the server that pg_ctl starts would hold a pipe open for ever.
         with (self.folder / "said").open("w+") as said:
             done = subprocess.run(
-                [self.wheel / "bin" / program, "-D", self.data, *arguments],
+                [*self._before, self.wheel / "bin" / program, "-D", self.data, *arguments],
                 check=False,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

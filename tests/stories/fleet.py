@@ -22,10 +22,12 @@ from golub.simulator import Simulator
 from golub.simulator.serve import bind, serving
 from golub.simulator.world import Account as Seller
 from golub.store import Store
-from tests import processes
+from tests import hosts, processes
 from tests.conftest import StartGolub
+from tests.hosts import Host
 from tests.stories.scene import CHATS, Scene
 
+GONE_AFTER = 0.5  # seconds until the balancer gives a host up that says nothing
 KEY = "the same secret key on every node"
 
 
@@ -82,17 +84,20 @@ async def fleet(
     seed: int,
     set_up: SetUp = connect,
     program: Sequence[str] = processes.PROGRAM,
+    places: Sequence[Host] = (),
     **environment: str,
 ) -> AsyncGenerator[Fleet]:
-    """Two processes that take webhooks and show pages, two that work, and a shop whose webhook leads to the former."""
-    bound, avito_url = bind()
+    """Two processes that take webhooks and show pages, two that work, and a shop whose webhook leads to the former.
+    `places`: a host for each of the four."""
+    here = hosts.HERE if places else "127.0.0.1"
+    bound, avito_url = bind(here)
     log = tmp_path / "oracle.jsonl"
     simulator = Simulator(log, seed=seed, base_url=avito_url)
     shop = simulator.add_account(94_235_311, "Лавка")
     for number in range(CHATS):
         simulator.add_chat(shop, f"Покупатель {number}")
     webs: list[processes.Golub] = []
-    balancer = await asyncio.start_server(_balance(lambda: [_port(web) for web in webs]), "127.0.0.1", 0)
+    balancer = await asyncio.start_server(_balance(lambda: [_place(web) for web in webs]), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{balancer.sockets[0].getsockname()[1]}"
     chosen: dict[str, Any] = {
         "database_url": database_url,
@@ -106,7 +111,14 @@ async def fleet(
         await set_up(settings, shop)
         given = {f"GOLUB_{name.upper()}": str(value) for name, value in chosen.items()} | environment
         roles = ("web", "web", "worker", "worker")
-        started = [await start("serve", program=program, GOLUB_ROLE=role, **given) for role in roles]
+        if places:
+            given["GOLUB_SESSION_COOKIE_SECURE"] = "false"
+        ways = [(*place.enter, *program) for place in places] or [program] * len(roles)
+        at = [place.address for place in places] or [here] * len(roles)
+        started = [
+            await start("serve", program=way, GOLUB_ROLE=role, GOLUB_HOST=address, **given)
+            for role, way, address in zip(roles, ways, at, strict=True)
+        ]
         webs += started[:2]
         settings = settings.model_copy(update={"data_dir": webs[0].folder})
         yield Fleet(simulator, webs[0], settings, Random(seed), log, url=url, webs=webs, workers=started[2:])
@@ -155,18 +167,19 @@ class Reader:
 
 
 def _balance(
-    ports: Callable[[], list[int]],
+    places: Callable[[], list[tuple[str, int]]],
 ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     """Each connection to the next process; past those that do not answer."""
     turns = count()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        known = ports()
+        known = places()
         turn = next(turns)
         for place in range(len(known)):
             try:
-                theirs = await asyncio.open_connection("127.0.0.1", known[(turn + place) % len(known)])
-            except OSError:
+                async with asyncio.timeout(GONE_AFTER):
+                    theirs = await asyncio.open_connection(*known[(turn + place) % len(known)])
+            except OSError:  # a timeout too
                 continue
             await asyncio.gather(_pipe(reader, theirs[1]), _pipe(theirs[0], writer))
             return
@@ -183,5 +196,6 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-def _port(one: processes.Golub) -> int:
-    return int(one.url.rstrip("/").rpartition(":")[2])
+def _place(one: processes.Golub) -> tuple[str, int]:
+    host, _, port = one.url.rstrip("/").removeprefix("http://").rpartition(":")
+    return host, int(port)

@@ -45,6 +45,7 @@ from golub.clock import Millis
 from golub.errors import Rejected, Unavailable
 from golub.model import Table
 from golub.store import driver
+from golub.store.hosts import Hosts
 from golub.store.lite import LONG_LOG, prepare
 from golub.store.shadow import Shadow, copied
 from golub.store.turns import Turns
@@ -63,6 +64,8 @@ _ON_SQLITE: dict[str, Any] = {
 _POSTGRES_OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
 )
+# A host that is gone says nothing, and the kernel would wait for it for a quarter of an hour; for an answer, for ever.
+_POSTGRES_LINE = {"keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
 
 
 class Store:
@@ -92,7 +95,7 @@ class Store:
         else:
             url_psycopg = parsed.set(drivername="postgresql+psycopg")
             options_of = f"{_POSTGRES_OPTIONS} -c lock_timeout={int(lock_wait * 1000)}"
-            arguments = {"options": options_of, "connect_timeout": 2}
+            arguments = {"options": options_of, "connect_timeout": 2, **_POSTGRES_LINE}
             options: dict[str, Any] = {
                 "connect_args": arguments,
                 "pool_pre_ping": True,
@@ -103,8 +106,10 @@ class Store:
             self._read = create_async_engine(url_psycopg, pool_size=10, max_overflow=5, **options)
             self._write = self._read
             self._look = create_engine(url_psycopg, hide_parameters=True, poolclass=NullPool, connect_args=arguments)
+            hosts = Hosts()
             for engine in (self._apply, self._read.sync_engine, self._look):
                 _keep_rows_out_of_errors(engine)
+                hosts.watch(engine)
         self._read_session = async_sessionmaker(self._read, expire_on_commit=False)
         self._write_session = async_sessionmaker(self._write, expire_on_commit=False)
 
