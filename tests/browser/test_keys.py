@@ -102,6 +102,7 @@ async def test_the_keys_are_told_and_the_palette_finds_everything(golub: World) 
     await field.fill("журнал")
     await field.press("Enter")
     await expect(page).to_have_url(f"{golub.url}/admin/deliveries")
+    await page.wait_for_load_state()  # its scripts come after its address
     await page.keyboard.press("Control+k")  # on every page
     await expect(field).to_be_focused()
     await field.press("Control+k")
