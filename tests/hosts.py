@@ -46,8 +46,9 @@ def network(*names: str) -> Generator[list[Host]]:
 def _add(made: ExitStack, bridge: str, host: Host) -> Host:
     ours, theirs = f"{host.name}-0", f"{host.name}-1"
     _ip("netns", "add", host.name)
-    made.callback(_ip, "netns", "del", host.name)  # and with it both ends of the cable
+    made.callback(_ip, "netns", "del", host.name)
     _ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", host.name)
+    made.callback(_ip, "link", "del", ours)  # both ends; a process that still runs there would keep them
     _ip("link", "set", ours, "master", bridge, "up")
     within: Sequence[Sequence[str]] = (
         ("addr", "add", f"{host.address}/24", "dev", theirs),
